@@ -1,0 +1,57 @@
+# `make demo` and `make test` bring up what they need: a virtual environment with pinned versions and a release build of
+# the extension. A second run starts at once.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip --disable-pip-version-check --quiet
+SOURCES := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock pyproject.toml
+
+.PHONY: demo test rust-test python-test lint bench clean
+
+demo: $(VENV)/.built $(VENV)/.demo
+	$(BIN)/embmap demo
+
+test: rust-test python-test
+
+rust-test:
+	@echo "==> Rust tests"
+	cargo test --release --locked
+
+python-test: $(VENV)/.built $(VENV)/.demo $(VENV)/.test
+	@echo "==> Python tests"
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.built $(VENV)/.demo $(VENV)/.test $(VENV)/.lint
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest embmap._embmap
+
+$(VENV)/.venv:
+	@echo "==> a virtual environment in $(VENV)"
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --upgrade --constraint constraints.txt pip
+	@touch $@
+
+$(VENV)/.built: $(VENV)/.venv $(SOURCES)
+	@echo "==> a release build of the extension (about a minute the first time)"
+	$(PIP) install --constraint constraints.txt maturin numpy
+	. $(BIN)/activate && maturin develop --release --locked --quiet
+	@touch $@
+
+$(VENV)/.demo: $(VENV)/.venv constraints.txt pyproject.toml
+	@echo "==> PyTorch, Keras and matplotlib (a few gigabytes the first time)"
+	$(PIP) install --constraint constraints.txt torch keras matplotlib
+	@touch $@
+
+$(VENV)/.%: $(VENV)/.venv constraints.txt pyproject.toml
+	@echo "==> what $* needs"
+	$(PIP) install --constraint constraints.txt --group $*
+	@touch $@
+
+clean:
+	rm -rf $(VENV) target

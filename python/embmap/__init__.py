@@ -1,0 +1,49 @@
+"""Pretrained word vectors in one memory-mapped file.
+
+>>> import embmap
+>>> report = embmap.convert("vectors.txt", "vectors.embmap")
+>>> store = embmap.open("vectors.embmap")
+>>> store["king"].shape, len(store), "queen" in store
+((4,), 6, True)
+
+`convert` and `load` take the text files that GloVe, word2vec and fastText publish; `Store` is a read-only mapping from word
+to vector; `Store.matrix` builds the embedding matrix of a task; `embmap.torch` and `embmap.keras` make layers of it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from ._cache import load
+from ._convert import ConversionReport, RejectedRow, convert
+from ._embmap import __version__
+from ._errors import EmbmapError, FormatError, ParseError
+from ._matrix import Matrix
+from ._store import Store, open
+
+if TYPE_CHECKING:
+    from . import keras, torch
+
+__all__ = [
+    "ConversionReport",
+    "EmbmapError",
+    "FormatError",
+    "Matrix",
+    "ParseError",
+    "RejectedRow",
+    "Store",
+    "__version__",
+    "convert",
+    "keras",
+    "load",
+    "open",
+    "torch",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # The frameworks are optional and slow to import: they load when they are first used.
+    if name in ("keras", "torch"):
+        return importlib.import_module(f".{name}", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

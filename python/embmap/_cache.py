@@ -1,0 +1,112 @@
+"""`load`: convert once, open from then on."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ._convert import convert
+from ._errors import FormatError
+from ._store import Store
+
+_MAGIC = b"\x89EMBMAP\n"
+# What changes how a conversion runs but not what it writes.
+_UNREMEMBERED = ("threads", "progress")
+
+
+def load(
+    source: str | os.PathLike[str], *, cache_dir: str | os.PathLike[str] | None = None, **options: Any
+) -> Store:
+    """Open vectors from their source, converting it into the cache the first time.
+
+    Parameters
+    ----------
+    source : path
+        Text vectors, or a store, which is opened as it is.
+    cache_dir : path, optional
+        Where stores are kept; by default the environment's ``EMBMAP_CACHE_DIR``, else the user's cache folder.
+    **options
+        As for `convert`. Other options, or a source whose size or time has changed, make a new store.
+
+    Returns
+    -------
+    Store
+
+    Raises
+    ------
+    ParseError, OSError
+        As `convert` does.
+
+    Examples
+    --------
+    >>> store = embmap.load("vectors.txt")
+    >>> len(store)
+    6
+    """
+    source = Path(source)
+    with source.open("rb") as file:
+        if file.read(len(_MAGIC)) == _MAGIC:
+            return Store(source)
+    if "keep" in options and options["keep"] is not None:
+        options["keep"] = sorted(set(options["keep"]))
+    stamp = _stamp(source)
+    remembered = json.dumps({k: v for k, v in options.items() if k not in _UNREMEMBERED}, sort_keys=True, default=str)
+    key = hashlib.sha256(f"{source.resolve()}\0{remembered}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    folder = _folder(cache_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / f"{source.stem}-{key}.embmap"
+    store = _fresh(target, stamp)
+    if store is None:
+        with _locked(target.with_suffix(".lock")):
+            # Another process may have converted it while this one waited.
+            store = _fresh(target, stamp)
+            if store is None:
+                metadata = {**(options.pop("metadata", None) or {}), "cached": stamp}
+                convert(source, target, metadata=metadata, **options)
+                store = Store(target)
+    return store
+
+
+def _folder(cache_dir: str | os.PathLike[str] | None) -> Path:
+    if cache_dir is not None:
+        return Path(cache_dir)
+    if configured := os.environ.get("EMBMAP_CACHE_DIR"):
+        return Path(configured)
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("embmap"))
+
+
+def _stamp(source: Path) -> dict[str, int]:
+    status = source.stat()
+    return {"bytes": status.st_size, "mtime_ns": status.st_mtime_ns}
+
+
+def _fresh(target: Path, stamp: dict[str, int]) -> Store | None:
+    """Open the cached store, if it is there, whole, and made from the source as it is now."""
+    try:
+        store = Store(target)
+    except (FileNotFoundError, FormatError):
+        return None
+    if store.metadata.get("cached") == stamp:
+        return store
+    store.close()
+    return None
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Let one process convert at a time; where files cannot be locked, all do, and the last one's store stays."""
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

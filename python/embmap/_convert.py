@@ -1,0 +1,226 @@
+"""Text vectors to a store."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from . import _embmap
+from ._progress import Bar
+
+Progress = Callable[[int, int], object]
+
+
+class RejectedRow(NamedTuple):
+    """A row that was not accepted.
+
+    Attributes
+    ----------
+    line : int
+        Counted from 1.
+    byte_offset : int
+        Where the line starts, counted from 0.
+    reason : str
+        What was expected and what was found.
+    """
+
+    line: int
+    byte_offset: int
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConversionReport:
+    """What a conversion did, and what it met. `str(report)` reads well.
+
+    Attributes
+    ----------
+    source, path : Path
+        The file that was read and the store that was written.
+    rows, dim : int
+        Shape of the matrix.
+    dtype : str
+        Type of its numbers.
+    bytes_read, bytes_written : int
+        Bytes of rows read from the source, and of the store.
+    seconds : float
+        Wall-clock time.
+    checksum : str
+        Of the bytes read: ``"crc32:"`` and eight hexadecimal digits, as zlib computes it.
+    duplicates : int
+        Rows whose word was there before.
+    rejected : int
+        Rows that could not be read (`on_bad_row="skip"`).
+    rejected_rows : tuple of RejectedRow
+        The first ten of them.
+    invalid_utf8 : int
+        Words that were not UTF-8 and were mended (`errors="replace"` or ``"ignore"``).
+    words_with_blanks : int
+        Words with a blank inside. More than a few hint at rows with more numbers than the others.
+    header_rows : int or None
+        Rows that a header announced.
+    """
+
+    source: Path
+    path: Path
+    rows: int
+    dim: int
+    dtype: str
+    bytes_read: int
+    bytes_written: int
+    seconds: float
+    checksum: str
+    duplicates: int
+    rejected: int
+    rejected_rows: tuple[RejectedRow, ...]
+    invalid_utf8: int
+    words_with_blanks: int
+    header_rows: int | None
+
+    def __str__(self) -> str:
+        rate = self.bytes_read / 1e6 / max(self.seconds, 1e-9)
+        lines = [
+            f"{self.source} -> {self.path}",
+            f"  {self.rows:,} words of {self.dim} {self.dtype} in {self.seconds:.2f} s ({rate:,.0f} MB/s)",
+            f"  {self.bytes_read:,} bytes read ({self.checksum}), {self.bytes_written:,} written",
+        ]
+        counts = [
+            (self.duplicates, "duplicate words"),
+            (self.invalid_utf8, "words that were not UTF-8"),
+            (self.words_with_blanks, "words with a blank inside"),
+            (self.rejected, "rows rejected"),
+        ]
+        lines += [f"  {count:,} {what}" for count, what in counts if count]
+        lines += [f"    line {row.line}: {row.reason}" for row in self.rejected_rows]
+        if self.header_rows is not None and self.header_rows != self.rows:
+            lines.append(f"  the header announced {self.header_rows:,} rows")
+        return "\n".join(lines)
+
+
+def convert(
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str] | None = None,
+    *,
+    format: Literal["auto", "text"] = "auto",
+    dtype: Literal["float32"] = "float32",
+    header: bool | Literal["auto"] = "auto",
+    dim: int | None = None,
+    duplicates: Literal["first", "last", "error"] = "first",
+    errors: Literal["strict", "replace", "ignore"] = "strict",
+    on_bad_row: Literal["error", "skip"] = "error",
+    limit: int | None = None,
+    keep: Iterable[str] | None = None,
+    normalize: bool = False,
+    threads: int | None = None,
+    progress: bool | Progress | None = None,
+    metadata: dict[str, Any] | None = None,
+) -> ConversionReport:
+    """Convert text vectors (GloVe, word2vec, fastText) to a store.
+
+    The file is read in parallel in pieces, so that memory holds the words and a few buffers, never the matrix. The target
+    appears whole at the end, or is not touched at all.
+
+    Parameters
+    ----------
+    source : path
+        A text file of rows ``word number ... number``, with or without the "rows dim" header of word2vec and fastText.
+    target : path, optional
+        Where the store goes; by default beside the source, with the suffix ``.embmap``.
+    format : {"auto", "text"}
+        What the source is; found from its content by default.
+    dtype : {"float32"}
+        Type of the store's numbers.
+    header : bool or "auto"
+        Whether the first line is a header; needed only where that line could be either.
+    dim : int, optional
+        The dimension you expect; another one is an error.
+    duplicates : {"first", "last", "error"}
+        Which row of a word that comes again is kept.
+    errors : {"strict", "replace", "ignore"}
+        What happens to a word that is not UTF-8, as in `bytes.decode`; with "strict" its row is a bad row.
+    on_bad_row : {"error", "skip"}
+        Whether a row that cannot be read ends the conversion, or is counted and passed over.
+    limit : int, optional
+        Stop after this many rows.
+    keep : iterable of str, optional
+        Only these words.
+    normalize : bool
+        Scale each row to length 1; rows of zeros stay.
+    threads : int, optional
+        All cores by default.
+    progress : bool or callable, optional
+        ``True`` for a bar, or a callable ``(done_bytes, total_bytes)``, called about twenty times a second.
+    metadata : dict, optional
+        Kept in the store, as JSON; `Store.metadata` gives it back.
+
+    Returns
+    -------
+    ConversionReport
+
+    Raises
+    ------
+    ParseError
+        The source is not text vectors, or a row cannot be read; with line, byte offset and reason.
+    OSError
+        A file cannot be read or written; nothing is left behind.
+
+    Examples
+    --------
+    >>> report = embmap.convert("vectors.txt", "vectors.embmap")
+    >>> report.rows, report.dim, report.duplicates
+    (6, 4, 0)
+    """
+    if format not in ("auto", "text"):
+        raise ValueError(f"format must be 'auto' or 'text', not {format!r}")
+    if dtype != "float32":
+        raise ValueError(f"dtype must be 'float32', not {dtype!r}")
+    if header not in ("auto", True, False):
+        raise ValueError(f"header must be 'auto', True or False, not {header!r}")
+    for name, number in (("dim", dim), ("limit", limit), ("threads", threads)):
+        if number is not None and number < (0 if name == "limit" else 1):
+            raise ValueError(f"{name} must be positive, not {number}")
+    source = Path(source)
+    target = source.with_suffix(".embmap") if target is None else Path(target)
+    if target.exists() and source.exists() and target.samefile(source):
+        raise ValueError(f"source and target are the same file: {source}")
+    bar = Bar(source.name) if progress is True else None
+    try:
+        found = _embmap.convert(
+            source,
+            target,
+            header=None if header == "auto" else bool(header),
+            dim=dim,
+            duplicates=duplicates,
+            errors=errors,
+            on_bad_row=on_bad_row,
+            limit=limit,
+            keep=None if keep is None else list(keep),
+            normalize=normalize,
+            threads=threads,
+            progress=bar or (progress if callable(progress) else None),
+            metadata=json.dumps(metadata or {}),
+        )
+    finally:
+        if bar:
+            bar.close()
+    return ConversionReport(
+        source=Path(found["source"]),
+        path=Path(found["path"]),
+        rows=found["rows"],
+        dim=found["dim"],
+        dtype=dtype,
+        bytes_read=found["bytes_read"],
+        bytes_written=found["bytes_written"],
+        seconds=found["seconds"],
+        checksum=found["checksum"],
+        duplicates=found["duplicates"],
+        rejected=found["rejected"],
+        rejected_rows=tuple(RejectedRow(*row) for row in found["first_rejected"]),
+        invalid_utf8=found["mended"],
+        words_with_blanks=found["spaced"],
+        header_rows=found["announced_rows"],
+    )

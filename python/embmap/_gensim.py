@@ -1,0 +1,74 @@
+"""The names of gensim's `KeyedVectors` where the meaning is the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _similarity
+from ._words import KeyToIndex, Words
+
+if TYPE_CHECKING:
+    from ._similarity import Key
+    from ._store import Store
+
+
+class GensimNames:
+    """Aliases, so that code written for gensim runs as it is."""
+
+    __slots__ = ()
+
+    @property
+    def _self(self) -> Store:
+        return cast("Store", self)
+
+    @property
+    def vector_size(self) -> int:
+        """The dimension."""
+        return self._self.dim
+
+    @property
+    def key_to_index(self) -> KeyToIndex:
+        """A mapping word -> row."""
+        return KeyToIndex(self._self)
+
+    @property
+    def index_to_key(self) -> Words:
+        """The words in row order."""
+        return self._self.words
+
+    def get_vector(self, key: str, norm: bool = False) -> NDArray[np.float32]:
+        """Give a word's vector, scaled to length 1 where `norm`; KeyError where it is missing."""
+        vector = self._self[key]
+        return _similarity.unit(vector).astype(np.float32) if norm else vector
+
+    def get_index(self, key: str, default: Any = None) -> Any:
+        """Give a word's row, or `default`; KeyError where it is missing and there is no default."""
+        row = int(self._self.indices([key])[0])
+        if row < 0 and default is None:
+            raise KeyError(key)
+        return default if row < 0 else row
+
+    def has_index_for(self, key: str) -> bool:
+        """Tell whether a word is there."""
+        return key in self._self
+
+    def similar_by_word(self, word: str, topn: int = 10) -> list[tuple[str, float]]:
+        """Find the words nearest to a word."""
+        return self._self.most_similar(word, topn=topn)
+
+    def similar_by_vector(self, vector: NDArray[np.floating], topn: int = 10) -> list[tuple[str, float]]:
+        """Find the words nearest to a vector."""
+        return self._self.most_similar(vector, topn=topn)
+
+    def distance(self, w1: Key, w2: Key) -> float:
+        """Give 1 - cosine of two words."""
+        return 1.0 - self._self.similarity(w1, w2)
+
+    def n_similarity(self, ws1: Iterable[str], ws2: Iterable[str]) -> float:
+        """Cosine of the means of two sets of words."""
+        first, second = (_similarity.vectors_of(self._self, words).mean(axis=0) for words in (ws1, ws2))
+        return self._self.similarity(first, second)

@@ -1,0 +1,67 @@
+"""Rows for words that a store does not have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias, get_args, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import _embmap
+
+if TYPE_CHECKING:
+    from ._store import Store
+
+Policy = Literal["normal", "fitted", "mean", "zeros", "subword", "error"]
+OOV: TypeAlias = Policy | Callable[[str], ArrayLike] | ArrayLike
+"""What stands in for a missing word: a policy by name, a callable ``word -> row``, or one row for all."""
+
+
+def fill_missing(
+    store: Store,
+    words: Sequence[str],
+    rows: NDArray[np.int64],
+    out: NDArray[np.float32],
+    oov: OOV,
+    *,
+    scale: float,
+    seed: int,
+) -> None:
+    """Fill row ``rows[i]`` of `out`, which holds zeros there, for the missing ``words[i]``."""
+    if isinstance(oov, str) and oov not in get_args(Policy):
+        raise ValueError(f"oov must be one of {', '.join(map(repr, get_args(Policy)))}, a callable or a row, not {oov!r}")
+    if oov == "subword":
+        raise ValueError("oov='subword' needs a store with fastText's n-gram buckets; this one has none")
+    if not len(words) or (isinstance(oov, str) and oov == "zeros"):
+        return
+    if isinstance(oov, str) and oov == "error":
+        shown = ", ".join(map(repr, words[:10])) + (", ..." if len(words) > 10 else "")
+        raise KeyError(f"{len(words)} words are not in the store: {shown}")
+    if isinstance(oov, str) and oov in ("normal", "fitted"):
+        mean, deviation = (
+            store.statistics() if oov == "fitted" else (np.zeros(store.dim), np.full(store.dim, float(scale)))
+        )
+        drawn = np.empty((len(words), store.dim), np.float32)
+        _embmap.fill_normal(words, _as_seed(seed), mean, deviation, drawn)
+        out[rows] = drawn
+    elif isinstance(oov, str):
+        out[rows] = store.statistics()[0].astype(np.float32)
+    elif callable(oov):
+        for word, row in zip(words, rows, strict=True):
+            out[row] = _as_row(oov(word), store.dim, f"oov({word!r})")
+    else:
+        out[rows] = _as_row(oov, store.dim, "oov")
+
+
+def _as_row(values: Any, dim: int, name: str) -> NDArray[np.float32]:
+    row = np.asarray(values, np.float32)
+    if row.shape != (dim,):
+        raise ValueError(f"{name} must have shape ({dim},), not {row.shape}")
+    return row
+
+
+def _as_seed(seed: int) -> int:
+    if not 0 <= seed < 2**64:
+        raise ValueError(f"seed must be between 0 and 2**64 - 1, not {seed}")
+    return seed

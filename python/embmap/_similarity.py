@@ -1,0 +1,103 @@
+"""Exact cosine similarity over the mapped matrix, block by block; the products are NumPy's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    from ._store import Store
+
+Key: TypeAlias = str | NDArray[np.floating]
+"""A word of the store, or a vector."""
+Weighted: TypeAlias = Key | tuple[Key, float]
+
+_SCRATCH = 1 << 22
+"""Scores that are held at once."""
+
+
+def neighbors(store: Store, queries: NDArray[np.float32], k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Rows nearest to each of `queries`, ``[n, dim]``: ids and cosines, ``[n, k]``, best first, lower ids first in a tie."""
+    lengths = np.linalg.norm(queries.astype(np.float64), axis=1, keepdims=True)
+    units = np.divide(queries, lengths, out=np.zeros(queries.shape), where=lengths > 0).astype(np.float32)
+    n, rows = len(queries), len(store)
+    k = min(k, rows)
+    best_ids = np.empty((n, 0), np.int64)
+    best = np.empty((n, 0), np.float32)
+    step = max(_SCRATCH // max(n, 1), 1)
+    for start in range(0, rows, step):
+        stop = min(start + step, rows)
+        scores = units @ store.vectors[start:stop].T
+        scores *= store.inverse_norms(start, stop)
+        ids = np.broadcast_to(np.arange(start, stop), scores.shape)
+        best, best_ids = _top(np.hstack((best, scores)), np.hstack((best_ids, ids)), k)
+    return best_ids, best
+
+
+def _top(
+    scores: NDArray[np.float32], ids: NDArray[np.int64], k: int
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Give the `k` best of each row, sorted; of those as good as the k-th, the ones with the lowest ids."""
+    n, width = scores.shape
+    if 0 < k < width:
+        kth = np.partition(scores, width - k, axis=1)[:, width - k, None]
+        chosen = scores > kth
+        tied = scores == kth
+        chosen |= tied & (np.cumsum(tied, axis=1) <= k - chosen.sum(axis=1, keepdims=True))
+        scores, ids = scores[chosen].reshape(n, k), ids[chosen].reshape(n, k)
+    order = np.lexsort((ids, -scores), axis=1)[:, :k]
+    return np.take_along_axis(scores, order, 1), np.take_along_axis(ids, order, 1)
+
+
+def vectors_of(store: Store, keys: Iterable[Key]) -> NDArray[np.float32]:
+    """Vectors of words and of vectors, ``[n, dim]``; KeyError for a word that is missing."""
+    rows = [store[key] if isinstance(key, str) else _as_vector(key, store.dim) for key in keys]
+    return np.stack(rows).astype(np.float32) if rows else np.empty((0, store.dim), np.float32)
+
+
+def _as_vector(values: ArrayLike, dim: int) -> NDArray[np.float32]:
+    vector = np.asarray(values, np.float32)
+    if vector.shape != (dim,):
+        raise ValueError(f"a vector must have shape ({dim},), not {vector.shape}")
+    return vector
+
+
+def unit(vectors: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Scale rows to length 1, rows of zeros excepted."""
+    lengths = np.linalg.norm(vectors.astype(np.float64), axis=-1, keepdims=True)
+    return vectors / np.where(lengths == 0, 1, lengths)
+
+
+def most_similar(
+    store: Store, positive: Weighted | Sequence[Weighted], negative: Weighted | Sequence[Weighted], topn: int
+) -> list[tuple[str, float]]:
+    """Do what `Store.most_similar` says: gensim's mean of weighted unit vectors, its own words left out."""
+    signed = [(key, weight) for key, weight in _weighted(positive, 1.0)]
+    signed += [(key, weight) for key, weight in _weighted(negative, -1.0)]
+    if not signed:
+        raise ValueError("most_similar needs at least one word or vector")
+    units = unit(vectors_of(store, [key for key, _ in signed]))
+    query = (units * np.array([[weight] for _, weight in signed])).mean(axis=0)
+    own = {store.index(key) for key, _ in signed if isinstance(key, str)}
+    ids, scores = neighbors(store, query[None].astype(np.float32), topn + len(own))
+    found = [(i, score) for i, score in zip(ids[0].tolist(), scores[0].tolist(), strict=True) if i not in own]
+    return [(store.word(i), score) for i, score in found[:topn]]
+
+
+def _weighted(keys: Weighted | Sequence[Weighted], weight: float) -> Iterable[tuple[Key, float]]:
+    if isinstance(keys, str) or (isinstance(keys, np.ndarray) and keys.ndim == 1):
+        return [(keys, weight)]
+    return [(key[0], key[1]) if isinstance(key, tuple) else (key, weight) for key in keys]
+
+
+def doesnt_match(store: Store, words: Iterable[str]) -> str:
+    """Do what `Store.doesnt_match` says."""
+    known = [word for word in words if word in store]
+    if not known:
+        raise ValueError("doesnt_match needs at least one word of the store")
+    units = unit(vectors_of(store, known))
+    mean = unit(units.mean(axis=0))
+    return known[int(np.argmin(units @ mean))]

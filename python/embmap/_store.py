@@ -1,0 +1,367 @@
+"""`Store`: a read-only mapping word -> vector over one memory-mapped file."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from . import _embmap, _similarity
+from ._errors import FormatError
+from ._gensim import GensimNames
+from ._matrix import Fallback, Matrix, Vocab, build_matrix
+from ._oov import OOV, fill_missing
+from ._words import Words
+
+if TYPE_CHECKING:
+    from ._similarity import Key, Weighted
+
+
+def open(path: str | os.PathLike[str]) -> Store:
+    """Open a store; the time it takes does not depend on its size.
+
+    Parameters
+    ----------
+    path : path
+        A file that `convert` wrote.
+
+    Returns
+    -------
+    Store
+
+    Raises
+    ------
+    FormatError
+        The file is no store, or is truncated, corrupt or written by a later version.
+    OSError
+        It cannot be read.
+
+    Examples
+    --------
+    >>> store = embmap.open("vectors.embmap")
+    >>> store["king"][:2]
+    array([0.9, 0.8], dtype=float32)
+    """
+    return Store(path)
+
+
+class Store(_embmap.Store, GensimNames, Mapping[str, NDArray[np.float32]]):
+    """A read-only mapping word -> vector over one memory-mapped file.
+
+    Threads, forked children and spawned processes can all use it at once; they share one copy of the file in memory. It
+    pickles by path, so that a worker maps the same file again; if that file has changed, unpickling raises FormatError.
+
+    Views and tensors that it hands out stay valid after `close`. The file must not be cut short while it is open: the
+    operating system ends a process that reads past the end of a mapped file. `convert` replaces files, which is safe.
+
+    Examples
+    --------
+    >>> with embmap.open("vectors.embmap") as store:
+    ...     store.indices(["king", "unheard-of", "queen"])
+    array([ 0, -1,  1])
+    """
+
+    __slots__ = ()
+    # A store is itself, not its contents: comparing those would read two files.
+    __eq__ = object.__eq__
+    __ne__ = object.__ne__
+    __hash__ = object.__hash__
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.words)
+
+    @property
+    def words(self) -> Words:
+        """The words in row order: a sequence that decodes what is asked for."""
+        return Words(self)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the numbers."""
+        return np.dtype(self.dtype_name)
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """Where the vectors came from, and what `convert` was given."""
+        text = self.metadata_json()
+        try:
+            found = json.loads(text) if text else {}
+        except ValueError as error:
+            raise FormatError(f"{self.path}: corrupt: the metadata is not JSON") from error
+        if not isinstance(found, dict):
+            raise FormatError(f"{self.path}: corrupt: the metadata is not a JSON object")
+        return found
+
+    def take(self, ids: ArrayLike, *, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+        """Copy rows by id.
+
+        Parameters
+        ----------
+        ids : array_like of int, shape (n,)
+            Rows, from 0.
+        out : ndarray of float32, shape (n, dim), C-contiguous, optional
+            Filled and returned; a new array otherwise.
+
+        Returns
+        -------
+        ndarray, shape (n, dim)
+
+        Raises
+        ------
+        IndexError
+            There is no such row.
+
+        Examples
+        --------
+        >>> store.take([1, 0]).shape
+        (2, 4)
+        """
+        array = _as_ids(ids)
+        if array.size and array.min() < 0:
+            position = int(np.argmax(array < 0))
+            raise IndexError(f"id {array[position]} at position {position} is not a row: there are {len(self)}")
+        return self._rows(array, out)
+
+    def lookup(
+        self, words: Iterable[str], *, oov: OOV = "zeros", out: NDArray[np.float32] | None = None, seed: int = 0
+    ) -> NDArray[np.float32]:
+        """Copy the rows of words.
+
+        Parameters
+        ----------
+        words : iterable of str
+            Repeats are fine.
+        oov : str, callable or array_like
+            What stands in for a missing word; as in `matrix`, with ``scale=0.6``.
+        out : ndarray of float32, shape (n, dim), C-contiguous, optional
+            Filled and returned; a new array otherwise.
+        seed : int
+            For ``oov="normal"`` and ``"fitted"``.
+
+        Returns
+        -------
+        ndarray, shape (n, dim)
+
+        Examples
+        --------
+        >>> store.lookup(["king", "unheard-of"])
+        array([[0.9, 0.8, 0.1, 0. ],
+               [0. , 0. , 0. , 0. ]], dtype=float32)
+        """
+        words = words if isinstance(words, (list, tuple, str)) else list(words)
+        ids = self.indices(words)
+        rows = self._rows(ids, out)
+        missing = np.flatnonzero(ids < 0)
+        fill_missing(self, [words[i] for i in missing], missing, rows, oov, scale=0.6, seed=seed)
+        return rows
+
+    def _rows(self, ids: NDArray[np.int64], out: NDArray[np.float32] | None) -> NDArray[np.float32]:
+        if out is None:
+            out = np.empty((len(ids), self.dim), np.float32)
+        elif out.dtype != np.float32 or not out.flags.c_contiguous or not out.flags.writeable:
+            raise ValueError("out must be a C-contiguous, writable float32 array")
+        self.gather(ids, out)
+        return out
+
+    def matrix(
+        self,
+        vocab: Vocab,
+        *,
+        start: int = 0,
+        padding_idx: int | None = None,
+        oov: OOV = "normal",
+        scale: float = 0.6,
+        seed: int = 0,
+        fallback: Fallback | Iterable[Fallback] = (),
+        dtype: DTypeLike | None = None,
+    ) -> Matrix:
+        """Build the embedding matrix of a task.
+
+        Parameters
+        ----------
+        vocab : iterable of str, or mapping of str to int
+            Words whose rows are ``start``, ``start + 1``, ...; or word -> row, as Keras' ``word_index`` and torchtext's
+            ``stoi`` are, with as many rows as the highest asks for. Rows that no word owns are zeros.
+        start : int
+            Row of the first word of a list; 1 keeps row 0 for padding.
+        padding_idx : int, optional
+            This row is zeros; its word, if it has one, counts neither as found nor as missing.
+        oov : str, callable or array_like
+            Rows of missing words: ``"normal"``, drawn from N(0, `scale`); ``"fitted"``, drawn with the store's own mean
+            and deviation per dimension; ``"mean"``, the mean row; ``"zeros"``; ``"error"``, a KeyError; a callable
+            ``word -> row``; or one row for all. A drawn row depends on word and seed alone: not on the order, the run or
+            the platform.
+        scale : float
+            Standard deviation for ``"normal"``.
+        seed : int
+            For ``"normal"`` and ``"fitted"``.
+        fallback : str, callable, or several
+            Forms tried in turn for a word that is missing: ``"lower"``, ``"upper"``, ``"title"``, ``"casefold"``,
+            ``"nfc"``, ``"nfd"``, ``"nfkc"``, ``"nfkd"``, or a callable ``word -> str | None``.
+        dtype : dtype, optional
+            Floating-point type of the matrix; the store's by default.
+
+        Returns
+        -------
+        Matrix
+
+        Raises
+        ------
+        ValueError
+            Two words on one row, one word on two, or `padding_idx` out of range.
+
+        Examples
+        --------
+        >>> matrix = store.matrix(["<pad>", "King", "unheard-of"], padding_idx=0, fallback="lower")
+        >>> matrix.shape, matrix.found, matrix.missing, matrix.coverage
+        ((3, 4), ['King'], ['unheard-of'], 0.5)
+        """
+        return build_matrix(
+            self,
+            vocab,
+            start=start,
+            padding_idx=padding_idx,
+            oov=oov,
+            scale=scale,
+            seed=seed,
+            fallback=fallback,
+            dtype=dtype,
+        )
+
+    def neighbors(
+        self, queries: str | Sequence[str] | NDArray[np.floating], k: int = 10
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Find the rows nearest to words or vectors by cosine, exactly.
+
+        Parameters
+        ----------
+        queries : str, sequence of str, or array of shape (dim,) or (n, dim)
+            A word is nearest to itself.
+        k : int
+            How many.
+
+        Returns
+        -------
+        ids, cosines : ndarray, shape (k,) for one query, (n, k) for several
+            Best first; in a tie, lower ids first.
+
+        Raises
+        ------
+        KeyError
+            A word is missing.
+
+        Examples
+        --------
+        >>> ids, cosines = store.neighbors("king", k=2)
+        >>> [store.word(i) for i in ids]
+        ['king', 'man']
+        """
+        if k < 0:
+            raise ValueError(f"k must not be negative, not {k}")
+        single = isinstance(queries, str) or (isinstance(queries, np.ndarray) and queries.ndim == 1)
+        keys = [queries] if single else queries
+        ids, cosines = _similarity.neighbors(self, _similarity.vectors_of(self, keys), k)
+        return (ids[0], cosines[0]) if single else (ids, cosines)
+
+    def most_similar(
+        self,
+        positive: Weighted | Sequence[Weighted] = (),
+        negative: Weighted | Sequence[Weighted] = (),
+        topn: int = 10,
+    ) -> list[tuple[str, float]]:
+        """Find the words nearest to the mean of unit vectors, `positive` ones added, `negative` ones taken away.
+
+        Parameters
+        ----------
+        positive, negative : word, vector, ``(word or vector, weight)``, or several
+            A weight replaces +1 or -1.
+        topn : int
+            How many; the words asked with are left out.
+
+        Returns
+        -------
+        list of (str, float)
+            Words and cosines, best first. As gensim's method of this name.
+
+        Examples
+        --------
+        >>> store.most_similar(positive=["king", "woman"], negative=["man"], topn=1)[0][0]
+        'queen'
+        """
+        return _similarity.most_similar(self, positive, negative, topn)
+
+    def analogy(self, a: Key, b: Key, c: Key, topn: int = 10) -> list[tuple[str, float]]:
+        """Find words that are to `c` as `b` is to `a`: nearest to ``b - a + c``.
+
+        Examples
+        --------
+        >>> store.analogy("man", "king", "woman", topn=1)[0][0]
+        'queen'
+        """
+        return self.most_similar(positive=[b, c], negative=[a], topn=topn)
+
+    def similarity(self, a: Key, b: Key) -> float:
+        """Cosine of two words or vectors, 0 where one is zeros; KeyError for a missing word.
+
+        Examples
+        --------
+        >>> round(store.similarity("king", "queen"), 3)
+        0.73
+        """
+        first, second = _similarity.unit(_similarity.vectors_of(self, [a, b]))
+        return float(first @ second)
+
+    def doesnt_match(self, words: Iterable[str]) -> str:
+        """Give the word farthest from the mean of all; words that are missing are passed over.
+
+        Examples
+        --------
+        >>> store.doesnt_match(["king", "queen", "apple"])
+        'apple'
+        """
+        return _similarity.doesnt_match(self, words)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _reopen, (self.path, self.identity)
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
+    def __repr__(self) -> str:
+        if self.closed:
+            return f"<Store {str(self.path)!r}, closed>"
+        return f"<Store {str(self.path)!r}: {len(self):,} words of {self.dim} {self.dtype_name}>"
+
+
+def _reopen(path: Path, identity: bytes) -> Store:
+    store = Store(path)
+    if store.identity != identity:
+        store.close()
+        raise FormatError(f"{path}: the file has changed since the store was pickled")
+    return store
+
+
+def _as_ids(ids: ArrayLike) -> NDArray[np.int64]:
+    array = np.asarray(ids)
+    if array.size == 0:
+        array = array.astype(np.int64)
+    if array.ndim != 1 or array.dtype.kind not in "iu":
+        raise TypeError(f"ids must be a one-dimensional array of int, not {array.dtype} of shape {array.shape}")
+    return np.ascontiguousarray(array, np.int64)

@@ -1,0 +1,64 @@
+"""Layers for Keras 3, whatever its backend."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from ._matrix import Fallback, Vocab
+from ._oov import OOV
+from ._store import Store
+
+__all__ = ["embedding"]
+
+
+def embedding(
+    store: Store,
+    vocab: Vocab,
+    *,
+    trainable: bool = False,
+    padding_idx: int | None = None,
+    start: int = 0,
+    oov: OOV = "normal",
+    scale: float = 0.6,
+    seed: int = 0,
+    fallback: Fallback | tuple[Fallback, ...] = (),
+    **options: Any,
+) -> keras.layers.Embedding:
+    """Make a `keras.layers.Embedding` of a task's rows.
+
+    Parameters
+    ----------
+    store : Store
+    vocab : iterable of str, mapping of str to int, or a layer with ``get_vocabulary``
+        As in `Store.matrix`. A ``word_index`` starts at 1, so that row 0, the padding, is zeros. A `TextVectorization`
+        layer, or the list of its vocabulary, begins with the empty word, which is the padding: its row is zeros too.
+    trainable : bool
+        ``True`` to fine-tune.
+    padding_idx, start, oov, scale, seed, fallback
+        As in `Store.matrix`.
+    **options
+        Of `keras.layers.Embedding`, such as `mask_zero` and `name`.
+
+    Returns
+    -------
+    keras.layers.Embedding
+
+    Examples
+    --------
+    >>> layer = embmap.keras.embedding(store, {"king": 1, "queen": 2}, mask_zero=True)
+    >>> layer.input_dim, layer.output_dim, layer.trainable
+    (3, 4, False)
+    """
+    if hasattr(vocab, "get_vocabulary"):
+        vocab = vocab.get_vocabulary()
+    if isinstance(vocab, (list, tuple)) and padding_idx is None and start == 0 and vocab[:1] in ([""], ("",)):
+        padding_idx = 0
+    matrix = store.matrix(
+        vocab, start=start, padding_idx=padding_idx, oov=oov, scale=scale, seed=seed, fallback=fallback
+    )
+    layer = keras.layers.Embedding(*matrix.shape, trainable=trainable, **options)
+    layer.build()
+    layer.set_weights([matrix.array])
+    return layer

@@ -1,0 +1,98 @@
+//! `convert`: arguments in, a report out, Ctrl-C and progress between.
+
+use std::path::PathBuf;
+
+use embmap::{Duplicates, Error, OnBadRow, Options, Report, Utf8Errors};
+use pyo3::{exceptions::PyValueError, prelude::*, types::PyDict};
+
+use crate::{errors::raise, words::WordArgs};
+
+/// Converts the text vectors in `source` to a store at `target`; returns what `ConversionReport` holds.
+#[pyfunction]
+#[pyo3(signature = (source, target, *, header, dim, duplicates, errors, on_bad_row, limit, keep, normalize, threads, progress, metadata))]
+#[allow(clippy::too_many_arguments)]
+pub(crate) fn convert<'py>(
+    py: Python<'py>,
+    source: PathBuf,
+    target: PathBuf,
+    header: Option<bool>,
+    dim: Option<usize>,
+    duplicates: &str,
+    errors: &str,
+    on_bad_row: &str,
+    limit: Option<u64>,
+    keep: Option<WordArgs<'py>>,
+    normalize: bool,
+    threads: Option<usize>,
+    progress: Option<Py<PyAny>>,
+    metadata: &str,
+) -> PyResult<Bound<'py, PyDict>> {
+    let metadata = serde_json::from_str(metadata).map_err(|error| PyValueError::new_err(error.to_string()))?;
+    let options = Options {
+        header,
+        dim,
+        duplicates: choose(
+            "duplicates",
+            duplicates,
+            [("first", Duplicates::First), ("last", Duplicates::Last), ("error", Duplicates::Error)],
+        )?,
+        errors: choose(
+            "errors",
+            errors,
+            [("strict", Utf8Errors::Strict), ("replace", Utf8Errors::Replace), ("ignore", Utf8Errors::Ignore)],
+        )?,
+        on_bad_row: choose("on_bad_row", on_bad_row, [("error", OnBadRow::Error), ("skip", OnBadRow::Skip)])?,
+        limit,
+        keep: keep.map(|words| words.bytes().into_iter().map(<[u8]>::to_vec).collect()),
+        normalize,
+        threads,
+        metadata,
+        ..Options::default()
+    };
+    let mut raised = None;
+    let mut tick = |done, total| {
+        let seen = Python::attach(|py| -> PyResult<()> {
+            py.check_signals()?;
+            if let Some(progress) = &progress {
+                progress.call1(py, (done, total))?;
+            }
+            Ok(())
+        });
+        raised = seen.err();
+        raised.is_none()
+    };
+    let result = py.detach(|| embmap::convert(&source, &target, &options, &mut tick));
+    match (result, raised) {
+        (Ok(report), None) => as_dict(py, &report),
+        (Err(Error::Cancelled) | Ok(_), Some(raised)) => Err(raised),
+        (Err(error), _) => Err(raise(py, error)),
+    }
+}
+
+fn choose<T: Copy, const N: usize>(name: &str, given: &str, choices: [(&str, T); N]) -> PyResult<T> {
+    choices.iter().find(|(choice, _)| *choice == given).map(|(_, value)| *value).ok_or_else(|| {
+        let names: Vec<String> = choices.iter().map(|(choice, _)| format!("{choice:?}")).collect();
+        PyValueError::new_err(format!("{name} must be one of {}, not {given:?}", names.join(", ")))
+    })
+}
+
+fn as_dict<'py>(py: Python<'py>, report: &Report) -> PyResult<Bound<'py, PyDict>> {
+    let dict = PyDict::new(py);
+    let rejected: Vec<(u64, u64, &str)> =
+        report.first_rejected.iter().map(|row| (row.line, row.byte_offset, row.reason.as_str())).collect();
+    dict.set_item("source", &report.source)?;
+    dict.set_item("path", &report.target)?;
+    dict.set_item("rows", report.rows)?;
+    dict.set_item("dim", report.dim)?;
+    dict.set_item("bytes_read", report.bytes_read)?;
+    dict.set_item("bytes_written", report.bytes_written)?;
+    dict.set_item("seconds", report.seconds)?;
+    dict.set_item("checksum", format!("crc32:{:08x}", report.checksum))?;
+    dict.set_item("duplicates", report.duplicates)?;
+    dict.set_item("rejected", report.rejected)?;
+    dict.set_item("first_rejected", rejected)?;
+    dict.set_item("mended", report.mended)?;
+    dict.set_item("spaced", report.spaced)?;
+    dict.set_item("announced_rows", report.announced_rows)?;
+    Ok(dict)
+}

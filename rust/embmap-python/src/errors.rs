@@ -1,0 +1,63 @@
+//! The crate's errors as Python's exceptions, which `embmap._errors` defines.
+
+use std::{io, path::Path};
+
+use embmap::Error;
+use pyo3::{
+    exceptions::{PyIndexError, PyKeyboardInterrupt, PyOSError, PyValueError},
+    prelude::*,
+    sync::PyOnceLock,
+    types::PyType,
+};
+
+static PARSE_ERROR: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+static FORMAT_ERROR: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+
+/// The exception for `error`.
+pub(crate) fn raise(py: Python<'_>, error: Error) -> PyErr {
+    match error {
+        Error::Io { path, source } => os_error(&path, &source),
+        Error::Parse(error) => {
+            let arguments = (error.path.to_string_lossy().into_owned(), error.line, error.byte_offset, error.reason);
+            exception(py, &PARSE_ERROR, "ParseError", arguments)
+        }
+        Error::Format { .. } => exception(py, &FORMAT_ERROR, "FormatError", (error.to_string(),)),
+        Error::NoSuchRow { .. } => PyIndexError::new_err(error.to_string()),
+        Error::Cancelled => PyKeyboardInterrupt::new_err(()),
+        _ => PyValueError::new_err(error.to_string()),
+    }
+}
+
+/// The exception for a store that contradicts itself.
+pub(crate) fn raise_format(py: Python<'_>, path: &Path, source: embmap::FormatError) -> PyErr {
+    raise(py, Error::Format { path: path.to_path_buf(), source })
+}
+
+/// `OSError` or the subclass that Python chooses by the number, with the file's name.
+pub(crate) fn os_error(path: &Path, source: &io::Error) -> PyErr {
+    let path = path.to_string_lossy().into_owned();
+    let code = source.raw_os_error().or(match source.kind() {
+        io::ErrorKind::IsADirectory => Some(21),
+        _ => None,
+    });
+    match code {
+        Some(code) => {
+            let text = source.to_string();
+            let text = text.split(" (os error").next().unwrap_or_default().to_string();
+            PyOSError::new_err((code, text, path))
+        }
+        None => PyOSError::new_err(format!("{path}: {source}")),
+    }
+}
+
+fn exception<'py>(
+    py: Python<'py>,
+    cell: &PyOnceLock<Py<PyType>>,
+    name: &str,
+    arguments: impl IntoPyObject<'py> + pyo3::PyErrArguments + Send + Sync + 'static,
+) -> PyErr {
+    match cell.import(py, "embmap._errors", name) {
+        Ok(class) => PyErr::from_type(class.clone(), arguments),
+        Err(error) => error,
+    }
+}

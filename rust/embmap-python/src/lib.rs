@@ -1,0 +1,41 @@
+//! `embmap._embmap`: type conversion, the GIL, exceptions and who owns what. The algorithms are in the `embmap` crate.
+
+mod arrays;
+mod convert;
+mod errors;
+mod store;
+mod words;
+
+use numpy::{PyReadonlyArray1, PyReadwriteArray2};
+use pyo3::prelude::*;
+
+use crate::{errors::raise, words::WordArgs};
+
+/// Fills row `i` of `out` with the normal deviates of `words[i]` under `seed`.
+#[pyfunction]
+fn fill_normal(
+    py: Python<'_>,
+    words: WordArgs<'_>,
+    seed: u64,
+    mean: PyReadonlyArray1<'_, f64>,
+    deviation: PyReadonlyArray1<'_, f64>,
+    mut out: PyReadwriteArray2<'_, f32>,
+) -> PyResult<()> {
+    let (mean, deviation, out) = (mean.as_slice()?, deviation.as_slice()?, out.as_slice_mut()?);
+    let words = words.bytes();
+    py.detach(|| embmap::normal::fill_rows(&words, seed, mean, deviation, out)).map_err(|error| raise(py, error))
+}
+
+#[pymodule]
+mod _embmap {
+    #[pymodule_export]
+    use super::{convert::convert, fill_normal, store::Store};
+
+    use pyo3::prelude::*;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", embmap::VERSION)?;
+        module.add("FORMAT_VERSION", embmap::format::VERSION)
+    }
+}

@@ -1,0 +1,234 @@
+//! `Store`: the calls that must be fast; `embmap._store` builds the rest on them.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use embmap::Map;
+use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadwriteArray2, PyUntypedArrayMethods};
+use pyo3::{
+    exceptions::{PyIndexError, PyKeyError, PyValueError},
+    prelude::*,
+    sync::PyOnceLock,
+    types::{PyBytes, PyString},
+};
+
+use crate::{
+    arrays,
+    errors::{raise, raise_format},
+    words::WordArgs,
+};
+
+/// Fewer words are looked up faster than the GIL is given away and taken back.
+const WORTH_DETACHING: usize = 256;
+
+/// A store that is open.
+struct Open {
+    store: Arc<embmap::Store<Map>>,
+    vectors: Py<PyArray2<f32>>,
+    shared: PyOnceLock<Py<PyArray2<f32>>>,
+}
+
+/// A read-only mapping word -> vector over one memory-mapped file.
+#[pyclass(frozen, subclass, module = "embmap._embmap")]
+pub(crate) struct Store {
+    path: PathBuf,
+    open: RwLock<Option<Arc<Open>>>,
+}
+
+impl Store {
+    fn open(&self) -> PyResult<Arc<Open>> {
+        let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
+        open.clone().ok_or_else(|| PyValueError::new_err(format!("{}: the store is closed", self.path.display())))
+    }
+
+    fn find(&self, py: Python<'_>, open: &Open, word: &Bound<'_, PyAny>) -> PyResult<Option<u32>> {
+        let Ok(word) = word.cast::<PyString>() else { return Ok(None) };
+        let Ok(word) = word.to_str() else { return Ok(None) };
+        open.store.index().find(word.as_bytes()).map_err(|error| raise_format(py, &self.path, error))
+    }
+
+    fn row<'py>(py: Python<'py>, open: &Open, id: u32) -> PyResult<Bound<'py, PyAny>> {
+        open.vectors.bind(py).as_any().get_item(id)
+    }
+}
+
+#[pymethods]
+impl Store {
+    #[new]
+    fn new(py: Python<'_>, path: PathBuf) -> PyResult<Store> {
+        let path = std::path::absolute(&path).unwrap_or(path);
+        let store = py.detach(|| embmap::Store::open(&path)).map_err(|error| raise(py, error))?;
+        let store = Arc::new(store);
+        let vectors = arrays::readonly(py, &store)?.unbind();
+        Ok(Store { path, open: RwLock::new(Some(Arc::new(Open { store, vectors, shared: PyOnceLock::new() }))) })
+    }
+
+    fn __len__(&self) -> PyResult<usize> {
+        Ok(self.open()?.store.len())
+    }
+
+    fn __contains__(&self, py: Python<'_>, word: &Bound<'_, PyAny>) -> PyResult<bool> {
+        Ok(self.find(py, &*self.open()?, word)?.is_some())
+    }
+
+    fn __getitem__<'py>(&self, py: Python<'py>, word: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let open = self.open()?;
+        match self.find(py, &open, word)? {
+            Some(id) => Self::row(py, &open, id),
+            None => Err(PyKeyError::new_err(word.clone().unbind())),
+        }
+    }
+
+    #[pyo3(signature = (word, default=None))]
+    fn get<'py>(
+        &self,
+        py: Python<'py>,
+        word: &Bound<'py, PyAny>,
+        default: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let open = self.open()?;
+        match self.find(py, &open, word)? {
+            Some(id) => Self::row(py, &open, id),
+            None => Ok(default.unwrap_or_else(|| py.None().into_bound(py))),
+        }
+    }
+
+    fn index(&self, py: Python<'_>, word: &Bound<'_, PyAny>) -> PyResult<u32> {
+        self.find(py, &*self.open()?, word)?.ok_or_else(|| PyKeyError::new_err(word.clone().unbind()))
+    }
+
+    fn word<'py>(&self, py: Python<'py>, i: isize) -> PyResult<Bound<'py, PyString>> {
+        let open = self.open()?;
+        let rows = open.store.len();
+        let place = if i < 0 { i.checked_add_unsigned(rows) } else { Some(i) };
+        let Some(id) = place.and_then(|place| usize::try_from(place).ok()).filter(|&id| id < rows) else {
+            return Err(PyIndexError::new_err(format!("row {i} of {rows}")));
+        };
+        let word = open.store.words().get_str(id).map_err(|error| raise_format(py, &self.path, error))?;
+        Ok(PyString::new(py, word))
+    }
+
+    #[pyo3(signature = (words, missing=-1))]
+    fn indices<'py>(&self, py: Python<'py>, words: WordArgs<'py>, missing: i64) -> PyResult<Bound<'py, PyArray1<i64>>> {
+        let open = self.open()?;
+        let words = words.bytes();
+        let mut ids = vec![0; words.len()];
+        let store = &*open.store;
+        let mut find = || store.find_all(&words, missing, &mut ids);
+        let found = if words.len() < WORTH_DETACHING { find() } else { py.detach(find) };
+        found.map_err(|error| raise_format(py, &self.path, error))?;
+        Ok(PyArray1::from_vec(py, ids))
+    }
+
+    /// Rows by id into `out`; -1 gives zeros.
+    fn gather(
+        &self,
+        py: Python<'_>,
+        ids: PyReadonlyArray1<'_, i64>,
+        mut out: PyReadwriteArray2<'_, f32>,
+    ) -> PyResult<()> {
+        let open = self.open()?;
+        if out.shape() != [ids.len(), open.store.dim()] {
+            return Err(PyValueError::new_err(format!(
+                "out has shape {:?}, these rows need {:?}",
+                out.shape(),
+                [ids.len(), open.store.dim()]
+            )));
+        }
+        let (ids, out) = (ids.as_slice()?, out.as_slice_mut()?);
+        py.detach(|| open.store.gather(ids, out)).map_err(|error| raise(py, error))
+    }
+
+    #[getter]
+    fn vectors<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<f32>>> {
+        Ok(self.open()?.vectors.bind(py).clone())
+    }
+
+    /// The vectors once more, writable: what is written stays in this array.
+    fn vectors_cow<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<f32>>> {
+        arrays::writable(py, &self.open()?.store)
+    }
+
+    /// The vectors once more, writable: one array for all who ask, and none of the store's own pages.
+    fn vectors_shared<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<f32>>> {
+        let open = self.open()?;
+        let make = || arrays::writable(py, &open.store).map(Bound::unbind);
+        Ok(open.shared.get_or_try_init(py, make)?.bind(py).clone())
+    }
+
+    /// 1 / length of the rows, from `start` to `stop`.
+    fn inverse_norms<'py>(&self, py: Python<'py>, start: usize, stop: usize) -> PyResult<Bound<'py, PyArray1<f32>>> {
+        let open = self.open()?;
+        let norms = open.store.inverse_norms().map_err(|error| raise_format(py, &self.path, error))?;
+        let part = norms.get(start..stop).ok_or_else(|| PyIndexError::new_err("no such rows"))?;
+        Ok(PyArray1::from_slice(py, part))
+    }
+
+    /// Mean and standard deviation of each dimension, `[2, dim]`.
+    fn statistics<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<f64>>> {
+        let open = self.open()?;
+        let statistics = open.store.statistics().map_err(|error| raise_format(py, &self.path, error))?;
+        if statistics.is_empty() {
+            return Err(PyValueError::new_err(format!("{}: the store has no statistics", self.path.display())));
+        }
+        PyArray1::from_slice(py, statistics).reshape([2, open.store.dim()])
+    }
+
+    /// The metadata, JSON.
+    fn metadata_json(&self, py: Python<'_>) -> PyResult<String> {
+        let open = self.open()?;
+        let text = open.store.metadata().map_err(|error| raise_format(py, &self.path, error))?;
+        Ok(text.to_string())
+    }
+
+    #[getter]
+    fn dim(&self) -> PyResult<usize> {
+        Ok(self.open()?.store.dim())
+    }
+
+    #[getter]
+    fn dtype_name(&self) -> PyResult<&'static str> {
+        Ok(self.open()?.store.header().dtype.name())
+    }
+
+    #[getter]
+    fn nbytes(&self) -> PyResult<u64> {
+        Ok(self.open()?.store.header().file_length)
+    }
+
+    #[getter]
+    fn identity<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        Ok(PyBytes::new(py, &self.open()?.store.header().identity))
+    }
+
+    #[getter]
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    #[getter]
+    fn closed(&self) -> bool {
+        self.open.read().unwrap_or_else(PoisonError::into_inner).is_none()
+    }
+
+    fn verify(&self, py: Python<'_>) -> PyResult<()> {
+        let open = self.open()?;
+        let mut raised = None;
+        let result = py.detach(|| {
+            open.store.verify(|| {
+                raised = Python::attach(|py| py.check_signals()).err();
+                raised.is_none()
+            })
+        });
+        match raised {
+            Some(raised) => Err(raised),
+            None => result.map(|_| ()).map_err(|error| raise_format(py, &self.path, error)),
+        }
+    }
+
+    fn close(&self) {
+        *self.open.write().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}

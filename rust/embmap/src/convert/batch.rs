@@ -1,0 +1,146 @@
+//! A run of rows on its way from a source to the store.
+
+use std::borrow::Cow;
+
+use super::{OnBadRow, Options, Rejected, Utf8Errors};
+use crate::words::WordList;
+
+/// Rejected rows that a batch describes; all are counted.
+const DESCRIBED: usize = 10;
+
+/// Where a row begins: its line, counted from 0 in the batch, and its byte, counted from 0 in the file.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Origin {
+    pub line: u64,
+    pub offset: u64,
+}
+
+/// Consecutive rows, checked and decoded, not yet compared with those of other batches.
+pub(crate) struct Batch<'a> {
+    options: &'a Options,
+    dim: usize,
+    /// The batch's place in the source, from 0.
+    pub sequence: u64,
+    /// The words, one a row.
+    pub words: WordList,
+    /// The numbers, row after row.
+    pub rows: Vec<f32>,
+    /// Where each row begins.
+    pub origins: Vec<Origin>,
+    /// The first bad rows, their lines counted in the batch from 0.
+    pub rejected: Vec<Rejected>,
+    /// Bad rows.
+    pub rejections: u64,
+    /// Words that were not UTF-8 and were mended.
+    pub mended: u64,
+    /// Words with a blank inside.
+    pub spaced: u64,
+    /// Lines read, the bad ones included.
+    pub lines: u64,
+    /// Source bytes read.
+    pub bytes: u64,
+    /// CRC-32 of those bytes.
+    pub crc: crc32fast::Hasher,
+}
+
+impl<'a> Batch<'a> {
+    /// An empty batch, to be filled again and again.
+    pub(crate) fn new(options: &'a Options, dim: usize) -> Batch<'a> {
+        Batch {
+            options,
+            dim,
+            sequence: 0,
+            words: WordList::default(),
+            rows: Vec::new(),
+            origins: Vec::new(),
+            rejected: Vec::new(),
+            rejections: 0,
+            mended: 0,
+            spaced: 0,
+            lines: 0,
+            bytes: 0,
+            crc: crc32fast::Hasher::new(),
+        }
+    }
+
+    /// Starts over, with the source bytes that the batch is made from.
+    pub(crate) fn begin(&mut self, sequence: u64, bytes: &[u8]) {
+        self.sequence = sequence;
+        self.words.clear();
+        self.rows.clear();
+        self.origins.clear();
+        self.rejected.clear();
+        (self.rejections, self.mended, self.spaced, self.lines) = (0, 0, 0, 0);
+        self.bytes = bytes.len() as u64;
+        self.crc = crc32fast::Hasher::new();
+        self.crc.update(bytes);
+    }
+
+    /// Appends a row: `read` fills its numbers and returns its word, or says why it cannot.
+    pub(crate) fn push_with<'w>(&mut self, origin: Origin, read: impl FnOnce(&mut [f32]) -> Result<&'w [u8], String>) {
+        let start = self.rows.len();
+        self.rows.resize(start + self.dim, 0.0);
+        let word = read(&mut self.rows[start..]).and_then(|word| self.decode(word));
+        let kept = match word {
+            Ok(word) if self.options.keep.as_ref().is_none_or(|keep| keep.contains(&*word)) => {
+                self.spaced += u64::from(word.contains(&b' '));
+                self.origins.push(origin);
+                // A batch is a few megabytes, far from the 4 GiB that a list can hold.
+                self.words.push(&word)
+            }
+            Ok(_) => false,
+            Err(reason) => {
+                self.reject(origin, reason);
+                false
+            }
+        };
+        if !kept {
+            self.rows.truncate(start);
+        }
+    }
+
+    /// The word as the store will have it.
+    fn decode<'w>(&mut self, word: &'w [u8]) -> Result<Cow<'w, [u8]>, String> {
+        let Err(error) = std::str::from_utf8(word) else { return Ok(Cow::Borrowed(word)) };
+        let mended: Vec<u8> = match self.options.errors {
+            Utf8Errors::Strict => {
+                let shown = word.escape_ascii();
+                return Err(format!(
+                    "the word b\"{shown}\" is not UTF-8 at byte {}; errors=\"replace\" or \"ignore\" accepts it",
+                    error.valid_up_to()
+                ));
+            }
+            Utf8Errors::Replace => String::from_utf8_lossy(word).into_owned().into_bytes(),
+            Utf8Errors::Ignore => word.utf8_chunks().flat_map(|chunk| chunk.valid().bytes()).collect(),
+        };
+        if mended.is_empty() {
+            return Err("the word is empty once what is not UTF-8 is left out".into());
+        }
+        self.mended += 1;
+        Ok(Cow::Owned(mended))
+    }
+
+    fn reject(&mut self, origin: Origin, reason: String) {
+        self.rejections += 1;
+        if self.rejected.len() < DESCRIBED {
+            self.rejected.push(Rejected { line: origin.line, byte_offset: origin.offset, reason });
+        }
+    }
+
+    /// Whether a bad row has ended the conversion, so that the rest of the batch need not be read.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.rejections > 0 && self.options.on_bad_row == OnBadRow::Error
+    }
+
+    /// Drops the rows that `keep` says no to; those that stay move up.
+    pub(crate) fn retain_rows(&mut self, keep: impl Fn(usize) -> bool) {
+        let mut kept = 0;
+        for i in 0..self.rows.len() / self.dim {
+            if keep(i) {
+                self.rows.copy_within(i * self.dim..(i + 1) * self.dim, kept * self.dim);
+                kept += 1;
+            }
+        }
+        self.rows.truncate(kept * self.dim);
+    }
+}

@@ -1,0 +1,174 @@
+//! The part of a conversion that must happen in source order: which words are new, and which row each gets.
+
+use std::path::Path;
+
+use hashbrown::{HashTable, hash_table::Entry};
+
+use super::{Batch, Duplicates, OnBadRow, Options, Rejected, Report, Source};
+use crate::{
+    error::{Error, ParseError, Result},
+    hash::hash,
+    words::WordList,
+};
+
+/// Rejected rows that a report describes.
+const DESCRIBED: usize = 10;
+
+/// Words seen so far and what has been counted.
+pub(crate) struct Committer<'a> {
+    options: &'a Options,
+    path: &'a Path,
+    lines: u64,
+    seen: HashTable<u32>,
+    seed: u64,
+    /// The words, in row order.
+    pub words: WordList,
+    /// What the report will say.
+    pub report: Report,
+    crc: crc32fast::Hasher,
+    /// Whether the limit is reached and nothing more is needed.
+    pub full: bool,
+}
+
+/// Where the rows of a batch go.
+#[derive(Debug, Default)]
+pub(crate) struct Placement {
+    /// The row of the first new word.
+    pub first: u64,
+    /// For each row of the batch, whether its word is new; empty when all are.
+    pub new: Vec<bool>,
+    /// Rows of the batch, and the rows of the store whose numbers they replace.
+    pub replaced: Vec<(usize, u64)>,
+}
+
+impl<'a> Committer<'a> {
+    pub(crate) fn new(source: &'a impl Source, options: &'a Options) -> Committer<'a> {
+        Committer {
+            options,
+            path: source.path(),
+            lines: source.first_line(),
+            seen: HashTable::new(),
+            // Another key each time, so that no source can be made to collide here.
+            seed: random(),
+            words: WordList::default(),
+            report: Report { dim: source.dim(), announced_rows: source.expected_rows(), ..Report::default() },
+            crc: crc32fast::Hasher::new(),
+            full: options.limit == Some(0),
+        }
+    }
+
+    /// Hashes the words of a batch as [`place`](Self::place) wants them; any thread can, at any time.
+    pub(crate) fn hashes(seed: u64, batch: &Batch, hashes: &mut Vec<u64>) {
+        hashes.clear();
+        hashes.extend(batch.words.iter().map(|word| hash(word, seed)));
+    }
+
+    /// The key for [`hashes`](Self::hashes).
+    pub(crate) fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// Gives the rows of the next batch in source order their places.
+    pub(crate) fn place(&mut self, batch: &Batch, hashes: &[u64]) -> Result<Placement> {
+        let mut placement = Placement { first: self.words.len() as u64, ..Placement::default() };
+        if self.full {
+            placement.new = vec![false; batch.words.len()];
+            return Ok(placement);
+        }
+        self.count(batch)?;
+        for (i, (word, &hash)) in batch.words.iter().zip(hashes).enumerate() {
+            let (words, seed) = (&self.words, self.seed);
+            let entry = self.seen.entry(
+                hash,
+                |&id| words.get(id as usize) == word,
+                |&id| crate::hash::hash(words.get(id as usize), seed),
+            );
+            let id = match entry {
+                Entry::Vacant(vacant) => {
+                    vacant.insert(self.words.len() as u32);
+                    if self.words.len() + 1 >= u32::MAX as usize || !self.words.push(word) {
+                        return Err(self.refuse(
+                            batch,
+                            i,
+                            "more than 4 GiB of words, or 2³² rows, do not fit a store".into(),
+                        ));
+                    }
+                    if !placement.new.is_empty() {
+                        placement.new[i] = true;
+                    }
+                    if self.options.limit == Some(self.words.len() as u64) {
+                        placement.new.resize(i + 1, true);
+                        placement.new.resize(batch.words.len(), false);
+                        self.full = true;
+                        break;
+                    }
+                    continue;
+                }
+                Entry::Occupied(occupied) => *occupied.get(),
+            };
+            self.report.duplicates += 1;
+            match self.options.duplicates {
+                Duplicates::First => {}
+                Duplicates::Last => placement.replaced.push((i, u64::from(id))),
+                Duplicates::Error => {
+                    let reason = format!("the word {:?} was there before, as row {id}", String::from_utf8_lossy(word));
+                    return Err(self.refuse(batch, i, reason));
+                }
+            }
+            if placement.new.is_empty() {
+                placement.new = vec![false; batch.words.len()];
+                placement.new[..i].fill(true);
+            }
+        }
+        self.lines += batch.lines;
+        Ok(placement)
+    }
+
+    fn count(&mut self, batch: &Batch) -> Result<()> {
+        if let (Some(first), OnBadRow::Error) = (batch.rejected.first(), self.options.on_bad_row) {
+            let Rejected { line, byte_offset, reason } = first.clone();
+            let reason = reason + "; on_bad_row=\"skip\" passes over such rows";
+            return Err(ParseError { path: self.path.into(), line: self.lines + line, byte_offset, reason }.into());
+        }
+        let report = &mut self.report;
+        report.bytes_read += batch.bytes;
+        report.rejected += batch.rejections;
+        report.mended += batch.mended;
+        report.spaced += batch.spaced;
+        let room = DESCRIBED.saturating_sub(report.first_rejected.len());
+        let described = batch.rejected.iter().take(room).cloned();
+        report.first_rejected.extend(described.map(|bad| Rejected { line: self.lines + bad.line, ..bad }));
+        self.crc.combine(&batch.crc);
+        Ok(())
+    }
+
+    fn refuse(&self, batch: &Batch, row: usize, reason: String) -> Error {
+        let origin = batch.origins[row];
+        ParseError { path: self.path.into(), line: self.lines + origin.line, byte_offset: origin.offset, reason }.into()
+    }
+
+    /// The words and the report, once every batch has been placed.
+    pub(crate) fn finish(mut self, first_line: u64) -> Result<(WordList, Report)> {
+        let lines = self.lines - first_line;
+        if let Some(announced) = self.report.announced_rows
+            && announced != lines
+            && !self.full
+            && self.options.on_bad_row == OnBadRow::Error
+        {
+            let reason = format!(
+                "the header announces {announced} rows, the file has {lines}: it was cut short or its header lies; \
+                 on_bad_row=\"skip\" takes the rows that are there"
+            );
+            return Err(ParseError { path: self.path.into(), line: 1, byte_offset: 0, reason }.into());
+        }
+        self.report.rows = self.words.len() as u64;
+        self.report.checksum = self.crc.finalize();
+        Ok((self.words, self.report))
+    }
+}
+
+/// Sixty-four bits from the standard library's source of randomness.
+fn random() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(0)
+}

@@ -1,0 +1,151 @@
+//! Conversion: any source of rows, one pipeline, one store.
+
+mod batch;
+mod commit;
+mod pipeline;
+mod report;
+mod statistics;
+
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+pub(crate) use batch::{Batch, Origin};
+pub use report::{Rejected, Report};
+
+use crate::{
+    error::{Error, Result},
+    text::TextSource,
+    writer::StoreWriter,
+};
+
+/// What happens to a word that was there before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Duplicates {
+    /// The first row stays.
+    #[default]
+    First,
+    /// The last row takes the first one's place.
+    Last,
+    /// Conversion fails.
+    Error,
+}
+
+/// What happens to a word that is not UTF-8, as in Python's `bytes.decode`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Utf8Errors {
+    /// Its row is a bad row.
+    #[default]
+    Strict,
+    /// U+FFFD takes the place of what cannot be decoded.
+    Replace,
+    /// What cannot be decoded is left out.
+    Ignore,
+}
+
+/// What happens to a row that cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnBadRow {
+    /// Conversion fails.
+    #[default]
+    Error,
+    /// It is counted, and the first ones are kept in the report.
+    Skip,
+}
+
+/// How a source is converted.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Whether the first line is a header; `None` to find out.
+    pub header: Option<bool>,
+    /// The dimension that the caller expects.
+    pub dim: Option<usize>,
+    /// See [`Duplicates`].
+    pub duplicates: Duplicates,
+    /// See [`Utf8Errors`].
+    pub errors: Utf8Errors,
+    /// See [`OnBadRow`].
+    pub on_bad_row: OnBadRow,
+    /// Stop after this many rows.
+    pub limit: Option<u64>,
+    /// Only these words.
+    pub keep: Option<HashSet<Vec<u8>>>,
+    /// Scale each row to length 1.
+    pub normalize: bool,
+    /// `None` for all cores.
+    pub threads: Option<usize>,
+    /// What the store's metadata says besides the source; a JSON object.
+    pub metadata: serde_json::Map<String, serde_json::Value>,
+    /// Source bytes that one thread takes at a time.
+    pub block_bytes: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            header: None,
+            dim: None,
+            duplicates: Duplicates::default(),
+            errors: Utf8Errors::default(),
+            on_bad_row: OnBadRow::default(),
+            limit: None,
+            keep: None,
+            normalize: false,
+            threads: None,
+            metadata: serde_json::Map::new(),
+            block_bytes: 1 << 20,
+        }
+    }
+}
+
+/// Where rows come from. Threads take batches from it, each with the next number, and parse them side by side.
+pub(crate) trait Source: Sync {
+    /// What a thread keeps between two batches.
+    type Scratch: Default;
+
+    /// The file, for messages.
+    fn path(&self) -> &Path;
+    /// Numbers a row.
+    fn dim(&self) -> usize;
+    /// How many rows the source says it has.
+    fn expected_rows(&self) -> Option<u64>;
+    /// The line of the first row, counted from 1.
+    fn first_line(&self) -> u64;
+    /// The part of the file that holds the rows.
+    fn bytes(&self) -> std::ops::Range<u64>;
+    /// Fills `batch` with the rows of the next part of the source; `false` when there is none.
+    fn next(&self, scratch: &mut Self::Scratch, batch: &mut Batch) -> Result<bool>;
+}
+
+/// Converts the vectors in `source` to a store at `target`. `tick` is called about twenty times a second with the bytes done
+/// and the bytes there are; it returns whether to go on. The target is replaced at the end, whole, or not touched at all.
+pub fn convert(
+    source: &Path,
+    target: &Path,
+    options: &Options,
+    tick: &mut dyn FnMut(u64, u64) -> bool,
+) -> Result<Report> {
+    let started = Instant::now();
+    if options.block_bytes == 0 {
+        return Err(Error::Argument("block_bytes must be at least 1".into()));
+    }
+    let text = TextSource::open(source, options)?;
+    let writer = StoreWriter::create(target, text.dim())?;
+    let target: PathBuf = writer.target().to_path_buf();
+    let (contents, mut report) = pipeline::run(&text, &writer, options, tick)?;
+    let mut metadata = options.metadata.clone();
+    let name = source.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    metadata.insert(
+        "source".into(),
+        serde_json::json!({"name": name, "bytes": report.bytes_read, "crc32": format!("{:08x}", report.checksum)}),
+    );
+    metadata.insert("embmap".into(), env!("CARGO_PKG_VERSION").into());
+    let metadata = serde_json::Value::Object(metadata).to_string();
+    report.bytes_written = writer.finish(&contents, &metadata)?;
+    report.source = source.to_path_buf();
+    report.target = target;
+    report.seconds = started.elapsed().as_secs_f64();
+    Ok(report)
+}

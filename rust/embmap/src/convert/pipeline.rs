@@ -1,0 +1,267 @@
+//! Threads that read, parse and write batches side by side, and agree on the order only where it matters.
+//!
+//! Each thread takes the next batch of the source, parses it, waits for its turn to have its words placed (the one step in
+//! source order), and writes its rows at their place. What a batch adds to norms, statistics and checksum is folded in
+//! source order too, so that the store does not depend on the number of threads.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use super::{
+    Batch, Options, Report, Source,
+    commit::{Committer, Placement},
+    statistics::Statistics,
+};
+use crate::{
+    error::{Error, Result},
+    parallel,
+    verify::inverse_norm,
+    writer::{Contents, StoreWriter},
+};
+
+/// Between two calls of the caller's tick: well under the half second in which Ctrl-C must answer.
+const TICK: Duration = Duration::from_millis(50);
+
+/// What a written batch adds to the store besides its rows.
+struct Summary {
+    norms: Vec<f32>,
+    statistics: Statistics,
+    crc: crc32fast::Hasher,
+}
+
+/// Batches in source order: those placed, those written.
+struct Ordered<'a> {
+    committer: Committer<'a>,
+    placed: u64,
+    /// Written, but an earlier one is not.
+    waiting: BTreeMap<u64, Summary>,
+    folded: u64,
+    total: Summary,
+    replaced: bool,
+    running: usize,
+    failure: Option<Error>,
+}
+
+struct Pipeline<'a, S> {
+    source: &'a S,
+    writer: &'a StoreWriter,
+    options: &'a Options,
+    ordered: Mutex<Ordered<'a>>,
+    turn: Condvar,
+    stop: AtomicBool,
+    done: AtomicU64,
+}
+
+/// Moves every row of `source` into `writer`; returns what is needed to finish the store.
+pub(crate) fn run<S: Source>(
+    source: &S,
+    writer: &StoreWriter,
+    options: &Options,
+    tick: &mut dyn FnMut(u64, u64) -> bool,
+) -> Result<(Contents, Report)> {
+    let (dim, bytes) = (source.dim(), source.bytes());
+    let most = (bytes.end - bytes.start).div_ceil(options.block_bytes as u64).max(1);
+    let threads = parallel::threads(options.threads).min(most as usize);
+    let ordered = Ordered {
+        committer: Committer::new(source, options),
+        placed: 0,
+        waiting: BTreeMap::new(),
+        folded: 0,
+        total: Summary { norms: Vec::new(), statistics: Statistics::new(dim), crc: crc32fast::Hasher::new() },
+        replaced: false,
+        running: threads,
+        failure: None,
+    };
+    let pipeline = Pipeline {
+        source,
+        writer,
+        options,
+        ordered: Mutex::new(ordered),
+        turn: Condvar::new(),
+        stop: AtomicBool::new(false),
+        done: AtomicU64::new(0),
+    };
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| pipeline.work());
+        }
+        pipeline.watch(bytes.end - bytes.start, tick);
+    });
+    let Ordered { committer, total, replaced, failure, .. } =
+        pipeline.ordered.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if let Some(failure) = failure {
+        return Err(failure);
+    }
+    let (words, report) = committer.finish(source.first_line())?;
+    tick(bytes.end - bytes.start, bytes.end - bytes.start);
+    let total = if replaced { reread(writer, words.len(), dim)? } else { total };
+    let contents =
+        Contents { words, matrix_crc: total.crc.finalize(), norms: total.norms, statistics: total.statistics.finish() };
+    Ok((contents, report))
+}
+
+impl<'a, S: Source> Pipeline<'a, S> {
+    fn lock(&self) -> MutexGuard<'_, Ordered<'a>> {
+        self.ordered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs on the caller's thread until the workers are through.
+    fn watch(&self, total: u64, tick: &mut dyn FnMut(u64, u64) -> bool) {
+        let mut ordered = self.lock();
+        while ordered.running > 0 {
+            ordered = self.turn.wait_timeout(ordered, TICK).unwrap_or_else(PoisonError::into_inner).0;
+            drop(ordered);
+            let go_on = tick(self.done.load(Ordering::Relaxed), total);
+            ordered = self.lock();
+            if !go_on {
+                ordered.failure.get_or_insert(Error::Cancelled);
+                self.stop.store(true, Ordering::Relaxed);
+                self.turn.notify_all();
+            }
+        }
+    }
+
+    /// One thread's share.
+    fn work(&self) {
+        // Leaving, whichever way, a panic included, the thread must not leave the others waiting.
+        struct Leaving<'p, 'a, S: Source>(&'p Pipeline<'a, S>);
+        impl<S: Source> Drop for Leaving<'_, '_, S> {
+            fn drop(&mut self) {
+                if thread::panicking() {
+                    self.0.stop.store(true, Ordering::Relaxed);
+                }
+                self.0.lock().running -= 1;
+                self.0.turn.notify_all();
+            }
+        }
+        let _leaving = Leaving(self);
+        if let Err(error) = self.batches() {
+            self.stop.store(true, Ordering::Relaxed);
+            self.lock().failure.get_or_insert(error);
+        }
+    }
+
+    fn batches(&self) -> Result<()> {
+        let mut batch = Batch::new(self.options, self.source.dim());
+        let (mut scratch, mut hashes) = (S::Scratch::default(), Vec::new());
+        let seed = self.lock().committer.seed();
+        while !self.stop.load(Ordering::Relaxed) && self.source.next(&mut scratch, &mut batch)? {
+            Committer::hashes(seed, &batch, &mut hashes);
+            let Some(placement) = self.place(&batch, &hashes)? else { break };
+            self.write(&mut batch, placement)?;
+            self.done.fetch_add(batch.bytes, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Waits for the batch's turn and places its words; `None` when the conversion stops before.
+    fn place(&self, batch: &Batch, hashes: &[u64]) -> Result<Option<Placement>> {
+        let mut ordered = self.lock();
+        while ordered.placed != batch.sequence {
+            if self.stop.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
+            ordered = self.turn.wait_timeout(ordered, TICK).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        let placement = ordered.committer.place(batch, hashes)?;
+        ordered.placed += 1;
+        if ordered.committer.full {
+            self.stop.store(true, Ordering::Relaxed);
+        }
+        self.turn.notify_all();
+        Ok(Some(placement))
+    }
+
+    /// Writes the rows of new words, then those that replace earlier ones, and folds what they add.
+    fn write(&self, batch: &mut Batch, placement: Placement) -> Result<()> {
+        let dim = self.source.dim();
+        if self.options.normalize {
+            batch.rows.chunks_exact_mut(dim).for_each(normalize);
+        }
+        if !placement.replaced.is_empty() {
+            self.replace(batch, &placement)?;
+        }
+        if !placement.new.is_empty() {
+            batch.retain_rows(|i| placement.new[i]);
+        }
+        self.writer.write_rows(placement.first, &batch.rows)?;
+        let summary = Summary::of(&batch.rows, dim);
+        let mut ordered = self.lock();
+        ordered.waiting.insert(batch.sequence, summary);
+        while let Some(next) = {
+            let folded = ordered.folded;
+            ordered.waiting.remove(&folded)
+        } {
+            ordered.total.add(next);
+            ordered.folded += 1;
+        }
+        self.turn.notify_all();
+        Ok(())
+    }
+
+    /// Overwrites rows of earlier batches, or of this one, once those are written.
+    fn replace(&self, batch: &mut Batch, placement: &Placement) -> Result<()> {
+        let dim = self.source.dim();
+        let mut ordered = self.lock();
+        while ordered.folded != batch.sequence {
+            if ordered.failure.is_some() {
+                return Ok(());
+            }
+            ordered = self.turn.wait_timeout(ordered, TICK).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        ordered.replaced = true;
+        drop(ordered);
+        let new_rows: Vec<usize> = (0..placement.new.len()).filter(|&i| placement.new[i]).collect();
+        for &(from, to) in &placement.replaced {
+            let row = from * dim..(from + 1) * dim;
+            if to < placement.first {
+                self.writer.write_rows(to, &batch.rows[row])?;
+            } else {
+                batch.rows.copy_within(row, new_rows[(to - placement.first) as usize] * dim);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Summary {
+    fn of(rows: &[f32], dim: usize) -> Summary {
+        let mut crc = crc32fast::Hasher::new();
+        crc.update(bytemuck::cast_slice(rows));
+        let norms = rows.chunks_exact(dim).map(inverse_norm).collect();
+        Summary { norms, statistics: Statistics::of(rows, dim), crc }
+    }
+
+    fn add(&mut self, next: Summary) {
+        self.norms.extend(next.norms);
+        self.statistics.add(&next.statistics);
+        self.crc.combine(&next.crc);
+    }
+}
+
+/// The summary of rows that were changed after they were first written.
+fn reread(writer: &StoreWriter, rows: usize, dim: usize) -> Result<Summary> {
+    let step = ((1 << 20) / dim).max(1);
+    let mut total = Summary::of(&[], dim);
+    for first in (0..rows).step_by(step) {
+        let part = writer.read_rows(first as u64, step.min(rows - first))?;
+        total.add(Summary::of(&part, dim));
+    }
+    Ok(total)
+}
+
+/// Scales a row to length 1; a row of zeros stays one.
+fn normalize(row: &mut [f32]) {
+    let square: f64 = row.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
+    if square > 0.0 {
+        let length = square.sqrt();
+        row.iter_mut().for_each(|x| *x = (f64::from(*x) / length) as f32);
+    }
+}

@@ -1,0 +1,103 @@
+//! What can go wrong, and what to do about it.
+
+use std::{io, path::PathBuf};
+
+/// The result of this crate's calls.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Every failure of this crate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The operating system refused; the path is the file it refused.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The source is not what it should be.
+    #[error(transparent)]
+    Parse(#[from] ParseError),
+    /// The store is not one, or not whole.
+    #[error("{}: {source}", path.display())]
+    Format {
+        /// The store.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: FormatError,
+    },
+    /// An argument is out of its range.
+    #[error("{0}")]
+    Argument(String),
+    /// A row was asked for that is not there.
+    #[error("id {id} at position {position} is not a row: there are {rows}")]
+    NoSuchRow {
+        /// What was asked for.
+        id: i64,
+        /// Where in the request, from 0.
+        position: usize,
+        /// Rows of the store.
+        rows: usize,
+    },
+    /// The caller asked to stop.
+    #[error("cancelled")]
+    Cancelled,
+}
+
+impl Error {
+    /// Wraps what the system said about `path`.
+    pub(crate) fn io(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Error {
+        let path = path.into();
+        move |source| Error::Io { path, source }
+    }
+
+    /// Wraps what is wrong with the store at `path`.
+    pub(crate) fn format(path: impl Into<PathBuf>) -> impl FnOnce(FormatError) -> Error {
+        let path = path.into();
+        move |source| Error::Format { path, source }
+    }
+}
+
+/// A place in a source that cannot be accepted, and why.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}, line {line} (byte {byte_offset}): {reason}", path.display())]
+pub struct ParseError {
+    /// The source.
+    pub path: PathBuf,
+    /// The line, counted from 1.
+    pub line: u64,
+    /// The byte at which that line starts, counted from 0.
+    pub byte_offset: u64,
+    /// What was expected, what was found, what to do.
+    pub reason: String,
+}
+
+/// What makes a file unusable as a store.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FormatError {
+    /// It does not begin as a store does.
+    #[error("not an embmap store: {0}")]
+    NotAStore(String),
+    /// It was written by a later version.
+    #[error("written by a later version of embmap ({0}); upgrade embmap to read it")]
+    TooNew(String),
+    /// It is shorter or longer than its header says.
+    #[error("truncated: the header says {expected} bytes, the file has {found}; convert or copy it again")]
+    Truncated {
+        /// The length in the header.
+        expected: u64,
+        /// The length of the file.
+        found: u64,
+    },
+    /// Something in it contradicts something else.
+    #[error("corrupt: {0}; convert or copy it again")]
+    Corrupt(String),
+}
+
+/// Shorthand for [`FormatError::Corrupt`].
+pub(crate) fn corrupt(what: impl Into<String>) -> FormatError {
+    FormatError::Corrupt(what.into())
+}

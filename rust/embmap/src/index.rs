@@ -1,0 +1,298 @@
+//! The hash index, word → row: one pilot, one slot, one comparison, whatever the word and whoever wrote the file.
+//!
+//! A perfect hash by displacement. The word's hash picks a bucket; the bucket's pilot, chosen when the file was built,
+//! sends each of its words to a slot of its own; the slot says which row the word has and where its bytes are. A word that
+//! is not there lands on some slot too and is told apart by a check of 16 hash bits and the length, then by its bytes. So a
+//! look-up never probes further, and crafted words cannot make it. docs/decisions/0001-index.md has the measurements.
+
+use crate::{
+    error::{Error, FormatError, Result, corrupt},
+    format::{PILOT_LEN, SLOT_LEN, u32_at},
+    hash::{hash, seed_from},
+    prefetch::prefetch,
+    words::{WordList, Words},
+};
+
+/// Words a bucket: more make the pilots fewer and the search for them longer.
+const BUCKET_WORDS: usize = 4;
+/// Slots filled, in hundredths: more make the index smaller and the search longer.
+const FILL: usize = 95;
+/// Words hashed and prefetched before the first of them is compared.
+const BATCH: usize = 32;
+/// Seeds tried before giving up; each fails only if two words share 64 hash bits or a bucket finds no pilot.
+const ATTEMPTS: u64 = 8;
+/// The id in a slot that no word has.
+const EMPTY: u32 = u32::MAX;
+
+#[inline(always)]
+fn scale(hash: u64, n: usize) -> usize {
+    ((u128::from(hash) * n as u128) >> 64) as usize
+}
+
+#[inline(always)]
+fn slot_of(hash: u64, pilot: u16, slots: usize) -> usize {
+    let mixed = (hash ^ u64::from(pilot).wrapping_mul(0x9e37_79b9_7f4a_7c15)).wrapping_mul(0xd6e8_feb8_6659_fd93);
+    scale((mixed ^ (mixed >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93), slots)
+}
+
+/// Sixteen bits of the hash beside the length, which saturates.
+#[inline(always)]
+fn check_of(hash: u64, length: usize) -> u32 {
+    (hash as u32) << 16 | length.min(0xffff) as u32
+}
+
+/// The two sections of a built index and the seed they were built with.
+#[derive(Debug)]
+pub struct BuiltIndex {
+    /// What the words were hashed with.
+    pub seed: u64,
+    /// Two bytes a bucket.
+    pub pilots: Vec<u8>,
+    /// Twelve bytes a slot.
+    pub slots: Vec<u8>,
+}
+
+impl BuiltIndex {
+    /// Builds the index of distinct words. The seed follows from the words, so that equal words make equal files.
+    pub fn build(words: &WordList) -> Result<BuiltIndex> {
+        let material = u64::from(crc32fast::hash(words.bytes()));
+        (0..ATTEMPTS).find_map(|attempt| Self::build_with(words, seed_from(material, attempt))).ok_or_else(|| {
+            Error::Argument(format!("no index for these words after {ATTEMPTS} seeds: are they distinct?"))
+        })
+    }
+
+    fn build_with(words: &WordList, seed: u64) -> Option<BuiltIndex> {
+        let n = words.len();
+        let buckets = n.div_ceil(BUCKET_WORDS).max(1);
+        let slots = (n * 100).div_ceil(FILL).max(1);
+        let hashes: Vec<u64> = words.iter().map(|word| hash(word, seed)).collect();
+        let grouped = Buckets::group(&hashes, buckets);
+
+        let mut taken = vec![0u64; slots.div_ceil(64)];
+        let mut pilots = vec![0; buckets * PILOT_LEN];
+        let mut places = Vec::new();
+        for bucket in grouped.largest_first() {
+            let pilot = find_pilot(grouped.hashes(bucket), slots, &mut taken, &mut places)?;
+            pilots[bucket * PILOT_LEN..][..PILOT_LEN].copy_from_slice(&pilot.to_le_bytes());
+        }
+
+        let mut table = vec![0; slots * SLOT_LEN];
+        for slot in table.chunks_exact_mut(SLOT_LEN) {
+            slot[..4].copy_from_slice(&EMPTY.to_le_bytes());
+        }
+        for (id, &h) in hashes.iter().enumerate() {
+            let pilot = pilot_at(&pilots, scale(h, buckets));
+            let slot = &mut table[slot_of(h, pilot, slots) * SLOT_LEN..][..SLOT_LEN];
+            slot[..4].copy_from_slice(&(id as u32).to_le_bytes());
+            slot[4..8].copy_from_slice(&check_of(h, words.get(id).len()).to_le_bytes());
+            slot[8..].copy_from_slice(&words.offset(id).to_le_bytes());
+        }
+        Some(BuiltIndex { seed, pilots, slots: table })
+    }
+}
+
+/// The hashes sorted by bucket.
+struct Buckets {
+    sorted: Vec<u64>,
+    starts: Vec<u32>,
+}
+
+impl Buckets {
+    fn group(hashes: &[u64], buckets: usize) -> Buckets {
+        let mut starts = vec![0u32; buckets + 1];
+        for &h in hashes {
+            starts[scale(h, buckets) + 1] += 1;
+        }
+        for i in 0..buckets {
+            starts[i + 1] += starts[i];
+        }
+        let mut next = starts.clone();
+        let mut sorted = vec![0; hashes.len()];
+        for &h in hashes {
+            let place = &mut next[scale(h, buckets)];
+            sorted[*place as usize] = h;
+            *place += 1;
+        }
+        Buckets { sorted, starts }
+    }
+
+    fn hashes(&self, bucket: usize) -> &[u64] {
+        &self.sorted[self.starts[bucket] as usize..self.starts[bucket + 1] as usize]
+    }
+
+    /// The buckets that hold words, the fullest first: they need the emptiest table.
+    fn largest_first(&self) -> impl Iterator<Item = usize> + '_ {
+        let buckets = self.starts.len() - 1;
+        let largest = (0..buckets).map(|bucket| self.hashes(bucket).len()).max().unwrap_or(0);
+        let mut by_size = vec![Vec::new(); largest + 1];
+        for bucket in 0..buckets {
+            by_size[self.hashes(bucket).len()].push(bucket);
+        }
+        by_size.into_iter().skip(1).rev().flatten()
+    }
+}
+
+/// The first pilot that sends all of `hashes` to free and different slots, which it then takes.
+fn find_pilot(hashes: &[u64], slots: usize, taken: &mut [u64], places: &mut Vec<usize>) -> Option<u16> {
+    'pilots: for pilot in 0..=u16::MAX {
+        places.clear();
+        for &h in hashes {
+            let slot = slot_of(h, pilot, slots);
+            if taken[slot / 64] >> (slot % 64) & 1 == 1 || places.contains(&slot) {
+                continue 'pilots;
+            }
+            places.push(slot);
+        }
+        for &slot in &*places {
+            taken[slot / 64] |= 1 << (slot % 64);
+        }
+        return Some(pilot);
+    }
+    None
+}
+
+#[inline(always)]
+fn pilot_at(pilots: &[u8], bucket: usize) -> u16 {
+    u16::from_le_bytes([pilots[bucket * PILOT_LEN], pilots[bucket * PILOT_LEN + 1]])
+}
+
+/// The index of a store that someone else wrote: every id and offset is checked before it is used.
+#[derive(Debug, Clone, Copy)]
+pub struct Index<'a> {
+    seed: u64,
+    pilots: &'a [u8],
+    slots: &'a [u8],
+    words: Words<'a>,
+}
+
+impl<'a> Index<'a> {
+    /// Over the two sections, which hold at least one pilot and one slot, and the words they lead to.
+    #[must_use]
+    pub fn new(seed: u64, pilots: &'a [u8], slots: &'a [u8], words: Words<'a>) -> Self {
+        Index { seed, pilots, slots, words }
+    }
+
+    #[inline(always)]
+    fn slot(&self, hash: u64) -> usize {
+        let pilot = pilot_at(self.pilots, scale(hash, self.pilots.len() / PILOT_LEN));
+        slot_of(hash, pilot, self.slots.len() / SLOT_LEN) * SLOT_LEN
+    }
+
+    /// The row of `word`.
+    #[inline]
+    pub fn find(&self, word: &[u8]) -> Result<Option<u32>, FormatError> {
+        let hash = hash(word, self.seed);
+        self.compare(word, hash, self.slot(hash))
+    }
+
+    #[inline(always)]
+    fn compare(&self, word: &[u8], hash: u64, slot: usize) -> Result<Option<u32>, FormatError> {
+        if u32_at(self.slots, slot + 4) != check_of(hash, word.len()) {
+            return Ok(None);
+        }
+        let id = u32_at(self.slots, slot);
+        if self.words.slice(u32_at(self.slots, slot + 8), word.len()) != Some(word) || id == EMPTY {
+            return Ok(None);
+        }
+        if id as usize >= self.words.len() {
+            return Err(corrupt(format!("the index names row {id} of {}", self.words.len())));
+        }
+        // A length that saturates the check has not been compared yet.
+        if word.len() >= 0xffff && self.words.get(id as usize)? != word {
+            return Ok(None);
+        }
+        Ok(Some(id))
+    }
+
+    /// The rows of many words, `missing` for those that are not there. Bucket, slot and bytes of a batch are asked for
+    /// before any of them is read, so that their latencies overlap.
+    pub fn find_all(&self, words: &[&[u8]], missing: i64, ids: &mut [i64]) -> Result<(), FormatError> {
+        let mut hashes = [0; BATCH];
+        let mut slots = [0; BATCH];
+        for (words, ids) in words.chunks(BATCH).zip(ids.chunks_mut(BATCH)) {
+            for (hash_, word) in hashes.iter_mut().zip(words) {
+                *hash_ = hash(word, self.seed);
+                prefetch(self.pilots, scale(*hash_, self.pilots.len() / PILOT_LEN) * PILOT_LEN);
+            }
+            for (slot, hash) in slots.iter_mut().zip(&hashes[..words.len()]) {
+                *slot = self.slot(*hash);
+                prefetch(self.slots, *slot);
+            }
+            for (slot, (hash, word)) in slots.iter().zip(hashes.iter().zip(words)) {
+                if u32_at(self.slots, slot + 4) == check_of(*hash, word.len()) {
+                    prefetch(self.words.bytes(), u32_at(self.slots, slot + 8) as usize);
+                }
+            }
+            for (j, id) in ids.iter_mut().enumerate() {
+                *id = self.compare(words[j], hashes[j], slots[j])?.map_or(missing, i64::from);
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn offsets(words: &WordList) -> Vec<u8> {
+        words.offsets().iter().flat_map(|o| o.to_le_bytes()).collect()
+    }
+
+    fn list(words: impl IntoIterator<Item = String>) -> WordList {
+        let mut list = WordList::default();
+        words.into_iter().for_each(|word| assert!(list.push(word.as_bytes())));
+        list
+    }
+
+    #[test]
+    fn every_word_is_found_and_no_other() {
+        for n in [0, 1, 2, 3, 100, 20_000] {
+            let words = list((0..n).map(|i| format!("w{i}")));
+            let built = BuiltIndex::build(&words).expect("an index");
+            let offsets = offsets(&words);
+            let index = Index::new(built.seed, &built.pilots, &built.slots, Words::new(words.bytes(), &offsets));
+            let keys: Vec<Vec<u8>> = (0..2 * n).map(|i| format!("w{i}").into_bytes()).chain([Vec::new()]).collect();
+            let keys: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
+            let mut ids = vec![0; keys.len()];
+            index.find_all(&keys, -7, &mut ids).expect("a whole index");
+            for (i, key) in keys.iter().enumerate() {
+                let expected = if i < n { Some(i as u32) } else { None };
+                assert_eq!(index.find(key), Ok(expected));
+                assert_eq!(ids[i], expected.map_or(-7, i64::from));
+            }
+        }
+    }
+
+    #[test]
+    fn words_longer_than_the_check_can_say_are_told_apart() {
+        let words = list([70_000, 65_535, 65_536].map(|n| "a".repeat(n)));
+        let built = BuiltIndex::build(&words).expect("an index");
+        let offsets = offsets(&words);
+        let index = Index::new(built.seed, &built.pilots, &built.slots, Words::new(words.bytes(), &offsets));
+        assert_eq!(index.find("a".repeat(65_536).as_bytes()), Ok(Some(2)));
+        assert_eq!(index.find("a".repeat(65_537).as_bytes()), Ok(None));
+    }
+
+    #[test]
+    fn a_word_twice_is_an_error_not_a_hang() {
+        assert!(BuiltIndex::build(&list(["a".into(), "a".into()])).is_err());
+    }
+
+    #[test]
+    fn an_index_of_garbage_answers_or_errs_but_never_panics() {
+        let words = list((0..50).map(|i| format!("w{i}")));
+        let built = BuiltIndex::build(&words).expect("an index");
+        let offsets = offsets(&words);
+        for at in 0..built.slots.len() {
+            let mut slots = built.slots.clone();
+            slots[at] ^= 0xff;
+            let index = Index::new(built.seed, &built.pilots, &slots, Words::new(words.bytes(), &offsets));
+            for word in words.iter() {
+                if let Ok(Some(id)) = index.find(word) {
+                    assert!((id as usize) < words.len());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! Pretrained word vectors in one memory-mapped file.
+//!
+//! [`convert`] turns text vectors into a store; [`Store::open`] maps one in constant time; a store answers word → row
+//! ([`Store::find_all`]) and rows → matrix ([`Store::gather`]), and its matrix is the tensor itself
+//! ([`Store::vectors`]). docs/architecture.md walks through the crate, docs/format.md states the bytes.
+//!
+//! ```
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let folder = tempfile::tempdir()?;
+//! let (text, target) = (folder.path().join("v.txt"), folder.path().join("v.embmap"));
+//! std::fs::write(&text, "king 0.1 0.2\nqueen 0.3 0.4\n")?;
+//! let report = embmap::convert(&text, &target, &embmap::Options::default(), &mut |_, _| true)?;
+//! assert_eq!((report.rows, report.dim), (2, 2));
+//!
+//! let store = embmap::Store::open(&target)?;
+//! let row = store.index().find(b"queen")?.expect("a word of the file") as usize;
+//! assert_eq!(store.vectors()?[row * store.dim()..][..2], [0.3, 0.4]);
+//! # Ok(()) }
+//! ```
+
+#[cfg(target_endian = "big")]
+compile_error!("stores are little-endian and are read in place; big-endian machines are not supported");
+
+mod convert;
+mod error;
+pub mod format;
+mod gather;
+pub mod hash;
+pub mod index;
+mod map;
+pub mod normal;
+pub mod parallel;
+mod positioned;
+mod prefetch;
+mod publish;
+mod store;
+mod text;
+mod verify;
+pub mod words;
+mod writer;
+
+pub use convert::{Duplicates, OnBadRow, Options, Rejected, Report, Utf8Errors, convert};
+pub use error::{Error, FormatError, ParseError, Result};
+pub use map::Map;
+pub use store::Store;
+pub use verify::inverse_norm;
+pub use writer::{Contents, StoreWriter};
+
+/// The version of this crate, and of everything around it.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,0 +1,77 @@
+//! The only file that maps memory.
+//!
+//! A store is mapped copy-on-write: reads come straight from the page cache, shared by every process, and a write, through
+//! whatever array or tensor, lands in a private page of this process. A read-only mapping would turn such a write into a
+//! crash. What no map can survive is another program that cuts the file short while it is mapped: reading past the new end
+//! is then a bus error. embmap itself never does that; it replaces stores by renaming.
+
+use std::{
+    fs::File,
+    ops::Deref,
+    path::{Path, PathBuf},
+};
+
+use memmap2::{MmapOptions, MmapRaw};
+
+use crate::error::{Error, Result};
+
+/// A file in memory, private and copy-on-write.
+#[derive(Debug)]
+pub struct Map {
+    path: PathBuf,
+    file: File,
+    raw: MmapRaw,
+}
+
+impl Map {
+    /// Maps the whole file.
+    pub fn open(path: &Path) -> Result<Map> {
+        let file = File::open(path).map_err(Error::io(path))?;
+        if file.metadata().map_err(Error::io(path))?.is_dir() {
+            return Err(Error::io(path)(std::io::ErrorKind::IsADirectory.into()));
+        }
+        Map::of(file, path).map_err(Error::io(path))
+    }
+
+    /// The same file once more, with pages of its own for whatever is written.
+    pub fn again(&self) -> std::io::Result<Map> {
+        Map::of(self.file.try_clone()?, &self.path)
+    }
+
+    #[allow(unsafe_code)]
+    fn of(file: File, path: &Path) -> std::io::Result<Map> {
+        // SAFETY: the mapping is private, so nothing that this process writes reaches the file. Other programs can still
+        // change the file's bytes under the mapping; every reader of this crate therefore checks each offset and id at
+        // the moment of use, from a copy of it, and treats the rest as numbers and bytes without invariants.
+        let map = unsafe { MmapOptions::new().map_copy(&file) }?;
+        Ok(Map { path: path.to_path_buf(), file, raw: MmapRaw::from(map) })
+    }
+
+    /// The file, as it was named when it was opened.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where the bytes lie, to hand out as a writable tensor of this map's own.
+    #[must_use]
+    pub fn as_mut_ptr(&self) -> *mut u8 {
+        self.raw.as_mut_ptr()
+    }
+}
+
+impl Deref for Map {
+    type Target = [u8];
+
+    #[allow(unsafe_code)]
+    fn deref(&self) -> &[u8] {
+        // SAFETY: pointer and length are those of a live mapping, readable until `self` is dropped.
+        unsafe { std::slice::from_raw_parts(self.raw.as_ptr(), self.raw.len()) }
+    }
+}
+
+impl AsRef<[u8]> for Map {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}

@@ -1,0 +1,37 @@
+//! Threads for one call: a scope each time, because a pool that outlives the call hangs in a forked child.
+
+use std::{num::NonZero, thread};
+
+/// As many threads as this process may run at once, or as the caller asked for.
+#[must_use]
+pub fn threads(asked: Option<usize>) -> usize {
+    asked.unwrap_or_else(|| thread::available_parallelism().map_or(1, NonZero::get)).max(1)
+}
+
+/// Calls `work` on equal runs of `inputs`, each with its `width` outputs an input and the position of its first input, on
+/// up to `threads` threads that have at least `least` inputs each. The first error in input order wins.
+pub(crate) fn in_parts<A: Sync, B: Send, E: Send>(
+    inputs: &[A],
+    outputs: &mut [B],
+    width: usize,
+    least: usize,
+    work: impl Fn(usize, &[A], &mut [B]) -> Result<(), E> + Sync,
+) -> Result<(), E> {
+    let parts = threads(None).min(inputs.len() / least.max(1)).max(1);
+    let run = inputs.len().div_ceil(parts).max(1);
+    if parts == 1 || width == 0 {
+        return work(0, inputs, outputs);
+    }
+    thread::scope(|scope| {
+        let mut pieces = inputs.chunks(run).zip(outputs.chunks_mut(run * width)).enumerate();
+        let first = pieces.next();
+        let work = &work;
+        let others: Vec<_> = pieces.map(|(i, (a, b))| scope.spawn(move || work(i * run, a, b))).collect();
+        let mut result = first.map_or(Ok(()), |(_, (a, b))| work(0, a, b));
+        for other in others {
+            let other = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            result = result.and(other);
+        }
+        result
+    })
+}

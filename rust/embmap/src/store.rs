@@ -1,0 +1,128 @@
+//! A store that is open: constant time to open, each look-up checked.
+
+use std::{fs, path::Path};
+
+use crate::{
+    error::{Error, FormatError, Result, corrupt},
+    format::{HEADER_LEN, Header, Kind},
+    gather::gather,
+    index::Index,
+    map::Map,
+    parallel::in_parts,
+    words::Words,
+};
+
+/// Words that are worth a thread of their own.
+const PART: usize = 8192;
+
+/// A store over any bytes: a [`Map`] of a file, or a vector in a test.
+#[derive(Debug)]
+pub struct Store<D = Map> {
+    data: D,
+    header: Header,
+}
+
+impl Store<Map> {
+    /// Maps the file at `path`. Takes the same time whatever its size: only the first page is read.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let length = fs::metadata(path).map_err(Error::io(path))?.len();
+        if length == 0 {
+            return Err(Error::format(path)(FormatError::NotAStore("the file is empty".into())));
+        }
+        Self::from_bytes(Map::open(path)?).map_err(Error::format(path))
+    }
+}
+
+impl<D: AsRef<[u8]>> Store<D> {
+    /// Over bytes that hold a whole file.
+    pub fn from_bytes(data: D) -> Result<Self, FormatError> {
+        let bytes = data.as_ref();
+        let header = Header::decode(&bytes[..bytes.len().min(HEADER_LEN as usize)], bytes.len() as u64)?;
+        Ok(Store { data, header })
+    }
+
+    /// The header, checked.
+    #[must_use]
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The bytes, as they were given.
+    #[must_use]
+    pub fn data(&self) -> &D {
+        &self.data
+    }
+
+    /// Rows.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.header.rows as usize
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Numbers a row.
+    #[must_use]
+    pub fn dim(&self) -> usize {
+        self.header.dim as usize
+    }
+
+    /// The bytes of one section; empty where the file has none of that kind.
+    #[must_use]
+    pub fn section(&self, kind: Kind) -> &[u8] {
+        &self.data.as_ref()[self.header.section(kind).range()]
+    }
+
+    fn numbers<T: bytemuck::AnyBitPattern>(&self, kind: Kind) -> Result<&[T], FormatError> {
+        bytemuck::try_cast_slice(self.section(kind)).map_err(|error| corrupt(format!("section {kind:?}: {error}")))
+    }
+
+    /// The matrix, row after row.
+    pub fn vectors(&self) -> Result<&[f32], FormatError> {
+        self.numbers(Kind::Matrix)
+    }
+
+    /// 1 / length of each row, 0 for a row of zeros.
+    pub fn inverse_norms(&self) -> Result<&[f32], FormatError> {
+        self.numbers(Kind::InverseNorms)
+    }
+
+    /// Mean and standard deviation of each dimension, end to end; empty where the file has none.
+    pub fn statistics(&self) -> Result<&[f64], FormatError> {
+        self.numbers(Kind::Statistics)
+    }
+
+    /// The metadata, JSON; empty where the file has none.
+    pub fn metadata(&self) -> Result<&str, FormatError> {
+        std::str::from_utf8(self.section(Kind::Metadata)).map_err(|_| corrupt("the metadata is not UTF-8"))
+    }
+
+    /// The words, in row order.
+    #[must_use]
+    pub fn words(&self) -> Words<'_> {
+        Words::new(self.section(Kind::Words), self.section(Kind::Offsets))
+    }
+
+    /// The index.
+    #[must_use]
+    pub fn index(&self) -> Index<'_> {
+        Index::new(self.header.seed, self.section(Kind::Pilots), self.section(Kind::Slots), self.words())
+    }
+
+    /// The rows of many words, `missing` for those that are not there, on several threads when there are many.
+    pub fn find_all(&self, words: &[&[u8]], missing: i64, ids: &mut [i64]) -> Result<(), FormatError> {
+        let index = self.index();
+        in_parts(words, ids, 1, PART, |_, words, ids| index.find_all(words, missing, ids))
+    }
+
+    /// Copies row `ids[i]` to row `i` of `out`; an id of -1 gives zeros, any other id without a row is an error.
+    pub fn gather(&self, ids: &[i64], out: &mut [f32]) -> Result<()> {
+        let matrix = self.vectors().map_err(|error| Error::Argument(error.to_string()))?;
+        gather(matrix, self.dim(), ids, out)
+    }
+}

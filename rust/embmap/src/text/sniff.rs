@@ -1,0 +1,25 @@
+//! Files that would be misread as text, told by their first bytes.
+
+/// What `head` is, where it is not text, and what to do about it.
+pub(crate) fn foreign(head: &[u8]) -> Option<&'static str> {
+    let starts = |magic: &[u8]| head.starts_with(magic);
+    let text = head.trim_ascii_start();
+    let tag = |name: &[u8]| text.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name));
+    if starts(&crate::format::MAGIC) {
+        Some("this is an embmap store already: embmap.open() opens it")
+    } else if starts(b"\x1f\x8b") || starts(b"BZh") || starts(b"\xfd7zXZ\0") || starts(b"\x28\xb5\x2f\xfd") {
+        Some("this is a compressed file: decompress it first (gunzip, bunzip2, unxz, unzstd)")
+    } else if starts(b"PK\x03\x04") {
+        Some("this is a zip archive: extract the vectors from it first")
+    } else if starts(b"\xff\xfe") || starts(b"\xfe\xff") {
+        Some("this is UTF-16 text: save it as UTF-8 first")
+    } else if starts(b"version https://git-lfs") {
+        Some("this is a Git LFS pointer, not the file it stands for: run `git lfs pull`")
+    } else if tag(b"<!doctype html") || tag(b"<html") {
+        Some("this is a web page, saved in place of the file: download it again")
+    } else if memchr::memchr(0, head).is_some() {
+        Some("this is a binary file, not text vectors (GloVe, word2vec or fastText text)")
+    } else {
+        None
+    }
+}

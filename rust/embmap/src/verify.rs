@@ -1,0 +1,69 @@
+//! The checks that opening leaves out because they read the whole file.
+
+use crate::{
+    error::{FormatError, corrupt},
+    format::{Kind, SLOT_LEN, u32_at},
+    store::Store,
+};
+
+/// Bytes checked between two looks at whether to go on.
+const STEP: usize = 8 << 20;
+
+impl<D: AsRef<[u8]>> Store<D> {
+    /// Proves the file whole: every section against its checksum, every word found at its own row by the index, every
+    /// inverse norm the one of its row. `go_on` is asked every few megabytes; `Ok(false)` means that it said no.
+    pub fn verify(&self, mut go_on: impl FnMut() -> bool) -> Result<bool, FormatError> {
+        for kind in Kind::ALL {
+            let mut crc = crc32fast::Hasher::new();
+            for step in self.section(kind).chunks(STEP) {
+                crc.update(step);
+                if !go_on() {
+                    return Ok(false);
+                }
+            }
+            if crc.finalize() != self.header().section(kind).crc {
+                return Err(corrupt(format!("section {kind:?} does not match its checksum")));
+            }
+        }
+        let (words, index) = (self.words(), self.index());
+        for i in 0..self.len() {
+            if index.find(words.get_str(i)?.as_bytes())? != Some(i as u32) {
+                return Err(corrupt(format!("the index does not lead word {i} to its row")));
+            }
+            if i % (STEP / SLOT_LEN) == 0 && !go_on() {
+                return Ok(false);
+            }
+        }
+        if u32_at(self.section(Kind::Offsets), self.len() * 4) as usize != self.section(Kind::Words).len() {
+            return Err(corrupt("the words do not end where the last offset says"));
+        }
+        let norms = self.inverse_norms()?;
+        for (i, (row, &norm)) in self.vectors()?.chunks_exact(self.dim()).zip(norms).enumerate() {
+            if inverse_norm(row).to_bits() != norm.to_bits() {
+                return Err(corrupt(format!("the inverse norm of row {i} is not that of its numbers")));
+            }
+            if i % (STEP / (self.dim() * 4) + 1) == 0 && !go_on() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// 1 / length of `row`, summed in float64 in eight lanes, lane `j` taking every eighth number from the `j`-th on, the lanes
+/// then added from first to last; 0 for a row of zeros. The order is part of the format, so that every writer agrees.
+#[must_use]
+pub fn inverse_norm(row: &[f32]) -> f32 {
+    let mut lanes = [0f64; 8];
+    let (blocks, rest) = row.as_chunks::<8>();
+    for block in blocks {
+        for (lane, &x) in lanes.iter_mut().zip(block) {
+            *lane += f64::from(x) * f64::from(x);
+        }
+    }
+    for (lane, &x) in lanes.iter_mut().zip(rest) {
+        *lane += f64::from(x) * f64::from(x);
+    }
+    let square: f64 = lanes.iter().sum();
+    if square == 0.0 { 0.0 } else { ((1.0 / square.sqrt()) as f32).min(f32::MAX) }
+}

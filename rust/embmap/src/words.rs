@@ -1,0 +1,125 @@
+//! The words of a store: bytes end to end, and where each begins.
+
+use crate::error::{FormatError, corrupt};
+use crate::format::u32_at;
+
+/// Words that grow: how a conversion keeps them, and how a store's sections are written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WordList {
+    bytes: Vec<u8>,
+    offsets: Vec<u32>,
+}
+
+impl Default for WordList {
+    fn default() -> Self {
+        WordList { bytes: Vec::new(), offsets: vec![0] }
+    }
+}
+
+impl WordList {
+    /// Appends a word; `false`, and nothing is appended, where all words together would pass 4 GiB.
+    #[must_use]
+    pub fn push(&mut self, word: &[u8]) -> bool {
+        let Ok(end) = u32::try_from(self.bytes.len() + word.len()) else { return false };
+        self.bytes.extend_from_slice(word);
+        self.offsets.push(end);
+        true
+    }
+
+    /// How many.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.offsets.len() - 1
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Forgets all words, keeping the memory.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.offsets.truncate(1);
+    }
+
+    /// The `i`-th word.
+    #[must_use]
+    pub fn get(&self, i: usize) -> &[u8] {
+        &self.bytes[self.offsets[i] as usize..self.offsets[i + 1] as usize]
+    }
+
+    /// Where the `i`-th word begins.
+    #[must_use]
+    pub fn offset(&self, i: usize) -> u32 {
+        self.offsets[i]
+    }
+
+    /// All words, in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> {
+        (0..self.len()).map(|i| self.get(i))
+    }
+
+    /// The section of bytes.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The section of offsets.
+    #[must_use]
+    pub fn offsets(&self) -> &[u32] {
+        &self.offsets
+    }
+}
+
+/// The words of a store that someone else wrote: every read is checked.
+#[derive(Debug, Clone, Copy)]
+pub struct Words<'a> {
+    bytes: &'a [u8],
+    offsets: &'a [u8],
+}
+
+impl<'a> Words<'a> {
+    /// Over the two sections; `offsets` holds at least one `u32`.
+    #[must_use]
+    pub fn new(bytes: &'a [u8], offsets: &'a [u8]) -> Self {
+        Words { bytes, offsets }
+    }
+
+    /// How many.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.offsets.len() / 4 - 1
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The `i`-th word, which must exist.
+    pub fn get(&self, i: usize) -> Result<&'a [u8], FormatError> {
+        let (start, end) = (u32_at(self.offsets, i * 4), u32_at(self.offsets, i * 4 + 4));
+        self.bytes.get(start as usize..end as usize).ok_or_else(|| corrupt(format!("word {i} lies outside the words")))
+    }
+
+    /// The `i`-th word as text.
+    pub fn get_str(&self, i: usize) -> Result<&'a str, FormatError> {
+        std::str::from_utf8(self.get(i)?).map_err(|_| corrupt(format!("word {i} is not UTF-8")))
+    }
+
+    /// The bytes from `start` on, `n` of them, where they are there.
+    #[inline(always)]
+    pub(crate) fn slice(&self, start: u32, n: usize) -> Option<&'a [u8]> {
+        self.bytes.get(start as usize..)?.get(..n)
+    }
+
+    /// All bytes, for a prefetch.
+    #[inline(always)]
+    pub(crate) fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+}

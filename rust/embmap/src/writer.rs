@@ -1,0 +1,95 @@
+//! Writes a store: rows as they come, from any thread, then everything else.
+
+use std::path::Path;
+
+use crate::{
+    error::{Error, Result},
+    format::{Dtype, HEADER_LEN, Header, Kind, MATRIX_ALIGN},
+    index::BuiltIndex,
+    positioned::{read_at, write_at},
+    publish::NewFile,
+    words::WordList,
+};
+
+/// A store in the making, invisible until it is finished.
+pub struct StoreWriter {
+    file: NewFile,
+    dim: usize,
+}
+
+/// What a store holds besides its matrix.
+pub struct Contents {
+    /// One word a row, all different.
+    pub words: WordList,
+    /// CRC-32 of the matrix.
+    pub matrix_crc: u32,
+    /// 1 / length of each row.
+    pub norms: Vec<f32>,
+    /// Means, then deviations, of each dimension.
+    pub statistics: Vec<f64>,
+}
+
+impl StoreWriter {
+    /// Begins a store at `target`.
+    pub fn create(target: &Path, dim: usize) -> Result<StoreWriter> {
+        if dim == 0 || u32::try_from(dim).is_err() {
+            return Err(Error::Argument(format!("dim must be between 1 and 2³² - 1, not {dim}")));
+        }
+        Ok(StoreWriter { file: NewFile::create(target)?, dim })
+    }
+
+    /// Where the store will be.
+    #[must_use]
+    pub fn target(&self) -> &Path {
+        self.file.target()
+    }
+
+    fn place_of(&self, row: u64) -> u64 {
+        HEADER_LEN.next_multiple_of(MATRIX_ALIGN) + row * self.dim as u64 * Dtype::Float32.size()
+    }
+
+    /// Writes rows, the first of them at `first`.
+    pub fn write_rows(&self, first: u64, rows: &[f32]) -> Result<()> {
+        write_at(self.file.file(), bytemuck::cast_slice(rows), self.place_of(first)).map_err(Error::io(self.target()))
+    }
+
+    /// Reads rows back.
+    pub fn read_rows(&self, first: u64, count: usize) -> Result<Vec<f32>> {
+        let mut rows = vec![0f32; count * self.dim];
+        let bytes = bytemuck::cast_slice_mut(&mut rows);
+        read_at(self.file.file(), bytes, self.place_of(first)).map_err(Error::io(self.target()))?;
+        Ok(rows)
+    }
+
+    /// Writes the rest, the header last, and publishes the store; returns its length.
+    pub fn finish(self, contents: &Contents, metadata: &str) -> Result<u64> {
+        let index = BuiltIndex::build(&contents.words)?;
+        let rows = contents.words.len() as u64;
+        let sections: [(Kind, &[u8]); 7] = [
+            (Kind::InverseNorms, bytemuck::cast_slice(&contents.norms)),
+            (Kind::Pilots, &index.pilots),
+            (Kind::Slots, &index.slots),
+            (Kind::Words, contents.words.bytes()),
+            (Kind::Offsets, bytemuck::cast_slice(contents.words.offsets())),
+            (Kind::Metadata, metadata.as_bytes()),
+            (Kind::Statistics, bytemuck::cast_slice(&contents.statistics)),
+        ];
+        let mut lengths = [0; Kind::ALL.len()];
+        lengths[0] = rows * self.dim as u64 * Dtype::Float32.size();
+        for (length, (_, bytes)) in lengths[1..].iter_mut().zip(&sections) {
+            *length = bytes.len() as u64;
+        }
+        let mut header = Header::lay_out(Dtype::Float32, self.dim as u32, rows, index.seed, lengths);
+        header.section_mut(Kind::Matrix).crc = contents.matrix_crc;
+        for (kind, bytes) in sections {
+            let section = header.section_mut(kind);
+            section.crc = crc32fast::hash(bytes);
+            write_at(self.file.file(), bytes, section.offset).map_err(Error::io(self.target()))?;
+        }
+        let page = header.encode();
+        write_at(self.file.file(), &page, 0).map_err(Error::io(self.target()))?;
+        self.file.file().set_len(header.file_length).map_err(Error::io(self.target()))?;
+        self.file.publish()?;
+        Ok(header.file_length)
+    }
+}
