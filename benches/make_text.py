@@ -42,11 +42,13 @@ def write(out: Path, rows: int, dim: int, folder: Path | None, number: str = "%.
     """Write the file."""
     rng = np.random.default_rng(seed)
     block = [
-        " ".join(number % x for x in row) for row in rng.normal(0, 0.4, (min(rows, 4000), dim)).astype(np.float32).tolist()
+        " ".join(number % x for x in row)
+        for row in rng.normal(0, 0.4, (min(rows, 4000), dim)).astype(np.float32).tolist()
     ]
     with out.open("w", encoding="utf-8", newline="\n", buffering=1 << 20) as file:
         file.writelines(
-            f"{word} {numbers}\n" for word, numbers in zip(vocabulary(folder, rows), itertools.cycle(block), strict=False)
+            f"{word} {numbers}\n"
+            for word, numbers in zip(vocabulary(folder, rows), itertools.cycle(block), strict=False)
         )
 
 

@@ -19,9 +19,7 @@ _MAGIC = b"\x89EMBMAP\n"
 _UNREMEMBERED = ("threads", "progress")
 
 
-def load(
-    source: str | os.PathLike[str], *, cache_dir: str | os.PathLike[str] | None = None, **options: Any
-) -> Store:
+def load(source: str | os.PathLike[str], *, cache_dir: str | os.PathLike[str] | None = None, **options: Any) -> Store:
     """Open vectors from their source, converting it into the cache the first time.
 
     Parameters

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias, get_args, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -30,7 +30,9 @@ def fill_missing(
 ) -> None:
     """Fill row ``rows[i]`` of `out`, which holds zeros there, for the missing ``words[i]``."""
     if isinstance(oov, str) and oov not in get_args(Policy):
-        raise ValueError(f"oov must be one of {', '.join(map(repr, get_args(Policy)))}, a callable or a row, not {oov!r}")
+        raise ValueError(
+            f"oov must be one of {', '.join(map(repr, get_args(Policy)))}, a callable or a row, not {oov!r}"
+        )
     if oov == "subword":
         raise ValueError("oov='subword' needs a store with fastText's n-gram buckets; this one has none")
     if not len(words) or (isinstance(oov, str) and oov == "zeros"):

@@ -37,9 +37,7 @@ def neighbors(store: Store, queries: NDArray[np.float32], k: int) -> tuple[NDArr
     return best_ids, best
 
 
-def _top(
-    scores: NDArray[np.float32], ids: NDArray[np.int64], k: int
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+def _top(scores: NDArray[np.float32], ids: NDArray[np.int64], k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Give the `k` best of each row, sorted; of those as good as the k-th, the ones with the lowest ids."""
     n, width = scores.shape
     if 0 < k < width:
@@ -74,13 +72,15 @@ def unit(vectors: NDArray[np.floating]) -> NDArray[np.float64]:
 def most_similar(
     store: Store, positive: Weighted | Sequence[Weighted], negative: Weighted | Sequence[Weighted], topn: int
 ) -> list[tuple[str, float]]:
-    """Do what `Store.most_similar` says: gensim's mean of weighted unit vectors, its own words left out."""
+    """Do what `Store.most_similar` says: gensim's mean, its own words left out."""
     signed = [(key, weight) for key, weight in _weighted(positive, 1.0)]
     signed += [(key, weight) for key, weight in _weighted(negative, -1.0)]
     if not signed:
         raise ValueError("most_similar needs at least one word or vector")
-    units = unit(vectors_of(store, [key for key, _ in signed]))
-    query = (units * np.array([[weight] for _, weight in signed])).mean(axis=0)
+    vectors = vectors_of(store, [key for key, _ in signed]).astype(np.float64)
+    words = np.array([isinstance(key, str) for key, _ in signed])
+    vectors[words] = unit(vectors[words])
+    query = (vectors * np.array([[weight] for _, weight in signed])).mean(axis=0)
     own = {store.index(key) for key, _ in signed if isinstance(key, str)}
     ids, scores = neighbors(store, query[None].astype(np.float32), topn + len(own))
     found = [(i, score) for i, score in zip(ids[0].tolist(), scores[0].tolist(), strict=True) if i not in own]

@@ -275,7 +275,9 @@ class Store(_embmap.Store, GensimNames, Mapping[str, NDArray[np.float32]]):
         negative: Weighted | Sequence[Weighted] = (),
         topn: int = 10,
     ) -> list[tuple[str, float]]:
-        """Find the words nearest to the mean of unit vectors, `positive` ones added, `negative` ones taken away.
+        """Find the words nearest to a mean, `positive` words and vectors added, `negative` ones taken away.
+
+        Words enter with length 1, vectors with their own. As gensim's method of this name.
 
         Parameters
         ----------
@@ -287,7 +289,7 @@ class Store(_embmap.Store, GensimNames, Mapping[str, NDArray[np.float32]]):
         Returns
         -------
         list of (str, float)
-            Words and cosines, best first. As gensim's method of this name.
+            Words and cosines, best first.
 
         Examples
         --------
@@ -312,7 +314,7 @@ class Store(_embmap.Store, GensimNames, Mapping[str, NDArray[np.float32]]):
         Examples
         --------
         >>> round(store.similarity("king", "queen"), 3)
-        0.73
+        0.664
         """
         first, second = _similarity.unit(_similarity.vectors_of(self, [a, b]))
         return float(first @ second)

@@ -36,13 +36,15 @@ pub(crate) fn raise_format(py: Python<'_>, path: &Path, source: embmap::FormatEr
 /// `OSError` or the subclass that Python chooses by the number, with the file's name.
 pub(crate) fn os_error(path: &Path, source: &io::Error) -> PyErr {
     let path = path.to_string_lossy().into_owned();
+    // An error that was wrapped on its way has lost its number, but not its kind.
     let code = source.raw_os_error().or(match source.kind() {
+        io::ErrorKind::NotFound => Some(2),
+        io::ErrorKind::PermissionDenied => Some(13),
         io::ErrorKind::IsADirectory => Some(21),
         _ => None,
     });
-    match code {
-        Some(code) => {
-            let text = source.to_string();
+    match code.map(|code| (code, io::Error::from_raw_os_error(code).to_string())) {
+        Some((code, text)) => {
             let text = text.split(" (os error").next().unwrap_or_default().to_string();
             PyOSError::new_err((code, text, path))
         }

@@ -2,6 +2,7 @@
 
 use std::{
     fs::{self, File},
+    io,
     path::{Path, PathBuf},
 };
 
@@ -20,7 +21,7 @@ impl NewFile {
     pub(crate) fn create(target: &Path) -> Result<NewFile> {
         let target = fs::canonicalize(target).unwrap_or_else(|_| target.to_path_buf());
         if target.is_dir() {
-            return Err(Error::io(&target)(std::io::ErrorKind::IsADirectory.into()));
+            return Err(Error::io(&target)(io::ErrorKind::IsADirectory.into()));
         }
         let name = target.file_name().unwrap_or_default().to_string_lossy();
         let prefix = format!(".{name}.");

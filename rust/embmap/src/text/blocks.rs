@@ -85,50 +85,53 @@ impl Blocks {
         }
         // One byte before the block tells whether a line begins at its first byte.
         let before = u64::from(begin > self.start);
+        let origin = begin - before;
+        let room = (self.end - origin) as usize;
         let inside = (self.size.min(self.end - begin) + before) as usize;
-        let mut wanted = inside + TAIL;
-        let mut filled = 0;
-        loop {
-            let room = wanted.min((self.end - begin + before) as usize);
-            if block.buffer.len() < room + SLACK {
-                block.buffer.resize(room + SLACK, 0);
-            }
-            let read = read_at(&self.file, &mut block.buffer[filled..room], begin - before + filled as u64)?;
-            if read < room - filled {
-                let what = "the file became shorter while it was read";
-                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, what).into());
-            }
-            let searched = (filled.max(inside) - 1).min(room);
-            filled = room;
-            let at_end = begin - before + filled as u64 == self.end;
-            let last = memchr::memchr(b'\n', &block.buffer[searched..filled]).map(|newline| searched + newline + 1);
-            match last {
-                Some(to) => block.to = to,
-                None if at_end => {
-                    block.buffer[filled] = b'\n';
-                    block.to = filled + 1;
-                }
-                None if filled - inside >= LONGEST_LINE => {
-                    let starts = memchr::memrchr(b'\n', &block.buffer[..inside]).map_or(0, |newline| newline + 1);
-                    return Err(BlockError::LongLine(begin - before + starts as u64));
-                }
-                None => {
-                    wanted = inside + (wanted - inside) * 4;
-                    continue;
-                }
+        block.sequence = sequence;
+        let mut filled = self.extend(block, origin, 0, room.min(inside + TAIL))?;
+
+        block.from = match (before, memchr::memchr(b'\n', &block.buffer[..inside - 1])) {
+            (0, _) => 0,
+            (_, Some(newline)) => newline + 1,
+            // The block lies inside one line, which is another block's.
+            (_, None) => inside,
+        };
+        block.offset = origin + block.from as u64;
+        block.to = block.from;
+        let mut searched = inside - 1;
+        while block.from < inside {
+            if let Some(newline) = memchr::memchr(b'\n', &block.buffer[searched..filled]) {
+                block.to = searched + newline + 1;
+            } else if filled == room {
+                block.buffer[filled] = b'\n';
+                block.to = filled + 1;
+            } else if filled - inside >= LONGEST_LINE {
+                let start = memchr::memrchr(b'\n', &block.buffer[..inside]).map_or(0, |newline| newline + 1);
+                return Err(BlockError::LongLine(origin + start as u64));
+            } else {
+                searched = filled;
+                filled = self.extend(block, origin, filled, room.min(inside + (filled - inside) * 4))?;
+                continue;
             }
             break;
         }
-        block.from = match before {
-            0 => 0,
-            _ => memchr::memchr(b'\n', &block.buffer[..inside]).map_or(block.to, |newline| newline + 1),
-        };
-        block.from = block.from.min(block.to);
         let to = block.to;
         block.buffer[to..to + SHORT_REACH].fill(0);
-        block.sequence = sequence;
-        block.offset = begin - before + block.from as u64;
         Ok(true)
+    }
+
+    /// Reads on from `filled` to `wanted` bytes behind `origin`.
+    fn extend(&self, block: &mut Block, origin: u64, filled: usize, wanted: usize) -> io::Result<usize> {
+        if block.buffer.len() < wanted + SLACK {
+            block.buffer.resize(wanted + SLACK, 0);
+        }
+        let read = read_at(&self.file, &mut block.buffer[filled..wanted], origin + filled as u64)?;
+        if read < wanted - filled {
+            let what = "the file became shorter while it was read";
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, what));
+        }
+        Ok(wanted)
     }
 }
 

@@ -51,7 +51,8 @@ impl TextSource {
         if let Some(kind) = sniff::foreign(&head) {
             return Err(refuse((1, kind.to_string())).into());
         }
-        let layout = Layout::find(&head, options.header, options.dim).map_err(refuse)?;
+        let layout = Layout::find(&head, options.header, options.dim)
+            .map_err(|problem| refuse(sniff::binary(&head).map_or(problem, |kind| (1, kind.to_string()))))?;
         let end = content_end(&file, metadata.len(), layout.body).map_err(Error::io(path))?;
         let blocks = Blocks::new(file, layout.body, end, options.block_bytes as u64);
         Ok(TextSource { path: path.to_path_buf(), layout, blocks, end })

@@ -17,9 +17,13 @@ pub(crate) fn foreign(head: &[u8]) -> Option<&'static str> {
         Some("this is a Git LFS pointer, not the file it stands for: run `git lfs pull`")
     } else if tag(b"<!doctype html") || tag(b"<html") {
         Some("this is a web page, saved in place of the file: download it again")
-    } else if memchr::memchr(0, head).is_some() {
-        Some("this is a binary file, not text vectors (GloVe, word2vec or fastText text)")
     } else {
         None
     }
+}
+
+/// What a file is whose first lines are no vectors and hold a NUL, as a word of text vectors may, but prose does not.
+pub(crate) fn binary(head: &[u8]) -> Option<&'static str> {
+    let what = "this is a binary file, not text vectors (GloVe, word2vec or fastText text)";
+    memchr::memchr(0, head).map(|_| what)
 }

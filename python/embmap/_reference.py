@@ -1,0 +1,266 @@
+"""A second reader and writer of stores, in plain Python: the readable form of docs/format.md.
+
+It is slow and keeps everything in memory. Nothing in embmap uses it but the tests, which hold the Rust code against it; it
+is here to be read, and to be the start of a reader in another language.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+
+MAGIC = b"\x89EMBMAP\n"
+VERSION = 1
+HEADER_LENGTH = 4096
+TABLE = 128
+ENTRY = 32
+MATRIX, INVERSE_NORMS, PILOTS, SLOTS, WORDS, OFFSETS, METADATA, STATISTICS = range(1, 9)
+OPTIONAL = (METADATA, STATISTICS)
+
+BUCKET_WORDS = 4
+FILL_PERCENT = 95
+EMPTY = 2**32 - 1
+_64 = 2**64 - 1
+
+
+# The hash
+
+
+def fold(a: int, b: int) -> int:
+    """Multiply two 64-bit numbers and XOR the halves of the product."""
+    product = a * b
+    return (product & _64) ^ (product >> 64)
+
+
+def hash_word(key: bytes, seed: int) -> int:
+    """Hash a word under a file's seed."""
+    n = len(key)
+
+    def number(start: int, length: int) -> int:
+        return int.from_bytes(key[start : start + length], "little")
+
+    state = seed
+    if n > 16:
+        at = 0
+        while n - at > 16:
+            state = fold(number(at, 8) ^ 0xE7037ED1A0B428DB, number(at + 8, 8) ^ state)
+            at += 16
+        a, b = number(n - 16, 8), number(n - 8, 8)
+    elif n >= 8:
+        a, b = number(0, 8), number(n - 8, 8)
+    elif n >= 4:
+        a, b = number(0, 4), number(n - 4, 4)
+    elif n > 0:
+        a, b = key[0] << 16 | key[n // 2] << 8 | key[n - 1], 0
+    else:
+        a, b = 0, 0
+    inner = fold(a ^ 0xE7037ED1A0B428DB, b ^ state)
+    return fold(inner ^ 0x8EBC6AF09C88C6E3 ^ n, 0xA0761D6478BD642F)
+
+
+def seed_from(material: int, attempt: int) -> int:
+    """Derive the `attempt`-th seed: a step of splitmix64."""
+    z = (material + (attempt + 1) * 0x9E3779B97F4A7C15) & _64
+    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _64
+    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _64
+    return z ^ (z >> 31)
+
+
+# The index
+
+
+def scale(hashed: int, n: int) -> int:
+    """Spread a hash over `n` places."""
+    return (hashed * n) >> 64
+
+
+def slot_of(hashed: int, pilot: int, slots: int) -> int:
+    """Give the slot to which a pilot sends a hash."""
+    mixed = ((hashed ^ (pilot * 0x9E3779B97F4A7C15 & _64)) * 0xD6E8FEB86659FD93) & _64
+    return scale(((mixed ^ (mixed >> 32)) * 0xD6E8FEB86659FD93) & _64, slots)
+
+
+def check_of(hashed: int, length: int) -> int:
+    """Give the check of a slot: sixteen bits of hash above the length, which saturates."""
+    return (hashed & 0xFFFF) << 16 | min(length, 0xFFFF)
+
+
+def build_index(words: Sequence[bytes]) -> tuple[int, list[int], list[tuple[int, int, int]]]:
+    """Give seed, pilots and slots for distinct words."""
+    material = zlib.crc32(b"".join(words))
+    for attempt in range(8):
+        seed = seed_from(material, attempt)
+        if (built := _build_with(words, seed)) is not None:
+            return seed, *built
+    raise ValueError("no index for these words: are they distinct?")
+
+
+def _build_with(words: Sequence[bytes], seed: int) -> tuple[list[int], list[tuple[int, int, int]]] | None:
+    n = len(words)
+    buckets = max(-(-n // BUCKET_WORDS), 1)
+    slots = max(-(-n * 100 // FILL_PERCENT), 1)
+    hashes = [hash_word(word, seed) for word in words]
+    members: list[list[int]] = [[] for _ in range(buckets)]
+    for hashed in hashes:
+        members[scale(hashed, buckets)].append(hashed)
+
+    pilots, taken = [0] * buckets, set[int]()
+    for bucket in sorted(range(buckets), key=lambda bucket: -len(members[bucket])):
+        for pilot in range(2**16):
+            places = [slot_of(hashed, pilot, slots) for hashed in members[bucket]]
+            if len(set(places)) == len(places) and taken.isdisjoint(places):
+                break
+        else:
+            return None
+        pilots[bucket] = pilot
+        taken.update(places)
+
+    table = [(EMPTY, 0, 0)] * slots
+    offset = 0
+    for i, (word, hashed) in enumerate(zip(words, hashes, strict=True)):
+        table[slot_of(hashed, pilots[scale(hashed, buckets)], slots)] = (i, check_of(hashed, len(word)), offset)
+        offset += len(word)
+    return pilots, table
+
+
+# Numbers
+
+
+def as_float32(text: str) -> float:
+    """Give the float64 nearest to a decimal text, rounded to float32; inf where it is too large."""
+    return round_to_float32(float(text))
+
+
+def round_to_float32(x: float) -> float:
+    """Round to the nearest float32, a tie to the even one, as NumPy and C do."""
+    try:
+        return float(struct.unpack("<f", struct.pack("<f", x))[0])
+    except OverflowError:
+        return math.copysign(math.inf, x)
+
+
+def inverse_norm(row: Sequence[float]) -> float:
+    """Give 1 / length in float32: squares summed in float64 in eight lanes, then the lanes from first to last."""
+    lanes = [0.0] * 8
+    for j, x in enumerate(row):
+        lanes[j % 8] += x * x
+    square = 0.0
+    for lane in lanes:
+        square += lane
+    if square == 0:
+        return 0.0
+    return min(round_to_float32(1.0 / math.sqrt(square)), struct.unpack("<f", b"\xff\xff\x7f\x7f")[0])
+
+
+def statistics(rows: Sequence[Sequence[float]], dim: int) -> list[float]:
+    """Give the mean of each dimension, then the population standard deviation of each."""
+    n = max(len(rows), 1)
+    sums, squares = [0.0] * dim, [0.0] * dim
+    for row in rows:
+        for j, x in enumerate(row):
+            sums[j] += x
+            squares[j] += x * x
+    means = [total / n for total in sums]
+    return means + [
+        math.sqrt(max(square / n - (total / n) * (total / n), 0.0)) for total, square in zip(sums, squares, strict=True)
+    ]
+
+
+# The file
+
+
+@dataclass
+class Reference:
+    """A store in memory."""
+
+    words: list[bytes]
+    rows: list[tuple[float, ...]]
+    inverse_norms: list[float]
+    seed: int
+    pilots: list[int]
+    slots: list[tuple[int, int, int]]
+    metadata: str
+    statistics: list[float]
+
+    def find(self, word: bytes) -> int | None:
+        """Give the row of a word."""
+        hashed = hash_word(word, self.seed)
+        pilot = self.pilots[scale(hashed, len(self.pilots))]
+        row, check, _ = self.slots[slot_of(hashed, pilot, len(self.slots))]
+        known = check == check_of(hashed, len(word)) and row != EMPTY and self.words[row] == word
+        return row if known else None
+
+
+def encode(words: Sequence[bytes], rows: Sequence[Sequence[float]], dim: int, metadata: str) -> bytes:
+    """Write a store: distinct words, their rows of float32, and JSON."""
+    seed, pilots, slots = build_index(words)
+    sections = {
+        MATRIX: b"".join(struct.pack(f"<{dim}f", *row) for row in rows),
+        INVERSE_NORMS: struct.pack(f"<{len(rows)}f", *map(inverse_norm, rows)),
+        PILOTS: struct.pack(f"<{len(pilots)}H", *pilots),
+        SLOTS: b"".join(struct.pack("<III", *slot) for slot in slots),
+        WORDS: b"".join(words),
+        OFFSETS: struct.pack(f"<{len(words) + 1}I", 0, *accumulate(map(len, words))),
+        METADATA: metadata.encode(),
+        STATISTICS: struct.pack(f"<{2 * dim}d", *statistics(rows, dim)),
+    }
+    page = bytearray(HEADER_LENGTH)
+    body = bytearray()
+    for i, (kind, section) in enumerate(sections.items()):
+        align = 4096 if kind == MATRIX else 64
+        offset = -(-(HEADER_LENGTH + len(body)) // align) * align
+        body = body.ljust(offset - HEADER_LENGTH, b"\0") + section
+        entry = struct.pack("<IIQQII", kind, kind not in OPTIONAL, offset, len(section), zlib.crc32(section), 0)
+        page[TABLE + i * ENTRY : TABLE + (i + 1) * ENTRY] = entry
+    length = HEADER_LENGTH + len(body)
+    page[:48] = struct.pack("<8sIIIIQQQ", MAGIC, VERSION, 0, 0, dim, len(rows), length, seed)
+    page[64:68] = struct.pack("<I", len(sections))
+    page[48:64] = struct.pack("<QQ", hash_word(bytes(page), 0), hash_word(bytes(page), 1))
+    page[68:72] = struct.pack("<I", zlib.crc32(page))
+    return bytes(page + body)
+
+
+def decode(data: bytes) -> Reference:
+    """Read a store; ValueError where it is none."""
+    magic, version, flags, dtype, dim, n, length, seed = struct.unpack_from("<8sIIIIQQQ", data)
+    if magic != MAGIC or version != VERSION or flags or dtype or length != len(data):
+        raise ValueError("not a store that this reader knows")
+    count, crc = struct.unpack_from("<II", data, 64)
+    if zlib.crc32(data[:68] + b"\0\0\0\0" + data[72:HEADER_LENGTH]) != crc:
+        raise ValueError("the header's checksum does not match")
+    sections: dict[int, bytes] = {}
+    for i in range(count):
+        kind, required, offset, size, crc, _ = struct.unpack_from("<IIQQII", data, TABLE + i * ENTRY)
+        section = data[offset : offset + size]
+        if zlib.crc32(section) != crc:
+            raise ValueError(f"the checksum of section {kind} does not match")
+        if kind > STATISTICS and required & 1:
+            raise ValueError(f"section {kind} is required and unknown")
+        sections[kind] = section
+    offsets = struct.unpack(f"<{n + 1}I", sections[OFFSETS])
+    return Reference(
+        words=[sections[WORDS][start:end] for start, end in pairwise(offsets)],
+        rows=list(struct.iter_unpack(f"<{dim}f", sections[MATRIX])),
+        inverse_norms=[x for (x,) in struct.iter_unpack("<f", sections[INVERSE_NORMS])],
+        seed=seed,
+        pilots=[pilot for (pilot,) in struct.iter_unpack("<H", sections[PILOTS])],
+        slots=[(row, check, offset) for row, check, offset in struct.iter_unpack("<III", sections[SLOTS])],
+        metadata=sections.get(METADATA, b"").decode(),
+        statistics=[x for (x,) in struct.iter_unpack("<d", sections.get(STATISTICS, b""))],
+    )
+
+
+# The text
+
+
+def parse_text(text: bytes, dim: int, separator: bytes = b" ") -> Iterable[tuple[bytes, list[float]]]:
+    """Read rows of a text without header: words, byte for byte, and numbers."""
+    for line in text.rstrip(b"\n\r\t ").split(b"\n"):
+        word, *numbers = line.rstrip(b"\r" + separator).rsplit(separator, dim)
+        if len(numbers) != dim or not word:
+            raise ValueError(f"not a word and {dim} numbers: {line!r}")
+        yield word, [as_float32(number.decode("ascii")) for number in numbers]

@@ -1,0 +1,180 @@
+"""The command line: ``embmap convert | info | lookup | similar | analogy | verify | demo``."""
+
+from __future__ import annotations
+
+import json as jsonlib
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from . import Store, __version__, convert
+from ._errors import EmbmapError
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+_STORE = click.argument("store", type=click.Path(path_type=Path))
+
+
+class _Commands(click.Group):
+    """A group whose commands end with exit code 1 and one line where they fail."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except (EmbmapError, OSError, ValueError) as error:
+            raise click.ClickException(_sentence(error)) from error
+        except KeyError as error:
+            raise click.ClickException(f"{error.args[0]!r} is not in the store") from error
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
+
+
+def _json(command: _F) -> _F:
+    return click.option("--json", is_flag=True, help="Print JSON, for programs.")(command)
+
+
+def _print(json: bool, value: Any, text: str) -> None:
+    click.echo(jsonlib.dumps(value, default=str, ensure_ascii=False) if json else text)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="embmap")
+def main() -> None:
+    """Pretrained word vectors in one memory-mapped file."""
+
+
+@main.command("convert", epilog="Example: embmap convert glove.6B.300d.txt glove.6B.300d.embmap")
+@click.argument("source", type=click.Path(path_type=Path))
+@click.argument("target", type=click.Path(path_type=Path), required=False)
+@click.option("--header/--no-header", default=None, help="Whether the first line is a header; found by default.")
+@click.option("--dim", type=click.IntRange(min=1), help="The dimension you expect.")
+@click.option("--duplicates", type=click.Choice(["first", "last", "error"]), default="first", show_default=True)
+@click.option(
+    "--errors",
+    type=click.Choice(["strict", "replace", "ignore"]),
+    default="strict",
+    show_default=True,
+    help="Words that are not UTF-8.",
+)
+@click.option("--on-bad-row", type=click.Choice(["error", "skip"]), default="error", show_default=True)
+@click.option("--limit", type=click.IntRange(min=0), help="Only the first N rows.")
+@click.option("--keep", type=click.File(encoding="utf-8"), help="Only the words of this file, one a line.")
+@click.option("--normalize", is_flag=True, help="Scale each row to length 1.")
+@click.option("--threads", type=click.IntRange(min=1), help="All cores by default.")
+@click.option("--progress/--no-progress", default=None, help="A bar; on a terminal by default.")
+@_json
+def convert_command(
+    source: Path, target: Path | None, header: bool | None, keep: Any, progress: bool | None, json: bool, **options: Any
+) -> None:
+    """Convert text vectors to a store, by default beside them with the suffix .embmap."""
+    report = convert(
+        source,
+        target,
+        header="auto" if header is None else header,
+        keep=None if keep is None else keep.read().split("\n"),
+        progress=sys.stderr.isatty() if progress is None else progress,
+        **options,
+    )
+    _print(json, {**asdict(report), "rejected_rows": [row._asdict() for row in report.rejected_rows]}, str(report))
+
+
+@main.command(epilog="Example: embmap info glove.6B.300d.embmap")
+@_STORE
+@_json
+def info(store: Path, json: bool) -> None:
+    """Say what a store holds."""
+    with Store(store) as opened:
+        found = {
+            "path": opened.path,
+            "words": len(opened),
+            "dim": opened.dim,
+            "dtype": opened.dtype_name,
+            "bytes": opened.nbytes,
+            "first_words": opened.words[:8],
+            "metadata": opened.metadata,
+        }
+    lines = [
+        f"{found['path']}",
+        f"  {found['words']:,} words of {found['dim']} {found['dtype']}, {found['bytes']:,} bytes",
+        f"  first words: {' '.join(found['first_words'])}",
+        f"  metadata: {jsonlib.dumps(found['metadata'], ensure_ascii=False)}",
+    ]
+    _print(json, found, "\n".join(lines))
+
+
+@main.command(epilog="Example: embmap lookup glove.6B.300d.embmap king queen")
+@_STORE
+@click.argument("words", nargs=-1, required=True)
+@_json
+def lookup(store: Path, words: tuple[str, ...], json: bool) -> None:
+    """Print the vectors of words; exit code 1 where one is missing."""
+    with Store(store) as opened:
+        found = {word: opened[word].tolist() for word in words}
+        text = "\n".join(f"{word} {' '.join(str(x) for x in opened[word])}" for word in words)
+    _print(json, found, text)
+
+
+@main.command(epilog="Example: embmap similar glove.6B.300d.embmap king -n 5")
+@_STORE
+@click.argument("words", nargs=-1, required=True)
+@click.option("--negative", multiple=True, help="A word to take away; may be given several times.")
+@click.option("-n", "--topn", type=click.IntRange(min=1), default=10, show_default=True)
+@_json
+def similar(store: Path, words: tuple[str, ...], negative: tuple[str, ...], topn: int, json: bool) -> None:
+    """Print the words nearest to the mean of WORDS, by cosine."""
+    with Store(store) as opened:
+        _print_similar(json, opened.most_similar(list(words), list(negative), topn))
+
+
+@main.command(epilog="Example: embmap analogy glove.6B.300d.embmap man king woman   (queen)")
+@_STORE
+@click.argument("a")
+@click.argument("b")
+@click.argument("c")
+@click.option("-n", "--topn", type=click.IntRange(min=1), default=5, show_default=True)
+@_json
+def analogy(store: Path, a: str, b: str, c: str, topn: int, json: bool) -> None:
+    """Print the words that are to C as B is to A."""
+    with Store(store) as opened:
+        _print_similar(json, opened.analogy(a, b, c, topn))
+
+
+def _print_similar(json: bool, found: list[tuple[str, float]]) -> None:
+    _print(json, [{"word": w, "cosine": c} for w, c in found], "\n".join(f"{c:.4f}  {w}" for w, c in found))
+
+
+@main.command(epilog="Example: embmap verify glove.6B.300d.embmap")
+@_STORE
+@_json
+def verify(store: Path, json: bool) -> None:
+    """Prove a store whole: checksums, index, norms. Reads all of it."""
+    with Store(store) as opened:
+        opened.verify()
+        _print(json, {"path": opened.path, "whole": True}, f"{opened.path}: whole")
+
+
+@main.command(epilog="Example: embmap demo")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("embmap-demo"),
+    show_default=True,
+    help="Folder for the sample, the store and the chart.",
+)
+def demo(out: Path) -> None:
+    """Run the main job on an embedded sample: convert, look up, train, compare."""
+    try:
+        import keras  # noqa: F401
+        import torch  # noqa: F401
+    except ImportError as error:
+        raise click.ClickException(f"the demo needs {error.name}: pip install 'embmap[demo]'") from error
+    from .demo.run import run
+
+    run(out, click.echo)

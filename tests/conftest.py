@@ -1,0 +1,46 @@
+"""Fixtures: small stores, the folder of published files, what the docs' snippets may use."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("KERAS_BACKEND", "torch")
+
+import embmap
+
+SMALL = """king 0.9 0.8 0.1 0
+queen 0.9 0.1 0.8 0
+man 0.4 0.9 0.1 0.2
+woman 0.4 0.2 0.8 0.2
+apple 0 0.1 0.1 0.9
+pear 0.1 0.1 0 0.9
+"""
+
+
+def convert_text(folder: Path, text: str | bytes, **options) -> embmap.ConversionReport:
+    """Convert `text`, written as it is, in `folder`."""
+    source = folder / "v.txt"
+    source.write_bytes(text.encode() if isinstance(text, str) else text)
+    return embmap.convert(source, folder / "v.embmap", **options)
+
+
+def store_of(folder: Path, text: str | bytes, **options) -> embmap.Store:
+    """Open what `convert_text` makes."""
+    return embmap.open(convert_text(folder, text, **options).path)
+
+
+@pytest.fixture
+def store(tmp_path):
+    return store_of(tmp_path, SMALL)
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of published vectors; tests marked `real` need it, and CI must have it."""
+    folder = Path(os.environ.get("EMBMAP_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    if not folder.is_dir():
+        if os.environ.get("CI"):
+            pytest.fail(f"CI needs the published files; {folder} is not there")
+        pytest.skip(f"no published files at {folder}")
+    return folder

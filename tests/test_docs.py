@@ -1,0 +1,97 @@
+"""Every snippet in docs and docstrings runs; what the package says of itself is true."""
+
+import doctest
+import importlib
+import os
+import pkgutil
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import SMALL
+
+import embmap
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+MODULES = [name for _, name, _ in pkgutil.walk_packages(embmap.__path__, "embmap.") if name != "embmap.__main__"]
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A folder with `vectors.txt` and `vectors.embmap`, where snippets run."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EMBMAP_CACHE_DIR", str(tmp_path / "cache"))
+    Path("vectors.txt").write_text(SMALL)
+    embmap.convert("vectors.txt", "vectors.embmap")
+    return {"embmap": embmap, "store": embmap.open("vectors.embmap")}
+
+
+@pytest.mark.parametrize("name", ["embmap", *MODULES])
+def test_docstring_examples(name, here):
+    module = importlib.import_module(name)
+    finder = doctest.DocTestFinder(exclude_empty=True)
+    for test in finder.find(module, globs={**vars(module), **here}):
+        result = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE).run(test)
+        assert result.failed == 0, test.name
+
+
+def snippets(page, language):
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_python_snippets_run(page, here):
+    scope = dict(here)
+    for snippet in snippets(page, "python"):
+        exec(compile(snippet, str(page), "exec"), scope)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_shell_snippets_name_commands_that_exist(page, here):
+    for snippet in snippets(page, "sh"):
+        for line in snippet.splitlines():
+            if line.startswith("embmap ") and not line.startswith("embmap demo"):
+                command = line.split("#")[0].split()
+                subprocess.run([sys.executable, "-m", *command], check=True, capture_output=True)
+            elif line.startswith("make "):
+                assert re.search(rf"^{line.split()[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("script", sorted((ROOT / "examples").glob("*.py")), ids=lambda script: script.stem)
+def test_examples_run(script, tmp_path):
+    subprocess.run(
+        [sys.executable, "-W", "error", str(script)],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+        env={**os.environ, "KERAS_BACKEND": "torch"},
+    )
+
+
+def test_public_names_are_documented():
+    for name in embmap.__all__:
+        if name != "__version__":
+            assert getattr(embmap, name).__doc__, name
+    for name, member in vars(embmap.Store).items():
+        if not name.startswith("_") and name not in ("dim", "closed"):
+            assert member.__doc__, name
+
+
+def test_the_version_is_written_once():
+    assert f'version = "{embmap.__version__}"' in (ROOT / "Cargo.toml").read_text()
+    assert f"## [{embmap.__version__}]" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_importing_embmap_needs_numpy_alone():
+    code = "import sys, embmap; print([m for m in ('torch', 'keras', 'click', 'platformdirs') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -1,0 +1,205 @@
+"""docs/format.md: two writers agree, old files open, files from strangers do no harm."""
+
+import random
+import shutil
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import SMALL, convert_text, store_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import embmap
+from embmap import _reference
+
+GOLDEN = Path(__file__).parent / "data"
+
+
+def reference_bytes(store: embmap.Store) -> bytes:
+    words = [word.encode() for word in store]
+    return _reference.encode(words, store.vectors.tolist(), store.dim, store.metadata_json())
+
+
+@pytest.mark.parametrize(
+    "text", [SMALL, "0 3\n", "w 1\n", "zero 0 0\nx 1e-45 3e38\n", "".join(f"w{i} {i} {i}.5\n" for i in range(3000))]
+)
+def test_the_specification_is_enough_to_write_the_very_same_file(tmp_path, text):
+    store = store_of(tmp_path, text, header=False if text.startswith("w 1") else "auto")
+    assert store.path.read_bytes() == reference_bytes(store)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(
+        st.text(st.characters(exclude_characters="\n\r ", exclude_categories=["Cs"]), min_size=1, max_size=40),
+        unique=True,
+        min_size=1,
+    )
+)
+def test_the_specification_is_enough_to_read_any_store(tmp_path_factory, words):
+    folder = tmp_path_factory.mktemp("words")
+    text = "2 1\n" if len(words) == 1 else ""
+    text = f"{len(words)} 2\n" + "".join(f"{word} {i} 0.5\n" for i, word in enumerate(words))
+    store = store_of(folder, text)
+    found = _reference.decode(store.path.read_bytes())
+    assert [word.decode() for word in found.words] == words == list(store)
+    for i, word in enumerate(words):
+        assert found.find(word.encode()) == i == store.index(word)
+        other = word + "\u0301?"
+        assert (found.find(other.encode()) is None) == (other not in store)
+    assert found.rows == [tuple(row) for row in store.vectors.tolist()]
+    assert found.statistics == store.statistics().ravel().tolist()
+
+
+@pytest.mark.parametrize("path", sorted(GOLDEN.glob("v1-*.embmap")), ids=lambda path: path.stem)
+def test_a_file_of_version_1_opens_for_ever(path):
+    expected = list(_reference.parse_text(path.with_suffix(".txt").read_bytes(), embmap.open(path).dim))
+    store = embmap.open(path)
+    store.verify()
+    assert [word.encode() for word in store] == [word for word, _ in expected]
+    assert store.vectors.tobytes() == np.array([row for _, row in expected], np.float32).tobytes()
+    assert store.indices([word.decode() for word, _ in expected]).tolist() == list(range(len(store)))
+    assert reference_bytes(store) == path.read_bytes()
+
+
+def test_there_are_golden_files():
+    assert len(list(GOLDEN.glob("v1-*.embmap"))) >= 2
+
+
+def mended(data: bytearray) -> bytes:
+    """`data` with the header checksum that its header now has: what a stranger with intent would write."""
+    data[68:72] = bytes(4)
+    data[68:72] = struct.pack("<I", zlib.crc32(data[:4096]))
+    return bytes(data)
+
+
+def exercise(path: Path) -> None:
+    """Call everything; any outcome but a crash or a foreign exception is fine."""
+    words = ["king", "queen", "man", "unheard-of", "", "apple", "x" * 70_000]
+    try:
+        store = embmap.open(path)
+    except embmap.FormatError:
+        return
+    for call in (
+        lambda: store.indices(words * 100),
+        lambda: store.lookup(words),
+        lambda: [store.get(word) for word in words],
+        lambda: store.words[:],
+        lambda: store.metadata,
+        lambda: store.matrix(words[:4], oov="fitted"),
+        lambda: store.take(range(len(store))),
+        lambda: store.neighbors(np.ones(store.dim, np.float32), 3),
+        lambda: store.verify(),
+        lambda: float(np.nansum(store.vectors[-1:])),
+    ):
+        try:
+            call()
+        except (embmap.FormatError, ValueError, KeyError):
+            pass
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_file_from_a_stranger_cannot_crash_the_process(tmp_path):
+    good = store_of(tmp_path, SMALL).path.read_bytes()
+    rng = random.Random(0)
+    path = tmp_path / "bad.embmap"
+    for _ in range(600):
+        data = bytearray(good)
+        for _ in range(rng.randint(1, 4)):
+            # Mostly the header and the sections behind the matrix, where offsets are.
+            at = rng.choice([rng.randrange(400), rng.randrange(4096, len(data))])
+            size = rng.choice([1, 1, 4, 8])
+            value = rng.choice([0, 1, rng.getrandbits(64), 2**64 - 1, 2**32 - 1, 2**31, 2**63])
+            data[at : at + size] = value.to_bytes(8, "little")[:size]
+        path.write_bytes(mended(data[: len(good)]))
+        exercise(path)
+    for length in [0, 1, 7, 8, 100, 4095, 4096, 4097, len(good) - 1]:
+        path.write_bytes(good[:length])
+        with pytest.raises(embmap.FormatError):
+            embmap.open(path)
+
+
+@pytest.mark.parametrize(
+    ("at", "value", "message"),
+    [
+        (0, b"\x89EMBMAT", "not an embmap store"),
+        (8, struct.pack("<I", 2), "later version of embmap"),
+        (12, struct.pack("<I", 1), "later version of embmap"),
+        (16, struct.pack("<I", 9), "later version of embmap"),
+        (20, struct.pack("<I", 0), "corrupt"),
+        (20, struct.pack("<I", 5), "corrupt"),
+        (24, struct.pack("<Q", 2**63), "corrupt"),
+        (24, struct.pack("<Q", 5), "corrupt"),
+        (32, struct.pack("<Q", 5), "truncated"),
+        (64, struct.pack("<I", 10**6), "corrupt"),
+        (136, struct.pack("<Q", 2**64 - 4096), "corrupt"),
+        (136, struct.pack("<Q", 4097), "corrupt"),
+        (160, struct.pack("<I", 1), "corrupt"),
+    ],
+)
+def test_a_header_that_lies_is_refused_by_name(tmp_path, at, value, message):
+    path = store_of(tmp_path, SMALL).path
+    data = bytearray(path.read_bytes())
+    data[at : at + len(value)] = value
+    path.write_bytes(mended(data))
+    with pytest.raises(embmap.FormatError, match=message) as raised:
+        embmap.open(path)
+    assert str(path) in str(raised.value)
+
+
+def test_an_unknown_section_is_skipped_or_refused_as_it_says(tmp_path):
+    path = store_of(tmp_path, SMALL).path
+    data = bytearray(path.read_bytes())
+    entry = 128 + 8 * 32
+    for required, opens in ((0, True), (1, False)):
+        data[64:68] = struct.pack("<I", 9)
+        data[entry : entry + 32] = struct.pack("<IIQQII", 77, required, 4096, 8, 0, 0)
+        path.write_bytes(mended(data))
+        if opens:
+            assert embmap.open(path)["king"].shape == (4,)
+        else:
+            with pytest.raises(embmap.FormatError, match="section 77 is required and unknown"):
+                embmap.open(path)
+
+
+def test_verify_finds_every_flipped_byte(tmp_path):
+    store = store_of(tmp_path, SMALL)
+    store.verify()
+    good = store.path.read_bytes()
+    sections = [struct.unpack_from("<QQ", good, 128 + i * 32 + 8) for i in range(8)]
+    path = tmp_path / "flipped.embmap"
+    for offset, length in sections:
+        for at in (offset, offset + length // 2, offset + length - 1):
+            data = bytearray(good)
+            data[at] ^= 0x10
+            path.write_bytes(data)
+            with embmap.open(path) as flipped, pytest.raises(embmap.FormatError, match="checksum"):
+                flipped.verify()
+
+
+def test_verify_finds_what_checksums_cannot(tmp_path):
+    """A stranger can make the checksums fit; the contents must still agree with each other."""
+    path = store_of(tmp_path, SMALL).path
+    data = bytearray(path.read_bytes())
+    for i, what in ((1, "norm"), (3, "index"), (5, "word")):
+        changed = bytearray(data)
+        offset, length = struct.unpack_from("<QQ", data, 128 + i * 32 + 8)
+        changed[offset : offset + length] = changed[offset : offset + length][::-1]
+        struct.pack_into("<I", changed, 128 + i * 32 + 24, zlib.crc32(changed[offset : offset + length]))
+        path.write_bytes(mended(changed))
+        with embmap.open(path) as store, pytest.raises(embmap.FormatError, match=what):
+            store.verify()
+
+
+def test_a_store_is_no_larger_than_it_need_be(tmp_path):
+    text = "".join(f"word{i:06d} " + " ".join(["0.5"] * 300) + "\n" for i in range(2000))
+    report = convert_text(tmp_path, text)
+    assert report.bytes_written <= 1.03 * 2000 * 300 * 4 + 4096
+
+
+def test_a_copied_file_is_the_same_store(tmp_path, store):
+    copy = shutil.copy(store.path, tmp_path / "copy.embmap")
+    assert embmap.open(copy).identity == store.identity

@@ -1,0 +1,152 @@
+"""The embedding matrix of a task."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+VOCAB = ["<pad>", "queen", "unheard-of", "king"]
+
+
+def test_a_list_gives_rows_by_position(store):
+    matrix = store.matrix(VOCAB, oov="zeros")
+    assert matrix.shape == (4, 4)
+    assert matrix.array.dtype == np.float32
+    assert np.array_equal(matrix.array[1], store["queen"])
+    assert np.array_equal(matrix.array[3], store["king"])
+    assert not matrix.array[[0, 2]].any()
+    assert (matrix.found, matrix.missing, matrix.coverage) == (["queen", "king"], ["<pad>", "unheard-of"], 0.5)
+    assert matrix.index == {word: i for i, word in enumerate(VOCAB)}
+    assert np.asarray(matrix) is matrix.array
+    assert np.asarray(matrix, np.float64).dtype == np.float64
+
+
+def test_start_reserves_rows_of_zeros(store):
+    matrix = store.matrix(["king", "nobody"], start=2)
+    assert matrix.shape == (4, 4)
+    assert not matrix.array[:2].any()
+    assert np.array_equal(matrix.array[2], store["king"])
+    assert matrix.array[3].any()
+    assert matrix.index == {"king": 2, "nobody": 3}
+
+
+def test_a_mapping_is_keras_word_index_or_torchtexts_stoi(store):
+    matrix = store.matrix({"queen": 3, "king": 1, "nobody": 5}, oov="zeros")
+    assert matrix.shape == (6, 4)
+    assert np.array_equal(matrix.array[[1, 3]], [store["king"], store["queen"]])
+    assert not matrix.array[[0, 2, 4, 5]].any()
+    assert matrix.found == ["king", "queen"]
+
+
+def test_the_padding_row_is_zeros_and_its_word_is_not_counted(store):
+    for vocab in (VOCAB, {word: i for i, word in enumerate(VOCAB)}, ["king", "queen", "unheard-of"]):
+        matrix = store.matrix(vocab, padding_idx=0)
+        assert not matrix.array[0].any()
+        assert matrix.missing == ["unheard-of"]
+        assert matrix.coverage == len(matrix.found) / (len(matrix.found) + 1)
+    assert store.matrix(VOCAB, padding_idx=-4).missing == ["unheard-of"]
+    for wrong in (4, -5):
+        with pytest.raises(ValueError, match="padding_idx"):
+            store.matrix(VOCAB, padding_idx=wrong)
+
+
+@pytest.mark.parametrize(
+    ("vocab", "options", "message"),
+    [
+        (["a", "b", "a"], {}, "'a' is in the vocabulary twice, at rows 0 and 2"),
+        ({"a": 1, "b": 1}, {}, "'a' and 'b' both have row 1"),
+        ({"a": -1}, {}, "rows count from 0"),
+        ({"a": 1}, {"start": 1}, "start is for a list"),
+        (["a"], {"start": -1}, "start"),
+        (["a"], {"oov": "random"}, "oov must be one of"),
+        (["a"], {"oov": "subword"}, "buckets"),
+        (["a"], {"oov": [1, 2, 3]}, "shape"),
+        (["a"], {"oov": lambda word: [1]}, "shape"),
+        (["a"], {"fallback": "swapcase"}, "fallback must be one of"),
+        (["a"], {"dtype": "int32"}, "floating"),
+        (["a"], {"seed": -1}, "seed"),
+    ],
+)
+def test_what_makes_no_sense_is_an_error(store, vocab, options, message):
+    with pytest.raises(ValueError, match=message):
+        store.matrix(vocab, **options)
+
+
+def test_wrong_types(store):
+    for vocab in ("king", ["king", 3], {"king": "1"}, 5):
+        with pytest.raises(TypeError):
+            store.matrix(vocab)
+
+
+def test_an_empty_vocabulary(store):
+    matrix = store.matrix([])
+    assert (matrix.shape, matrix.coverage) == ((0, 4), 1.0)
+    assert store.matrix({}).shape == (0, 4)
+
+
+def test_same_seed_and_word_give_the_same_row_in_every_order(store):
+    words = [f"missing{i}" for i in range(50)]
+    one = store.matrix(words)
+    other = store.matrix(["king", *reversed(words)])
+    for word in words:
+        assert np.array_equal(one.array[one.index[word]], other.array[other.index[word]])
+    assert np.array_equal(one.array, store.lookup(words, oov="normal"))
+    assert not np.array_equal(one.array, store.matrix(words, seed=1).array)
+
+
+def test_rows_of_missing_words_never_change(store):
+    """Golden values: another platform, another release, the same rows."""
+    expected = [0.08933867514133453, 0.18783384561538696, 0.15876108407974243, -0.33231019973754883]
+    found = store.matrix(["unheard-of"], seed=42).array[0]
+    assert found.tolist() == expected
+
+
+@pytest.mark.parametrize("scale", [0.6, 0.05])
+def test_missing_rows_are_drawn_from_a_normal_distribution(store, scale):
+    drawn = store.matrix([f"missing{i}" for i in range(50_000)], scale=scale).array.astype(np.float64)
+    sample = drawn.ravel() / scale
+    n = sample.size
+    assert abs(sample.mean()) < 4 / np.sqrt(n)
+    assert abs(sample.std() - 1) < 4 / np.sqrt(2 * n)
+    assert abs(stats.skew(sample)) < 4 * np.sqrt(6 / n)
+    assert abs(stats.kurtosis(sample)) < 4 * np.sqrt(24 / n)
+    assert stats.kstest(sample, "norm").pvalue > 1e-3
+    for j in range(4):
+        assert stats.kstest(drawn[:, j] / scale, "norm").pvalue > 1e-3
+    # Neither neighbouring numbers nor neighbouring words know of each other.
+    correlation = np.corrcoef(drawn, rowvar=False)[~np.eye(4, dtype=bool)]
+    assert np.abs(correlation).max() < 4.5 / np.sqrt(len(drawn))
+    assert abs(np.corrcoef(drawn[:-1, 0], drawn[1:, 0])[0, 1]) < 4.5 / np.sqrt(len(drawn))
+    assert np.abs(sample).max() > 4
+
+
+def test_fitted_rows_have_the_stores_own_mean_and_deviation(store):
+    drawn = store.matrix([f"missing{i}" for i in range(20_000)], oov="fitted").array.astype(np.float64)
+    mean, deviation = store.statistics()
+    assert np.allclose(drawn.mean(0), mean, atol=4 * deviation.max() / np.sqrt(len(drawn)))
+    assert np.allclose(drawn.std(0), deviation, rtol=0.03)
+
+
+def test_other_policies(store):
+    assert np.allclose(store.matrix(["x"], oov="mean").array[0], store.vectors.mean(0))
+    assert store.matrix(["x", "king"], oov=[1, 2, 3, 4]).array[0].tolist() == [1, 2, 3, 4]
+    assert store.matrix(["ab", "king"], oov=lambda word: [len(word)] * 4).array[0].tolist() == [2] * 4
+    with pytest.raises(KeyError, match="2 words are not in the store: 'x', 'y'"):
+        store.matrix(["x", "king", "y"], oov="error")
+    assert store.matrix(["king"], oov="error").coverage == 1
+
+
+def test_fallback_forms_are_tried_in_turn(store):
+    matrix = store.matrix(["KING", "Queen", "nobody"], fallback=("title", "lower"), oov="zeros")
+    assert (matrix.found, matrix.missing) == (["KING", "Queen"], ["nobody"])
+    assert np.array_equal(matrix.array[0], store["king"])
+    assert store.matrix(["KING"], fallback="lower").coverage == 1
+    forms = store.matrix(["the-king", "zzz"], fallback=lambda word: word.partition("-")[2] or None, oov="zeros")
+    assert forms.found == ["the-king"]
+    assert store.matrix(["\ufb01", "king"], fallback=("nfkc",), oov="zeros").missing == ["\ufb01"]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_dtype(store, dtype):
+    array = store.matrix(["king", "x"], dtype=dtype).array
+    assert array.dtype == dtype
+    assert np.array_equal(array[0], store["king"].astype(dtype))

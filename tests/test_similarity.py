@@ -1,0 +1,105 @@
+"""The same answers as gensim's on the same vectors."""
+
+import numpy as np
+import pytest
+from conftest import store_of
+from gensim.models import KeyedVectors
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory):
+    rng = np.random.default_rng(3)
+    words = [f"w{i}" for i in range(500)]
+    vectors = rng.normal(size=(500, 20)).astype(np.float32)
+    text = "".join(f"{word} {' '.join(map(repr, row))}\n" for word, row in zip(words, vectors.tolist(), strict=True))
+    peer = KeyedVectors(20)
+    peer.add_vectors(words, vectors)
+    return store_of(tmp_path_factory.mktemp("similarity"), text), peer
+
+
+def same(found, expected):
+    assert [word for word, _ in found] == [word for word, _ in expected]
+    assert np.allclose([score for _, score in found], [score for _, score in expected], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("positive", "negative"),
+    [("w1", []), (["w1"], []), (["w1", "w2"], ["w3"]), (["w1", ("w2", 0.3)], [("w3", -2.0)]), ([], ["w4"])],
+)
+def test_most_similar(both, positive, negative):
+    store, peer = both
+    same(store.most_similar(positive, negative, topn=7), peer.most_similar(positive, negative, topn=7))
+
+
+def test_most_similar_to_vectors(both):
+    store, peer = both
+    vector = peer["w9"] * 3
+    same(store.most_similar(vector, topn=5), peer.similar_by_vector(vector, topn=5))
+    same(store.most_similar([vector, "w1"], topn=5), peer.most_similar([vector, "w1"], topn=5))
+    same(store.similar_by_word("w5", topn=3), peer.similar_by_word("w5", topn=3))
+    same(store.similar_by_vector(vector), peer.similar_by_vector(vector))
+
+
+def test_similarity_distance_doesnt_match_and_n_similarity(both):
+    store, peer = both
+    assert np.isclose(store.similarity("w1", "w2"), peer.similarity("w1", "w2"), atol=1e-6)
+    assert np.isclose(store.distance("w1", "w2"), peer.distance("w1", "w2"), atol=1e-6)
+    assert np.isclose(store.n_similarity(["w1", "w2"], ["w3"]), peer.n_similarity(["w1", "w2"], ["w3"]), atol=1e-6)
+    for start in range(0, 500, 5):
+        words = [f"w{i}" for i in range(start, start + 5)]
+        assert store.doesnt_match(words) == peer.doesnt_match(words)
+
+
+def test_neighbors_are_those_of_a_float64_brute_force(both):
+    store, _ = both
+    unit = store.vectors.astype(np.float64)
+    unit /= np.linalg.norm(unit, axis=1, keepdims=True)
+    queries = np.random.default_rng(5).normal(size=(40, 20)).astype(np.float32)
+    scores = (queries / np.linalg.norm(queries, axis=1, keepdims=True)) @ unit.T
+    ids, cosines = store.neighbors(queries, k=10)
+    assert ids.tolist() == np.argsort(-scores, axis=1)[:, :10].tolist()
+    assert np.allclose(cosines, -np.sort(-scores, axis=1)[:, :10], atol=1e-6)
+    one, _ = store.neighbors(queries[0], k=10)
+    assert one.tolist() == ids[0].tolist()
+    assert store.neighbors(["w3", "w7"], k=1)[0].tolist() == [[3], [7]]
+    assert store.neighbors("w3", k=0)[0].shape == (0,)
+    assert store.neighbors("w3", k=1000)[0].shape == (500,)
+
+
+def test_blocks_do_not_change_the_answer(both, monkeypatch):
+    store, _ = both
+    expected = store.neighbors(["w1", "w2", "w3"], k=20)
+    monkeypatch.setattr("embmap._similarity._SCRATCH", 64)
+    found = store.neighbors(["w1", "w2", "w3"], k=20)
+    assert found[0].tolist() == expected[0].tolist()
+    assert np.allclose(found[1], expected[1], atol=1e-6)
+
+
+def test_in_a_tie_the_lower_rows_come_first(tmp_path):
+    store = store_of(tmp_path, "".join(f"w{i} {1 + i % 2} 0\n" for i in range(50)) + "z 0 0\n")
+    assert store.neighbors("w7", k=5)[0].tolist() == [0, 1, 2, 3, 4]
+    assert store.neighbors("z", k=2)[1].tolist() == [0, 0]
+    assert store.similarity("w1", "z") == 0
+
+
+def test_king_minus_man_plus_woman(store):
+    assert store.analogy("man", "king", "woman", topn=1)[0][0] == "queen"
+    assert store.analogy("man", "king", "woman") == store.most_similar(["king", "woman"], ["man"])
+
+
+def test_wrong_arguments(store):
+    for call in (
+        lambda: store.most_similar("nobody"),
+        lambda: store.similarity("king", "nobody"),
+        lambda: store.neighbors("nobody"),
+    ):
+        with pytest.raises(KeyError, match="nobody"):
+            call()
+    for call in (
+        store.most_similar,
+        lambda: store.neighbors(np.ones(3, np.float32)),
+        lambda: store.neighbors("king", k=-1),
+        lambda: store.doesnt_match(["nobody"]),
+    ):
+        with pytest.raises(ValueError, match="most_similar|shape|negative|doesnt_match"):
+            call()
