@@ -1,5 +1,6 @@
 """Conversion is all or nothing, memory is bounded, Ctrl-C answers."""
 
+import itertools
 import os
 import resource
 import signal
@@ -109,7 +110,7 @@ def test_progress_ends_at_the_total(tmp_path, capsys):
     seen = []
     report = convert_text(tmp_path, SMALL, progress=lambda done, total: seen.append((done, total)))
     assert seen[-1] == (report.bytes_read, report.bytes_read)
-    assert all(a <= b for (a, _), (b, _) in zip(seen, seen[1:], strict=False))
+    assert all(a <= b for (a, _), (b, _) in itertools.pairwise(seen))
     convert_text(tmp_path, SMALL, progress=True)
     assert "100%" in capsys.readouterr().err
 

@@ -23,7 +23,7 @@ def made(cache):
 
 def test_the_second_load_opens_what_the_first_made(source, tmp_path):
     cache = tmp_path / "cache"
-    assert list(embmap.load(source, cache_dir=cache))[0] == "king"
+    assert next(iter(embmap.load(source, cache_dir=cache))) == "king"
     before = made(cache)
     assert len(before) == 1
     assert embmap.load(source, cache_dir=cache).index("pear") == 5

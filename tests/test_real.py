@@ -95,7 +95,7 @@ def test_words_that_are_not_utf8_are_an_error_unless_they_are_mended(data, tmp_p
     ],
 )
 def test_other_files_are_refused_by_name(data, tmp_path, name):
-    with pytest.raises(embmap.ParseError, match="binary|compressed|no file of vectors"):
+    with pytest.raises(embmap.ParseError, match=r"binary|compressed|no file of vectors"):
         embmap.convert(data / name, tmp_path / "v.embmap")
     assert list(tmp_path.iterdir()) == []
 

@@ -101,5 +101,5 @@ def test_wrong_arguments(store):
         lambda: store.neighbors("king", k=-1),
         lambda: store.doesnt_match(["nobody"]),
     ):
-        with pytest.raises(ValueError, match="most_similar|shape|negative|doesnt_match"):
+        with pytest.raises(ValueError, match=r"most_similar|shape|negative|doesnt_match"):
             call()

@@ -3,7 +3,6 @@
 import collections.abc
 import copy
 import gc
-import os
 import pickle
 
 import numpy as np
@@ -166,7 +165,7 @@ def test_close_and_with(tmp_path):
 def test_attributes(store, tmp_path):
     assert (store.dim, store.vector_size, store.dtype, len(store.words)) == (4, 4, np.float32, 6)
     assert store.path == tmp_path / "v.embmap"
-    assert store.nbytes == os.path.getsize(store.path)
+    assert store.nbytes == store.path.stat().st_size
     assert store.metadata["source"]["name"] == "v.txt"
     assert store.metadata["embmap"] == embmap.__version__
     assert repr(store) == f"<Store {str(store.path)!r}: 6 words of 4 float32>"

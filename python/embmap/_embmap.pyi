@@ -3,12 +3,15 @@
 from collections.abc import Callable, Iterable
 from os import PathLike
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import disjoint_base
 
 _T = TypeVar("_T")
+
+__all__ = ["FORMAT_VERSION", "Store", "__version__", "convert", "fill_normal"]
 
 __version__: Final[str]
 FORMAT_VERSION: Final[int]
@@ -40,6 +43,7 @@ def fill_normal(
 ) -> None:
     """Fill row i of out, `[n, dim]`, with the deviates of words[i]: `mean + deviation * N(0, 1)`."""
 
+@disjoint_base
 class Store:
     """One memory-mapped file. Every call on a closed store raises ValueError, on a corrupt one FormatError."""
 
@@ -47,7 +51,12 @@ class Store:
     def __len__(self) -> int: ...
     def __contains__(self, word: object, /) -> bool: ...
     def __getitem__(self, word: object, /) -> NDArray[np.float32]: ...
-    def get(self, word: object, default: _T | None = None) -> NDArray[np.float32] | _T | None: ...
+    @overload
+    def get(self, word: object) -> NDArray[np.float32] | None: ...
+    @overload
+    def get(self, word: object, default: NDArray[np.float32]) -> NDArray[np.float32]: ...
+    @overload
+    def get(self, word: object, default: _T) -> NDArray[np.float32] | _T: ...
     def index(self, word: object) -> int: ...
     def word(self, i: int) -> str: ...
     def indices(self, words: Iterable[str], missing: int = -1) -> NDArray[np.int64]: ...

@@ -153,7 +153,7 @@ def inverse_norm(row: Sequence[float]) -> float:
         square += lane
     if square == 0:
         return 0.0
-    return min(round_to_float32(1.0 / math.sqrt(square)), struct.unpack("<f", b"\xff\xff\x7f\x7f")[0])
+    return min(round_to_float32(1.0 / math.sqrt(square)), (2 - 2**-23) * 2.0**127)
 
 
 def statistics(rows: Sequence[Sequence[float]], dim: int) -> list[float]:

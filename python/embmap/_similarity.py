@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,7 +20,7 @@ _SCRATCH = 1 << 22
 
 
 def neighbors(store: Store, queries: NDArray[np.float32], k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Rows nearest to each of `queries`, ``[n, dim]``: ids and cosines, ``[n, k]``, best first, lower ids first in a tie."""
+    """Find the rows nearest to each of `queries`, ``[n, dim]``: ids and cosines, ``[n, k]``, best first."""
     lengths = np.linalg.norm(queries.astype(np.float64), axis=1, keepdims=True)
     units = np.divide(queries, lengths, out=np.zeros(queries.shape), where=lengths > 0).astype(np.float32)
     n, rows = len(queries), len(store)
@@ -73,8 +73,7 @@ def most_similar(
     store: Store, positive: Weighted | Sequence[Weighted], negative: Weighted | Sequence[Weighted], topn: int
 ) -> list[tuple[str, float]]:
     """Do what `Store.most_similar` says: gensim's mean, its own words left out."""
-    signed = [(key, weight) for key, weight in _weighted(positive, 1.0)]
-    signed += [(key, weight) for key, weight in _weighted(negative, -1.0)]
+    signed = [*_weighted(positive, 1.0), *_weighted(negative, -1.0)]
     if not signed:
         raise ValueError("most_similar needs at least one word or vector")
     vectors = vectors_of(store, [key for key, _ in signed]).astype(np.float64)
@@ -89,8 +88,9 @@ def most_similar(
 
 def _weighted(keys: Weighted | Sequence[Weighted], weight: float) -> Iterable[tuple[Key, float]]:
     if isinstance(keys, str) or (isinstance(keys, np.ndarray) and keys.ndim == 1):
-        return [(keys, weight)]
-    return [(key[0], key[1]) if isinstance(key, tuple) else (key, weight) for key in keys]
+        keys = [keys]
+    for key in cast("Sequence[Weighted]", keys):
+        yield key if isinstance(key, tuple) else (key, weight)
 
 
 def doesnt_match(store: Store, words: Iterable[str]) -> str:

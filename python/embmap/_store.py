@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -266,7 +266,8 @@ class Store(_embmap.Store, GensimNames, Mapping[str, NDArray[np.float32]]):
             raise ValueError(f"k must not be negative, not {k}")
         single = isinstance(queries, str) or (isinstance(queries, np.ndarray) and queries.ndim == 1)
         keys = [queries] if single else queries
-        ids, cosines = _similarity.neighbors(self, _similarity.vectors_of(self, keys), k)
+        vectors = _similarity.vectors_of(self, cast("Iterable[Key]", keys))
+        ids, cosines = _similarity.neighbors(self, vectors, k)
         return (ids[0], cosines[0]) if single else (ids, cosines)
 
     def most_similar(

@@ -91,7 +91,7 @@ def convert_command(
 def info(store: Path, json: bool) -> None:
     """Say what a store holds."""
     with Store(store) as opened:
-        found = {
+        found: dict[str, Any] = {
             "path": opened.path,
             "words": len(opened),
             "dim": opened.dim,

@@ -6,6 +6,7 @@ until someone writes. What is written stays in the writing tensor's own pages; i
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
@@ -113,4 +114,5 @@ def embedding(
             vocab, start=start, padding_idx=padding_idx, oov=oov, scale=scale, seed=seed, fallback=fallback
         )
         weight = torch.from_numpy(matrix.array).to(device=device, dtype=dtype)
-    return torch.nn.Embedding.from_pretrained(weight, freeze=freeze, padding_idx=padding_idx, **options)
+    make: Callable[..., torch.nn.Embedding] = torch.nn.Embedding.from_pretrained
+    return make(weight, freeze=freeze, padding_idx=padding_idx, **options)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _T = TypeVar("_T")
-_TRAINING_SENTENCES = 40
+_TRAINING_SENTENCES = 80
 _SEEDS = 5
 
 

@@ -56,7 +56,7 @@ fn exception<'py>(
     py: Python<'py>,
     cell: &PyOnceLock<Py<PyType>>,
     name: &str,
-    arguments: impl IntoPyObject<'py> + pyo3::PyErrArguments + Send + Sync + 'static,
+    arguments: impl IntoPyObject<'py> + pyo3::PyErrArguments + 'static,
 ) -> PyErr {
     match cell.import(py, "embmap._errors", name) {
         Ok(class) => PyErr::from_type(class.clone(), arguments),

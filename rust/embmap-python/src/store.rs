@@ -110,7 +110,7 @@ impl Store {
         Ok(PyString::new(py, word))
     }
 
-    #[pyo3(signature = (words, missing=-1))]
+    #[pyo3(signature = (words, missing=-1), text_signature = "($self, words, missing=-1)")]
     fn indices<'py>(&self, py: Python<'py>, words: WordArgs<'py>, missing: i64) -> PyResult<Bound<'py, PyArray1<i64>>> {
         let open = self.open()?;
         let words = words.bytes();
