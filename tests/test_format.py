@@ -66,6 +66,15 @@ def test_a_file_of_version_1_opens_for_ever(path):
     assert reference_bytes(store) == path.read_bytes()
 
 
+def test_an_index_of_several_parts(tmp_path):
+    rows = [(f"w{i}", [float(i % 7)]) for i in range(70_000)]
+    store = store_of(tmp_path, f"{len(rows)} 1\n" + "".join(f"{word} {row[0]}\n" for word, row in rows), header=True)
+    found = _reference.decode(store.path.read_bytes())
+    assert len(found.pilots) == 2 * _reference.PART_BUCKETS
+    assert all(found.find(word.encode()) == i for i, (word, _) in enumerate(rows[::97]) for i in [i * 97])
+    assert (found.seed, found.pilots, found.slots) == _reference.build_index([word.encode() for word, _ in rows])
+
+
 def test_there_are_golden_files():
     assert len(list(GOLDEN.glob("v1-*.embmap"))) >= 2
 

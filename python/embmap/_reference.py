@@ -22,6 +22,7 @@ MATRIX, INVERSE_NORMS, PILOTS, SLOTS, WORDS, OFFSETS, METADATA, STATISTICS = ran
 OPTIONAL = (METADATA, STATISTICS)
 
 BUCKET_WORDS = 4
+PART_BUCKETS = 2**14
 FILL_PERCENT = 95
 EMPTY = 2**32 - 1
 _64 = 2**64 - 1
@@ -78,10 +79,17 @@ def scale(hashed: int, n: int) -> int:
     return (hashed * n) >> 64
 
 
-def slot_of(hashed: int, pilot: int, slots: int) -> int:
-    """Give the slot to which a pilot sends a hash."""
+def slot_in_part(hashed: int, pilot: int, slots: int) -> int:
+    """Give the slot, of those of a part, to which a pilot sends a hash."""
     mixed = ((hashed ^ (pilot * 0x9E3779B97F4A7C15 & _64)) * 0xD6E8FEB86659FD93) & _64
     return scale(((mixed ^ (mixed >> 32)) * 0xD6E8FEB86659FD93) & _64, slots)
+
+
+def find_slot(hashed: int, pilots: Sequence[int], slots: int) -> int:
+    """Give the slot of a hash, of all `slots`."""
+    parts = -(-len(pilots) // PART_BUCKETS)
+    bucket = scale(hashed, len(pilots))
+    return bucket // PART_BUCKETS * (slots // parts) + slot_in_part(hashed, pilots[bucket], slots // parts)
 
 
 def check_of(hashed: int, length: int) -> int:
@@ -100,29 +108,34 @@ def build_index(words: Sequence[bytes]) -> tuple[int, list[int], list[tuple[int,
 
 
 def _build_with(words: Sequence[bytes], seed: int) -> tuple[list[int], list[tuple[int, int, int]]] | None:
-    n = len(words)
-    buckets = max(-(-n // BUCKET_WORDS), 1)
-    slots = max(-(-n * 100 // FILL_PERCENT), 1)
+    buckets = max(-(-len(words) // BUCKET_WORDS), 1)
+    if buckets > PART_BUCKETS:
+        buckets = -(-buckets // PART_BUCKETS) * PART_BUCKETS
     hashes = [hash_word(word, seed) for word in words]
     members: list[list[int]] = [[] for _ in range(buckets)]
     for hashed in hashes:
         members[scale(hashed, buckets)].append(hashed)
+    parts = [range(first, min(first + PART_BUCKETS, buckets)) for first in range(0, buckets, PART_BUCKETS)]
+    largest = max(sum(len(members[bucket]) for bucket in part) for part in parts)
+    slots = max(-(-largest * 100 // FILL_PERCENT), 1)
 
-    pilots, taken = [0] * buckets, set[int]()
-    for bucket in sorted(range(buckets), key=lambda bucket: -len(members[bucket])):
-        for pilot in range(2**16):
-            places = [slot_of(hashed, pilot, slots) for hashed in members[bucket]]
-            if len(set(places)) == len(places) and taken.isdisjoint(places):
-                break
-        else:
-            return None
-        pilots[bucket] = pilot
-        taken.update(places)
+    pilots = [0] * buckets
+    for part in parts:
+        taken = set[int]()
+        for bucket in sorted(part, key=lambda bucket: -len(members[bucket])):
+            for pilot in range(2**16):
+                places = [slot_in_part(hashed, pilot, slots) for hashed in members[bucket]]
+                if len(set(places)) == len(places) and taken.isdisjoint(places):
+                    break
+            else:
+                return None
+            pilots[bucket] = pilot
+            taken.update(places)
 
-    table = [(EMPTY, 0, 0)] * slots
+    table = [(EMPTY, 0, 0)] * (slots * len(parts))
     offset = 0
     for i, (word, hashed) in enumerate(zip(words, hashes, strict=True)):
-        table[slot_of(hashed, pilots[scale(hashed, buckets)], slots)] = (i, check_of(hashed, len(word)), offset)
+        table[find_slot(hashed, pilots, len(table))] = (i, check_of(hashed, len(word)), offset)
         offset += len(word)
     return pilots, table
 
@@ -189,8 +202,7 @@ class Reference:
     def find(self, word: bytes) -> int | None:
         """Give the row of a word."""
         hashed = hash_word(word, self.seed)
-        pilot = self.pilots[scale(hashed, len(self.pilots))]
-        row, check, _ = self.slots[slot_of(hashed, pilot, len(self.slots))]
+        row, check, _ = self.slots[find_slot(hashed, self.pilots, len(self.slots))]
         known = check == check_of(hashed, len(word)) and row != EMPTY and self.words[row] == word
         return row if known else None
 

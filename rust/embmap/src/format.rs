@@ -3,6 +3,7 @@
 use crate::{
     error::{FormatError, corrupt},
     hash::hash,
+    index::PART_BUCKETS,
 };
 
 /// The first eight bytes: not text, not ASCII-safe, and damaged by a transfer that "mends" line ends.
@@ -285,6 +286,10 @@ impl Header {
             expect(Kind::Statistics, Some(dim * 16))?;
         }
         let (pilots, slots) = (self.section(Kind::Pilots).length, self.section(Kind::Slots).length);
+        let parts = (pilots / PILOT_LEN as u64).div_ceil(PART_BUCKETS as u64);
+        if parts > 1 && (!(pilots / PILOT_LEN as u64).is_multiple_of(PART_BUCKETS as u64) || !(slots / SLOT_LEN as u64).is_multiple_of(parts)) {
+            return Err(corrupt(format!("an index of {pilots} + {slots} bytes in {parts} parts")));
+        }
         if pilots == 0
             || pilots % PILOT_LEN as u64 != 0
             || slots < rows.max(1) * SLOT_LEN as u64

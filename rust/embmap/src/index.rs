@@ -9,12 +9,15 @@ use crate::{
     error::{Error, FormatError, Result, corrupt},
     format::{PILOT_LEN, SLOT_LEN, u32_at},
     hash::{hash, seed_from},
+    parallel::for_each,
     prefetch::prefetch,
     words::{WordList, Words},
 };
 
 /// Words a bucket: more make the pilots fewer and the search for them longer.
 const BUCKET_WORDS: usize = 4;
+/// Buckets of one part: parts are built side by side, each in a near cache.
+pub(crate) const PART_BUCKETS: usize = 1 << 14;
 /// Slots filled, in hundredths: more make the index smaller and the search longer.
 const FILL: usize = 95;
 /// Words hashed and prefetched before the first of them is compared.
@@ -29,8 +32,32 @@ fn scale(hash: u64, n: usize) -> usize {
     ((u128::from(hash) * n as u128) >> 64) as usize
 }
 
+/// How buckets and slots are divided into parts, each an index of its own.
+#[derive(Debug, Clone, Copy)]
+struct Shape {
+    buckets: usize,
+    /// Slots of one part.
+    slots: usize,
+}
+
+impl Shape {
+    fn of(buckets: usize, all_slots: usize) -> Shape {
+        Shape { buckets, slots: all_slots / buckets.div_ceil(PART_BUCKETS) }
+    }
+
+    #[inline(always)]
+    fn bucket(self, hash: u64) -> usize {
+        scale(hash, self.buckets)
+    }
+
+    #[inline(always)]
+    fn slot(self, hash: u64, bucket: usize, pilot: u16) -> usize {
+        bucket / PART_BUCKETS * self.slots + slot_in_part(hash, pilot, self.slots)
+    }
+}
+
 #[inline(always)]
-fn slot_of(hash: u64, pilot: u16, slots: usize) -> usize {
+fn slot_in_part(hash: u64, pilot: u16, slots: usize) -> usize {
     let mixed = (hash ^ u64::from(pilot).wrapping_mul(0x9e37_79b9_7f4a_7c15)).wrapping_mul(0xd6e8_feb8_6659_fd93);
     scale((mixed ^ (mixed >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93), slots)
 }
@@ -62,82 +89,105 @@ impl BuiltIndex {
     }
 
     fn build_with(words: &WordList, seed: u64) -> Option<BuiltIndex> {
-        let n = words.len();
-        let buckets = n.div_ceil(BUCKET_WORDS).max(1);
-        let slots = (n * 100).div_ceil(FILL).max(1);
-        let hashes: Vec<u64> = words.iter().map(|word| hash(word, seed)).collect();
-        let grouped = Buckets::group(&hashes, buckets);
+        let mut buckets = words.len().div_ceil(BUCKET_WORDS).max(1);
+        if buckets > PART_BUCKETS {
+            buckets = buckets.next_multiple_of(PART_BUCKETS);
+        }
+        let members = Buckets::group(words, seed, buckets);
+        let slots = (members.largest_part() * 100).div_ceil(FILL).max(1);
+        let parts = buckets.div_ceil(PART_BUCKETS);
 
-        let mut taken = vec![0u64; slots.div_ceil(64)];
         let mut pilots = vec![0; buckets * PILOT_LEN];
-        let mut places = Vec::new();
-        for bucket in grouped.largest_first() {
-            let pilot = find_pilot(grouped.hashes(bucket), slots, &mut taken, &mut places)?;
-            pilots[bucket * PILOT_LEN..][..PILOT_LEN].copy_from_slice(&pilot.to_le_bytes());
-        }
-
-        let mut table = vec![0; slots * SLOT_LEN];
-        for slot in table.chunks_exact_mut(SLOT_LEN) {
-            slot[..4].copy_from_slice(&EMPTY.to_le_bytes());
-        }
-        for (id, &h) in hashes.iter().enumerate() {
-            let pilot = pilot_at(&pilots, scale(h, buckets));
-            let slot = &mut table[slot_of(h, pilot, slots) * SLOT_LEN..][..SLOT_LEN];
-            slot[..4].copy_from_slice(&(id as u32).to_le_bytes());
-            slot[4..8].copy_from_slice(&check_of(h, words.get(id).len()).to_le_bytes());
-            slot[8..].copy_from_slice(&words.offset(id).to_le_bytes());
-        }
+        let mut table = vec![0; parts * slots * SLOT_LEN];
+        let pieces = pilots.chunks_mut(PART_BUCKETS * PILOT_LEN).zip(table.chunks_mut(slots * SLOT_LEN));
+        let mut pieces: Vec<Part> =
+            pieces.enumerate().map(|(i, (pilots, table))| Part { first: i * PART_BUCKETS, pilots, table }).collect();
+        for_each(&mut pieces, |part| part.build(&members, words).ok_or(())).ok()?;
+        drop(pieces);
         Some(BuiltIndex { seed, pilots, slots: table })
     }
 }
 
-/// The hashes sorted by bucket.
+/// Hashes and rows of the words, sorted by bucket.
 struct Buckets {
-    sorted: Vec<u64>,
+    sorted: Vec<(u64, u32)>,
     starts: Vec<u32>,
 }
 
 impl Buckets {
-    fn group(hashes: &[u64], buckets: usize) -> Buckets {
+    fn group(words: &WordList, seed: u64, buckets: usize) -> Buckets {
+        let hashes: Vec<u64> = words.iter().map(|word| hash(word, seed)).collect();
         let mut starts = vec![0u32; buckets + 1];
-        for &h in hashes {
+        for &h in &hashes {
             starts[scale(h, buckets) + 1] += 1;
         }
         for i in 0..buckets {
             starts[i + 1] += starts[i];
         }
         let mut next = starts.clone();
-        let mut sorted = vec![0; hashes.len()];
-        for &h in hashes {
+        let mut sorted = vec![(0, 0); hashes.len()];
+        for (id, &h) in hashes.iter().enumerate() {
             let place = &mut next[scale(h, buckets)];
-            sorted[*place as usize] = h;
+            sorted[*place as usize] = (h, id as u32);
             *place += 1;
         }
         Buckets { sorted, starts }
     }
 
-    fn hashes(&self, bucket: usize) -> &[u64] {
+    fn members(&self, bucket: usize) -> &[(u64, u32)] {
         &self.sorted[self.starts[bucket] as usize..self.starts[bucket + 1] as usize]
     }
 
-    /// The buckets that hold words, the fullest first: they need the emptiest table.
-    fn largest_first(&self) -> impl Iterator<Item = usize> + '_ {
-        let buckets = self.starts.len() - 1;
-        let largest = (0..buckets).map(|bucket| self.hashes(bucket).len()).max().unwrap_or(0);
-        let mut by_size = vec![Vec::new(); largest + 1];
-        for bucket in 0..buckets {
-            by_size[self.hashes(bucket).len()].push(bucket);
-        }
-        by_size.into_iter().skip(1).rev().flatten()
+    /// Words in the part that has most.
+    fn largest_part(&self) -> usize {
+        let last = self.starts.len() - 1;
+        let parts = (0..last).step_by(PART_BUCKETS);
+        let words = parts.map(|first| self.starts[(first + PART_BUCKETS).min(last)] - self.starts[first]);
+        words.max().unwrap_or(0) as usize
     }
 }
 
-/// The first pilot that sends all of `hashes` to free and different slots, which it then takes.
-fn find_pilot(hashes: &[u64], slots: usize, taken: &mut [u64], places: &mut Vec<usize>) -> Option<u16> {
+/// One part of the index while it is built.
+struct Part<'a> {
+    /// Its first bucket.
+    first: usize,
+    pilots: &'a mut [u8],
+    table: &'a mut [u8],
+}
+
+impl Part<'_> {
+    /// Finds the pilots, the fullest bucket first because it needs the emptiest table, and fills the slots. `None` where a
+    /// bucket has no pilot.
+    fn build(&mut self, buckets: &Buckets, words: &WordList) -> Option<()> {
+        let slots = self.table.len() / SLOT_LEN;
+        for slot in self.table.chunks_exact_mut(SLOT_LEN) {
+            slot[..4].copy_from_slice(&EMPTY.to_le_bytes());
+        }
+        let count = self.pilots.len() / PILOT_LEN;
+        let mut order: Vec<usize> = (0..count).collect();
+        order.sort_by_key(|bucket| std::cmp::Reverse(buckets.members(self.first + bucket).len()));
+        let (mut taken, mut places) = (vec![0u64; slots.div_ceil(64)], Vec::new());
+        for bucket in order {
+            let members = buckets.members(self.first + bucket);
+            let pilot = find_pilot(members, slots, &mut taken, &mut places)?;
+            self.pilots[bucket * PILOT_LEN..][..PILOT_LEN].copy_from_slice(&pilot.to_le_bytes());
+            for (&(h, id), &place) in members.iter().zip(&places) {
+                let slot = &mut self.table[place * SLOT_LEN..][..SLOT_LEN];
+                slot[..4].copy_from_slice(&id.to_le_bytes());
+                slot[4..8].copy_from_slice(&check_of(h, words.get(id as usize).len()).to_le_bytes());
+                slot[8..].copy_from_slice(&words.offset(id as usize).to_le_bytes());
+            }
+        }
+        Some(())
+    }
+}
+
+/// The first pilot that sends all of `members` to free and different slots, which it takes and leaves in `places`.
+fn find_pilot(members: &[(u64, u32)], slots: usize, taken: &mut [u64], places: &mut Vec<usize>) -> Option<u16> {
     'pilots: for pilot in 0..=u16::MAX {
         places.clear();
-        for &h in hashes {
-            let slot = slot_of(h, pilot, slots);
+        for &(h, _) in members {
+            let slot = slot_in_part(h, pilot, slots);
             if taken[slot / 64] >> (slot % 64) & 1 == 1 || places.contains(&slot) {
                 continue 'pilots;
             }
@@ -160,6 +210,7 @@ fn pilot_at(pilots: &[u8], bucket: usize) -> u16 {
 #[derive(Debug, Clone, Copy)]
 pub struct Index<'a> {
     seed: u64,
+    shape: Shape,
     pilots: &'a [u8],
     slots: &'a [u8],
     words: Words<'a>,
@@ -169,13 +220,15 @@ impl<'a> Index<'a> {
     /// Over the two sections, which hold at least one pilot and one slot, and the words they lead to.
     #[must_use]
     pub fn new(seed: u64, pilots: &'a [u8], slots: &'a [u8], words: Words<'a>) -> Self {
-        Index { seed, pilots, slots, words }
+        let shape = Shape::of(pilots.len() / PILOT_LEN, slots.len() / SLOT_LEN);
+        Index { seed, shape, pilots, slots, words }
     }
 
+    /// Where the slot of a hash begins.
     #[inline(always)]
     fn slot(&self, hash: u64) -> usize {
-        let pilot = pilot_at(self.pilots, scale(hash, self.pilots.len() / PILOT_LEN));
-        slot_of(hash, pilot, self.slots.len() / SLOT_LEN) * SLOT_LEN
+        let bucket = self.shape.bucket(hash);
+        self.shape.slot(hash, bucket, pilot_at(self.pilots, bucket)) * SLOT_LEN
     }
 
     /// The row of `word`.
@@ -212,7 +265,7 @@ impl<'a> Index<'a> {
         for (words, ids) in words.chunks(BATCH).zip(ids.chunks_mut(BATCH)) {
             for (hash_, word) in hashes.iter_mut().zip(words) {
                 *hash_ = hash(word, self.seed);
-                prefetch(self.pilots, scale(*hash_, self.pilots.len() / PILOT_LEN) * PILOT_LEN);
+                prefetch(self.pilots, self.shape.bucket(*hash_) * PILOT_LEN);
             }
             for (slot, hash) in slots.iter_mut().zip(&hashes[..words.len()]) {
                 *slot = self.slot(*hash);
@@ -247,7 +300,7 @@ mod tests {
 
     #[test]
     fn every_word_is_found_and_no_other() {
-        for n in [0, 1, 2, 3, 100, 20_000] {
+        for n in [0, 1, 2, 3, 100, 20_000, 65_536, 65_537, 300_000] {
             let words = list((0..n).map(|i| format!("w{i}")));
             let built = BuiltIndex::build(&words).expect("an index");
             let offsets = offsets(&words);

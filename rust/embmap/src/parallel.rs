@@ -1,6 +1,10 @@
 //! Threads for one call: a scope each time, because a pool that outlives the call hangs in a forked child.
 
-use std::{num::NonZero, thread};
+use std::{
+    num::NonZero,
+    sync::{Mutex, PoisonError},
+    thread,
+};
 
 /// As many threads as this process may run at once, or as the caller asked for.
 #[must_use]
@@ -28,6 +32,29 @@ pub(crate) fn in_parts<A: Sync, B: Send, E: Send>(
         let work = &work;
         let others: Vec<_> = pieces.map(|(i, (a, b))| scope.spawn(move || work(i * run, a, b))).collect();
         let mut result = first.map_or(Ok(()), |(_, (a, b))| work(0, a, b));
+        for other in others {
+            let other = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            result = result.and(other);
+        }
+        result
+    })
+}
+
+/// Calls `work` on each of `items`, whichever thread is free next; any of the errors wins.
+pub(crate) fn for_each<A: Send, E: Send>(
+    items: &mut [A],
+    work: impl Fn(&mut A) -> Result<(), E> + Sync,
+) -> Result<(), E> {
+    let workers = threads(None).min(items.len());
+    if workers <= 1 {
+        return items.iter_mut().try_for_each(work);
+    }
+    let queue = Mutex::new(items.iter_mut());
+    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+    thread::scope(|scope| {
+        let run = || std::iter::from_fn(next).try_for_each(&work);
+        let others: Vec<_> = (1..workers).map(|_| scope.spawn(run)).collect();
+        let mut result = run();
         for other in others {
             let other = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             result = result.and(other);

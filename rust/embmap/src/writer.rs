@@ -53,6 +53,11 @@ impl StoreWriter {
         write_at(self.file.file(), bytemuck::cast_slice(rows), self.place_of(first)).map_err(Error::io(self.target()))
     }
 
+    /// Waits until what has been written so far is on the disk.
+    pub fn sync_data(&self) -> Result<()> {
+        self.file.file().sync_data().map_err(Error::io(self.target()))
+    }
+
     /// Reads rows back.
     pub fn read_rows(&self, first: u64, count: usize) -> Result<Vec<f32>> {
         let mut rows = vec![0f32; count * self.dim];

@@ -28,6 +28,10 @@ use crate::{
 
 /// Between two calls of the caller's tick: well under the half second in which Ctrl-C must answer.
 const TICK: Duration = Duration::from_millis(50);
+/// Between two calls to the system to write what is there already.
+const FLUSH: Duration = Duration::from_millis(20);
+/// Source bytes from which that is worth a thread.
+const WORTH_FLUSHING: u64 = 64 << 20;
 
 /// What a written batch adds to the store besides its rows.
 struct Summary {
@@ -54,7 +58,10 @@ struct Pipeline<'a, S> {
     writer: &'a StoreWriter,
     options: &'a Options,
     ordered: Mutex<Ordered<'a>>,
+    /// Somebody's turn may have come.
     turn: Condvar,
+    /// A thread has left.
+    left: Condvar,
     stop: AtomicBool,
     done: AtomicU64,
 }
@@ -85,12 +92,16 @@ pub(crate) fn run<S: Source>(
         options,
         ordered: Mutex::new(ordered),
         turn: Condvar::new(),
+        left: Condvar::new(),
         stop: AtomicBool::new(false),
         done: AtomicU64::new(0),
     };
     thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| pipeline.work());
+        }
+        if bytes.end - bytes.start >= WORTH_FLUSHING {
+            scope.spawn(|| pipeline.flush());
         }
         pipeline.watch(bytes.end - bytes.start, tick);
     });
@@ -116,16 +127,36 @@ impl<'a, S: Source> Pipeline<'a, S> {
     fn watch(&self, total: u64, tick: &mut dyn FnMut(u64, u64) -> bool) {
         let mut ordered = self.lock();
         while ordered.running > 0 {
-            ordered = self.turn.wait_timeout(ordered, TICK).unwrap_or_else(PoisonError::into_inner).0;
+            ordered = self.left.wait_timeout(ordered, TICK).unwrap_or_else(PoisonError::into_inner).0;
             drop(ordered);
             let go_on = tick(self.done.load(Ordering::Relaxed), total);
             ordered = self.lock();
             if !go_on {
-                ordered.failure.get_or_insert(Error::Cancelled);
-                self.stop.store(true, Ordering::Relaxed);
-                self.turn.notify_all();
+                self.fail(&mut ordered, Error::Cancelled);
             }
         }
+    }
+
+    /// Has the disk begin while the threads go on, so that the sync at the end waits for little. A sync that fails may have
+    /// lost what it was to write, so it is not tried again: the conversion has failed.
+    fn flush(&self) {
+        let mut ordered = self.lock();
+        while ordered.running > 0 {
+            ordered = self.left.wait_timeout(ordered, FLUSH).unwrap_or_else(PoisonError::into_inner).0;
+            drop(ordered);
+            let synced = self.writer.sync_data();
+            ordered = self.lock();
+            if let Err(error) = synced {
+                return self.fail(&mut ordered, error);
+            }
+        }
+    }
+
+    /// Notes the first failure and has every thread leave.
+    fn fail(&self, ordered: &mut Ordered, error: Error) {
+        ordered.failure.get_or_insert(error);
+        self.stop.store(true, Ordering::Relaxed);
+        self.turn.notify_all();
     }
 
     /// One thread's share.
@@ -139,12 +170,12 @@ impl<'a, S: Source> Pipeline<'a, S> {
                 }
                 self.0.lock().running -= 1;
                 self.0.turn.notify_all();
+                self.0.left.notify_all();
             }
         }
         let _leaving = Leaving(self);
         if let Err(error) = self.batches() {
-            self.stop.store(true, Ordering::Relaxed);
-            self.lock().failure.get_or_insert(error);
+            self.fail(&mut self.lock(), error);
         }
     }
 
@@ -235,8 +266,13 @@ impl Summary {
     fn of(rows: &[f32], dim: usize) -> Summary {
         let mut crc = crc32fast::Hasher::new();
         crc.update(bytemuck::cast_slice(rows));
-        let norms = rows.chunks_exact(dim).map(inverse_norm).collect();
-        Summary { norms, statistics: Statistics::of(rows, dim), crc }
+        let mut statistics = Statistics::new(dim);
+        let norms = rows.chunks_exact(dim).map(|row| {
+            // The row is in the nearest cache for the second of these.
+            statistics.add_row(row);
+            inverse_norm(row)
+        });
+        Summary { norms: norms.collect(), statistics, crc }
     }
 
     fn add(&mut self, next: Summary) {

@@ -13,16 +13,12 @@ impl Statistics {
         Statistics { count: 0, sums: vec![0.0; dim], squares: vec![0.0; dim] }
     }
 
-    pub(crate) fn of(rows: &[f32], dim: usize) -> Statistics {
-        let mut statistics = Statistics::new(dim);
-        for row in rows.chunks_exact(dim) {
-            for ((sum, square), &x) in statistics.sums.iter_mut().zip(&mut statistics.squares).zip(row) {
-                *sum += f64::from(x);
-                *square += f64::from(x) * f64::from(x);
-            }
-            statistics.count += 1;
+    pub(crate) fn add_row(&mut self, row: &[f32]) {
+        for ((sum, square), &x) in self.sums.iter_mut().zip(&mut self.squares).zip(row) {
+            *sum += f64::from(x);
+            *square += f64::from(x) * f64::from(x);
         }
-        statistics
+        self.count += 1;
     }
 
     /// Adds the rows of `other`. Batches are added in source order, so that the result does not depend on the threads.

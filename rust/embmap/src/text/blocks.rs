@@ -6,11 +6,9 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use super::number::SHORT_REACH;
+use super::kernels::{BACK, FRONT, Padded};
 use crate::positioned::read_at;
 
-/// Bytes behind a block's lines that a parser may look at.
-const SLACK: usize = SHORT_REACH + 4;
 /// Read past a block's end at first, for its last line.
 const TAIL: usize = 16 << 10;
 /// Longer lines are not vectors.
@@ -39,14 +37,35 @@ pub(crate) struct Block {
 }
 
 impl Block {
-    /// The lines. A last line that has no newline in the file has one here.
-    pub(crate) fn lines(&self) -> &[u8] {
-        &self.buffer[self.from..self.to]
+    /// What has been read.
+    fn data(&self) -> &[u8] {
+        &self.buffer[FRONT..]
     }
 
-    /// What follows the line that starts at byte `at` of the lines, with some bytes that are not its own behind the end.
-    pub(crate) fn lines_from(&self, at: usize) -> &[u8] {
-        &self.buffer[self.from + at..]
+    /// The lines. A last line that has no newline in the file has one here.
+    pub(crate) fn lines(&self) -> &[u8] {
+        &self.buffer[FRONT + self.from..FRONT + self.to]
+    }
+
+    /// The lines in runs of about `size` bytes, whole lines each, which stay in a near cache between the two stages.
+    pub(crate) fn pieces(&self, size: usize) -> impl Iterator<Item = Padded<'_>> {
+        let mut from = 0;
+        std::iter::from_fn(move || {
+            let rest = &self.lines()[from..];
+            let first = &rest[..size.min(rest.len())];
+            let length = match memchr::memrchr(b'\n', first) {
+                Some(newline) => newline + 1,
+                None => memchr::memchr(b'\n', rest)? + 1,
+            };
+            let start = FRONT + self.from + from;
+            from += length;
+            Some(Padded::new(&self.buffer, start, start + length))
+        })
+    }
+
+    /// Where in the file the byte at `at` of the buffer is.
+    pub(crate) fn offset_of(&self, at: usize) -> u64 {
+        self.offset + (at - FRONT - self.from) as u64
     }
 }
 
@@ -91,7 +110,7 @@ impl Blocks {
         block.sequence = sequence;
         let mut filled = self.extend(block, origin, 0, room.min(inside + TAIL))?;
 
-        block.from = match (before, memchr::memchr(b'\n', &block.buffer[..inside - 1])) {
+        block.from = match (before, memchr::memchr(b'\n', &block.data()[..inside - 1])) {
             (0, _) => 0,
             (_, Some(newline)) => newline + 1,
             // The block lies inside one line, which is another block's.
@@ -101,13 +120,13 @@ impl Blocks {
         block.to = block.from;
         let mut searched = inside - 1;
         while block.from < inside {
-            if let Some(newline) = memchr::memchr(b'\n', &block.buffer[searched..filled]) {
+            if let Some(newline) = memchr::memchr(b'\n', &block.data()[searched..filled]) {
                 block.to = searched + newline + 1;
             } else if filled == room {
-                block.buffer[filled] = b'\n';
+                block.buffer[FRONT + filled] = b'\n';
                 block.to = filled + 1;
             } else if filled - inside >= LONGEST_LINE {
-                let start = memchr::memrchr(b'\n', &block.buffer[..inside]).map_or(0, |newline| newline + 1);
+                let start = memchr::memrchr(b'\n', &block.data()[..inside]).map_or(0, |newline| newline + 1);
                 return Err(BlockError::LongLine(origin + start as u64));
             } else {
                 searched = filled;
@@ -116,17 +135,18 @@ impl Blocks {
             }
             break;
         }
-        let to = block.to;
-        block.buffer[to..to + SHORT_REACH].fill(0);
         Ok(true)
     }
 
     /// Reads on from `filled` to `wanted` bytes behind `origin`.
     fn extend(&self, block: &mut Block, origin: u64, filled: usize, wanted: usize) -> io::Result<usize> {
-        if block.buffer.len() < wanted + SLACK {
-            block.buffer.resize(wanted + SLACK, 0);
+        // One byte more for the newline that a last line may lack.
+        let needed = FRONT + wanted + 1 + BACK;
+        if block.buffer.len() < needed {
+            block.buffer.resize(needed, 0);
         }
-        let read = read_at(&self.file, &mut block.buffer[filled..wanted], origin + filled as u64)?;
+        let place = &mut block.buffer[FRONT + filled..FRONT + wanted];
+        let read = read_at(&self.file, place, origin + filled as u64)?;
         if read < wanted - filled {
             let what = "the file became shorter while it was read";
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, what));

@@ -5,6 +5,7 @@
 //! separators at the end of a line, a byte-order mark, and blank lines at the end of the file are passed over.
 
 mod blocks;
+mod kernels;
 mod layout;
 mod number;
 mod row;
@@ -22,10 +23,14 @@ use crate::{
     positioned::read_at,
 };
 use blocks::{Block, BlockError, Blocks, LONGEST_LINE};
+use kernels::{Indexed, Kernel, Marks};
 use layout::Layout;
 
 /// Read at first to find the layout; more where two lines do not fit.
 const HEAD: usize = 256 << 10;
+
+/// Bytes that go through both stages at a time.
+const PIECE: usize = 64 << 10;
 
 /// A text file of vectors, ready to be read in parallel.
 pub(crate) struct TextSource {
@@ -33,6 +38,7 @@ pub(crate) struct TextSource {
     layout: Layout,
     blocks: Blocks,
     end: u64,
+    kernel: Kernel,
 }
 
 impl TextSource {
@@ -55,12 +61,12 @@ impl TextSource {
             .map_err(|problem| refuse(sniff::binary(&head).map_or(problem, |kind| (1, kind.to_string()))))?;
         let end = content_end(&file, metadata.len(), layout.body).map_err(Error::io(path))?;
         let blocks = Blocks::new(file, layout.body, end, options.block_bytes as u64);
-        Ok(TextSource { path: path.to_path_buf(), layout, blocks, end })
+        Ok(TextSource { path: path.to_path_buf(), layout, blocks, end, kernel: Kernel::detect() })
     }
 }
 
 impl Source for TextSource {
-    type Scratch = Block;
+    type Scratch = (Block, Marks);
 
     fn path(&self) -> &Path {
         &self.path
@@ -82,7 +88,7 @@ impl Source for TextSource {
         self.layout.body..self.end
     }
 
-    fn next(&self, block: &mut Block, batch: &mut Batch) -> Result<bool> {
+    fn next(&self, (block, marks): &mut (Block, Marks), batch: &mut Batch) -> Result<bool> {
         match self.blocks.next(block) {
             Ok(true) => {}
             Ok(false) => return Ok(false),
@@ -90,27 +96,21 @@ impl Source for TextSource {
             Err(BlockError::LongLine(offset)) => return Err(self.long_line(offset)),
         }
         batch.begin(block.sequence, block.lines());
-        let lines = block.lines();
-        let (mut at, mut line) = (0, 0);
-        while at < lines.len() {
-            let origin = Origin { line, offset: block.offset + at as u64 };
-            let mut length = 0;
-            batch.push_with(origin, |row| {
-                let text = block.lines_from(at);
-                if let Some((word, whole)) = row::parse_usual(text, &self.layout, row) {
-                    length = whole;
-                    return Ok(&text[..word]);
+        for piece in block.pieces(PIECE) {
+            let mut indexed = Indexed::new(self.kernel, piece, self.layout.separator, marks);
+            for i in 0..indexed.len() {
+                let (line, start) = indexed.line(i);
+                let origin = Origin { line: batch.lines, offset: block.offset_of(start) };
+                batch.push_with(origin, |row| match indexed.parse_usual(i, row) {
+                    Some(word) => Ok(word),
+                    None => row::parse_line(&line[..line.len() - 1], &self.layout, row),
+                });
+                batch.lines += 1;
+                if batch.is_refused() {
+                    return Ok(true);
                 }
-                length = memchr::memchr(b'\n', text).map_or(text.len(), |newline| newline + 1);
-                row::parse_line(&text[..length - 1], &self.layout, row)
-            });
-            at += length;
-            line += 1;
-            if batch.is_refused() {
-                break;
             }
         }
-        batch.lines = line;
         Ok(true)
     }
 }

@@ -18,51 +18,6 @@ const POWERS: [f64; 23] = [
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
     1e21, 1e22,
 ];
-/// Bytes that [`parse_short`] may look at.
-pub(crate) const SHORT_REACH: usize = 12;
-
-const ZEROS: u64 = 0x3030_3030_3030_3030;
-
-/// Which of eight bytes, already XORed with `ZEROS`, are not digits: the high bits of their places.
-#[inline(always)]
-fn not_digits(x: u64) -> u64 {
-    (x.wrapping_add(0x7676_7676_7676_7676) | x) & 0x8080_8080_8080_8080
-}
-
-/// Eight digits, the first in the lowest byte, to their number.
-#[inline(always)]
-fn eight_digits(x: u64) -> u64 {
-    let pairs = x.wrapping_mul(10).wrapping_add(x >> 8);
-    let mask = 0x0000_00ff_0000_00ff;
-    let high = (pairs & mask).wrapping_mul(0x000f_4240_0000_0064);
-    let low = ((pairs >> 16) & mask).wrapping_mul(0x0000_2710_0000_0001);
-    high.wrapping_add(low) >> 32
-}
-
-/// The common form `[-]d.d…` with one to eight decimals, at the start of `bytes`: its value and its length.
-#[inline(always)]
-pub(crate) fn parse_short(bytes: &[u8]) -> Option<(f32, usize)> {
-    let bytes = bytes.first_chunk::<SHORT_REACH>()?;
-    let negative = usize::from(bytes[0] == b'-');
-    let whole = bytes[negative].wrapping_sub(b'0');
-    if whole > 9 || bytes[negative + 1] != b'.' {
-        return None;
-    }
-    let mut decimals = [0; 8];
-    decimals.copy_from_slice(&bytes[negative + 2..negative + 10]);
-    let x = u64::from_le_bytes(decimals) ^ ZEROS;
-    let count = (not_digits(x).trailing_zeros() / 8) as usize;
-    if count == 0 {
-        return None;
-    }
-    // Shifted up, the missing digits become leading zeros.
-    let fraction = eight_digits(x << (64 - 8 * count));
-    let power = POWERS[count];
-    // Numerator and power are exact in float64, so the quotient is the nearest float64 to the text.
-    let value = ((f64::from(whole) * power + fraction as f64) / power) as f32;
-    Some((if negative == 1 { -value } else { value }, negative + 2 + count))
-}
-
 /// Any text of the grammar.
 pub(crate) fn parse(text: &[u8]) -> Result<f32, NotANumber> {
     let (negative, digits) = match text {
@@ -125,14 +80,6 @@ mod tests {
     fn check(text: &str) {
         let expected = reference(text).to_bits();
         assert_eq!(parse(text.as_bytes()).map(f32::to_bits), Ok(expected), "{text}");
-        let padded = format!("{text} 0123456789abcdef");
-        if let Some((value, length)) = parse_short(padded.as_bytes()) {
-            if length == text.len() {
-                assert_eq!(value.to_bits(), expected, "{text}, the short way");
-            } else {
-                assert_ne!(padded.as_bytes()[length], b' ');
-            }
-        }
     }
 
     #[test]

@@ -1,0 +1,162 @@
+//! Sixty-four bytes or eight numbers at once.
+
+use std::arch::x86_64::*;
+
+use super::{BACK, FRONT, Marks, Padded, SCALES, scalar};
+
+/// Whether this processor has what the two stages use.
+pub(super) fn available() -> bool {
+    is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512dq")
+        && is_x86_feature_detected!("avx512vl")
+        && is_x86_feature_detected!("avx512cd")
+        && is_x86_feature_detected!("bmi1")
+        && is_x86_feature_detected!("lzcnt")
+        && is_x86_feature_detected!("popcnt")
+}
+
+/// The first stage.
+///
+/// # Safety
+///
+/// The processor must be [`available`].
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512cd,bmi1,lzcnt,popcnt")]
+pub(super) unsafe fn index(text: Padded, separator: u8, marks: &mut Marks) {
+    let separators = _mm512_set1_epi8(separator as i8);
+    let newlines = _mm512_set1_epi8(b'\n' as i8);
+    // Sixty-four places are written at a time, of which those that count are kept.
+    marks.places.reserve(text.end - text.start + 64);
+    let mut found = 0;
+    for at in (text.start..text.end).step_by(64) {
+        // SAFETY: a `Padded` text has `BACK`, 64, readable bytes behind its end, and `at` is before that end.
+        let bytes = unsafe { _mm512_loadu_epi8(text.buffer.as_ptr().add(at).cast()) };
+        let inside = match text.end - at {
+            left @ 0..64 => (1u64 << left) - 1,
+            _ => u64::MAX,
+        };
+        let mut lines = _mm512_mask_cmpeq_epi8_mask(inside, bytes, newlines);
+        let mut fields = _mm512_mask_cmpeq_epi8_mask(inside, bytes, separators) | lines;
+        while lines != 0 {
+            let before = lines & lines.wrapping_neg();
+            marks.newlines.push(found as u32 + (fields & (before - 1)).count_ones());
+            lines &= lines - 1;
+        }
+        let count = fields.count_ones() as usize;
+        // SAFETY: `found` counts bytes before `at`, so `found + 64` is at most `text.end - text.start + 64`, which is
+        // reserved; the runs below write at most 64 places from there.
+        let mut put = unsafe { marks.places.as_mut_ptr().add(found) };
+        for _ in 0..count.div_ceil(8) {
+            for _ in 0..8 {
+                // SAFETY: as above: `count` is at most 64, so are eight times its eighths, rounded up.
+                unsafe {
+                    *put = at as u32 + fields.trailing_zeros();
+                    put = put.add(1);
+                }
+                fields &= fields.wrapping_sub(1);
+            }
+        }
+        found += count;
+    }
+    // SAFETY: the first `found` places have been written, and are within the capacity reserved.
+    unsafe { marks.places.set_len(found) };
+}
+
+/// The second stage: number `i` of `row` lies between the separator at `ends[i]` and `ends[i + 1]`.
+///
+/// # Safety
+///
+/// The processor must be [`available`]; there is one end more than numbers; all ends lie inside `text`, rising.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512cd,bmi1,lzcnt,popcnt")]
+pub(super) unsafe fn row(text: Padded, ends: &[u32], row: &mut [f32]) -> bool {
+    let dim = row.len();
+    if dim < 8 {
+        return scalar::row(text.buffer, ends, row);
+    }
+    let mut at = 0;
+    loop {
+        // SAFETY: `at + 8 <= dim`, so that there are nine ends and eight places of `row` from `at` on; the rest is the
+        // caller's promise.
+        if !unsafe { eight(text, ends.as_ptr().add(at), row.as_mut_ptr().add(at)) } {
+            return false;
+        }
+        if at + 8 == dim {
+            return true;
+        }
+        // The last eight overlap those before: reading a number twice is cheaper than a special case.
+        at = (at + 8).min(dim - 8);
+    }
+}
+
+/// Reads eight numbers as [`scalar::number`] reads one; the names are the same there, with the reasons.
+///
+/// # Safety
+///
+/// As for [`row`], with nine `ends` and eight numbers of room.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512cd,bmi1,lzcnt,popcnt")]
+unsafe fn eight(text: Padded, ends: *const u32, row: *mut f32) -> bool {
+    const { assert!(FRONT >= 8 && BACK >= 2) };
+    let base = text.buffer.as_ptr();
+    // SAFETY: an end lies inside the text, so eight bytes before it and, one further, two bytes behind it lie inside the
+    // buffer; the nine ends are the caller's.
+    let (windows, heads, starts, stops) = unsafe {
+        let window = |i: usize| base.add(*ends.add(i + 1) as usize).sub(8).cast::<i64>().read_unaligned();
+        let head = |i: usize| base.add(*ends.add(i) as usize + 1).cast::<i16>().read_unaligned();
+        (
+            _mm512_setr_epi64(window(0), window(1), window(2), window(3), window(4), window(5), window(6), window(7)),
+            _mm_setr_epi16(head(0), head(1), head(2), head(3), head(4), head(5), head(6), head(7)),
+            _mm256_loadu_epi32(ends.cast()),
+            _mm256_loadu_epi32(ends.add(1).cast()),
+        )
+    };
+    let each = |x: i64| _mm512_set1_epi64(x);
+    let lengths = _mm512_cvtepu32_epi64(_mm256_sub_epi32(_mm256_sub_epi32(stops, starts), _mm256_set1_epi32(1)));
+    let heads = _mm512_cvtepu16_epi64(heads);
+    let negative = _mm512_cmpeq_epi64_mask(_mm512_and_si512(heads, each(0xff)), each(i64::from(b'-')));
+    let whole = _mm512_and_si512(_mm512_mask_srli_epi64::<8>(heads, negative, heads), each(0xff));
+    let whole = _mm512_sub_epi64(whole, each(i64::from(b'0')));
+    let lengths = _mm512_mask_sub_epi64(lengths, negative, lengths, each(1));
+
+    let bits = _mm512_lzcnt_epi64(_mm512_andnot_si512(windows, each(0x1010_1010_1010_1010)));
+    let bits = _mm512_and_si512(bits, each(!7));
+    let digits = _mm512_srli_epi64::<3>(bits);
+    let kept = _mm512_sllv_epi64(each(-1), _mm512_sub_epi64(each(64), bits));
+    let x = _mm512_and_si512(_mm512_xor_si512(windows, each(0x3030_3030_3030_3030)), kept);
+    let high = _mm512_or_si512(_mm512_add_epi8(x, each(0x0606_0606_0606_0606)), x);
+    let all_digits = _mm512_testn_epi64_mask(high, each(0xf0f0_f0f0_f0f0_f0f0_u64 as i64));
+
+    // The byte before the digits; with eight digits the shift is out of range and gives zero, which is no dot.
+    let before = _mm512_and_si512(_mm512_srlv_epi64(windows, _mm512_sub_epi64(each(56), bits)), each(0xff));
+    let short = _mm512_cmpeq_epi64_mask(before, each(i64::from(b'.')))
+        & _mm512_cmpeq_epi64_mask(lengths, _mm512_add_epi64(digits, each(2)))
+        & _mm512_cmplt_epu64_mask(whole, each(10));
+    let integer = _mm512_cmpeq_epi64_mask(lengths, digits) & _mm512_test_epi64_mask(digits, digits);
+
+    // Digits to pairs, pairs to fours, fours to eight.
+    let pairs = _mm512_maddubs_epi16(x, _mm512_set1_epi16(0x010a));
+    let fours = _mm512_madd_epi16(pairs, _mm512_set1_epi32(0x0001_0064));
+    let fraction = _mm512_add_epi64(_mm512_mul_epu32(fours, each(10_000)), _mm512_srli_epi64::<32>(fours));
+    let powers = _mm512_setr_epi64(1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000);
+    let weighted = _mm512_maskz_mul_epu32(short, whole, _mm512_permutexvar_epi64(digits, powers));
+    let [s0, s1, s2, s3, s4, s5, s6, s7] = SCALES;
+    let scales = _mm512_setr_pd(s0, s1, s2, s3, s4, s5, s6, s7);
+    let scale = _mm512_permutexvar_pd(_mm512_maskz_mov_epi64(short, digits), scales);
+    let value = _mm512_mul_pd(_mm512_cvtepu64_pd(_mm512_add_epi64(fraction, weighted)), scale);
+    let bits = _mm256_castps_si256(_mm512_cvtpd_ps(value));
+    let signed = _mm256_mask_or_epi32(bits, negative, bits, _mm256_set1_epi32(i32::MIN));
+    // SAFETY: the caller has room for eight numbers.
+    unsafe { _mm256_storeu_epi32(row.cast(), signed) };
+
+    let mut unusual = !(all_digits & (short | integer));
+    while unusual != 0 {
+        let i = unusual.trailing_zeros() as usize;
+        unusual &= unusual - 1;
+        // SAFETY: `i < 8`, of nine ends and eight numbers.
+        let (start, end, value) = unsafe { (*ends.add(i) + 1, *ends.add(i + 1), &mut *row.add(i)) };
+        if !scalar::number(text.buffer, start as usize, end as usize, value) {
+            return false;
+        }
+    }
+    true
+}
