@@ -156,7 +156,11 @@ def test_a_bad_row_is_an_error_with_its_place_unless_it_is_skipped(tmp_path, tex
         assert report.rejected == 0
         assert f"announced {text[0]} rows" in str(report)
     else:
-        assert report.rejected == 1
+        assert report.rejected == sum(report.rejected_by.values()) == 1
+        fault = next(why for why, count in report.rejected_by.items() if count)
+        assert fault in {"field_count", "empty_word", "not_a_number", "not_finite", "not_utf8"}
+        assert ("not finite" in reason, "UTF-8" in reason) == (fault == "not_finite", fault == "not_utf8")
+        assert ("found a" in reason, "word is empty" in reason) == (fault == "field_count", fault == "empty_word")
         (row,) = report.rejected_rows
         assert (row.line, row.byte_offset) == (line, offset)
         assert row.reason in error.reason

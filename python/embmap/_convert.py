@@ -53,8 +53,8 @@ class ConversionReport:
         Of the bytes read: ``"crc32:"`` and eight hexadecimal digits, as zlib computes it.
     duplicates : int
         Rows whose word was there before.
-    rejected : int
-        Rows that could not be read (`on_bad_row="skip"`).
+    rejected_by : dict of str to int
+        Rows that could not be read, by what is wrong: ``field_count``, ``empty_word``, ``not_a_number``, ``not_finite``, ``not_utf8``.
     rejected_rows : tuple of RejectedRow
         The first ten of them.
     invalid_utf8 : int
@@ -75,11 +75,16 @@ class ConversionReport:
     seconds: float
     checksum: str
     duplicates: int
-    rejected: int
+    rejected_by: dict[str, int]
     rejected_rows: tuple[RejectedRow, ...]
     invalid_utf8: int
     words_with_blanks: int
     header_rows: int | None
+
+    @property
+    def rejected(self) -> int:
+        """Rows that could not be read (`on_bad_row="skip"`)."""
+        return sum(self.rejected_by.values())
 
     def __str__(self) -> str:
         rate = self.bytes_read / 1e6 / max(self.seconds, 1e-9)
@@ -92,7 +97,7 @@ class ConversionReport:
             (self.duplicates, "duplicate words"),
             (self.invalid_utf8, "words that were not UTF-8"),
             (self.words_with_blanks, "words with a blank inside"),
-            (self.rejected, "rows rejected"),
+            (self.rejected, f"rows rejected: {', '.join(f'{n} {why}' for why, n in self.rejected_by.items() if n)}"),
         ]
         lines += [f"  {count:,} {what}" for count, what in counts if count]
         lines += [f"    line {row.line}: {row.reason}" for row in self.rejected_rows]
@@ -218,7 +223,7 @@ def convert(
         seconds=found["seconds"],
         checksum=found["checksum"],
         duplicates=found["duplicates"],
-        rejected=found["rejected"],
+        rejected_by=found["rejected_by"],
         rejected_rows=tuple(RejectedRow(*row) for row in found["first_rejected"]),
         invalid_utf8=found["mended"],
         words_with_blanks=found["spaced"],

@@ -82,7 +82,15 @@ def convert_command(
         progress=sys.stderr.isatty() if progress is None else progress,
         **options,
     )
-    _print(json, {**asdict(report), "rejected_rows": [row._asdict() for row in report.rejected_rows]}, str(report))
+    _print(
+        json,
+        {
+            **asdict(report),
+            "rejected": report.rejected,
+            "rejected_rows": [row._asdict() for row in report.rejected_rows],
+        },
+        str(report),
+    )
 
 
 @main.command(epilog="Example: embmap info glove.6B.300d.embmap")

@@ -2,8 +2,12 @@
 
 use std::path::PathBuf;
 
-use embmap::{Duplicates, Error, OnBadRow, Options, Report, Utf8Errors};
-use pyo3::{exceptions::PyValueError, prelude::*, types::PyDict};
+use embmap::{Duplicates, Error, Fault, OnBadRow, Options, Report, Utf8Errors};
+use pyo3::{
+    exceptions::PyValueError,
+    prelude::*,
+    types::{IntoPyDict, PyDict},
+};
 
 use crate::{errors::raise, words::WordArgs};
 
@@ -89,7 +93,9 @@ fn as_dict<'py>(py: Python<'py>, report: &Report) -> PyResult<Bound<'py, PyDict>
     dict.set_item("seconds", report.seconds)?;
     dict.set_item("checksum", format!("crc32:{:08x}", report.checksum))?;
     dict.set_item("duplicates", report.duplicates)?;
-    dict.set_item("rejected", report.rejected)?;
+    let by_fault: Vec<(&str, u64)> =
+        Fault::ALL.iter().zip(report.rejected_by).map(|((_, name), count)| (*name, count)).collect();
+    dict.set_item("rejected_by", by_fault.into_py_dict(py)?)?;
     dict.set_item("first_rejected", rejected)?;
     dict.set_item("mended", report.mended)?;
     dict.set_item("spaced", report.spaced)?;

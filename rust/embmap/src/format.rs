@@ -287,7 +287,10 @@ impl Header {
         }
         let (pilots, slots) = (self.section(Kind::Pilots).length, self.section(Kind::Slots).length);
         let parts = (pilots / PILOT_LEN as u64).div_ceil(PART_BUCKETS as u64);
-        if parts > 1 && (!(pilots / PILOT_LEN as u64).is_multiple_of(PART_BUCKETS as u64) || !(slots / SLOT_LEN as u64).is_multiple_of(parts)) {
+        if parts > 1
+            && (!(pilots / PILOT_LEN as u64).is_multiple_of(PART_BUCKETS as u64)
+                || !(slots / SLOT_LEN as u64).is_multiple_of(parts))
+        {
             return Err(corrupt(format!("an index of {pilots} + {slots} bytes in {parts} parts")));
         }
         if pilots == 0

@@ -39,7 +39,7 @@ mod verify;
 pub mod words;
 mod writer;
 
-pub use convert::{Duplicates, OnBadRow, Options, Rejected, Report, Utf8Errors, convert};
+pub use convert::{Duplicates, Fault, OnBadRow, Options, Rejected, Report, Utf8Errors, convert};
 pub use error::{Error, FormatError, ParseError, Result};
 pub use map::Map;
 pub use store::Store;

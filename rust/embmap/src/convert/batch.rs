@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{OnBadRow, Options, Rejected, Utf8Errors};
+use super::{Fault, OnBadRow, Options, Rejected, Utf8Errors};
 use crate::words::WordList;
 
 /// Rejected rows that a batch describes; all are counted.
@@ -29,8 +29,8 @@ pub(crate) struct Batch<'a> {
     pub origins: Vec<Origin>,
     /// The first bad rows, their lines counted in the batch from 0.
     pub rejected: Vec<Rejected>,
-    /// Bad rows.
-    pub rejections: u64,
+    /// Bad rows, by what is wrong with them.
+    pub rejections: [u64; Fault::ALL.len()],
     /// Words that were not UTF-8 and were mended.
     pub mended: u64,
     /// Words with a blank inside.
@@ -54,7 +54,7 @@ impl<'a> Batch<'a> {
             rows: Vec::new(),
             origins: Vec::new(),
             rejected: Vec::new(),
-            rejections: 0,
+            rejections: [0; Fault::ALL.len()],
             mended: 0,
             spaced: 0,
             lines: 0,
@@ -70,14 +70,19 @@ impl<'a> Batch<'a> {
         self.rows.clear();
         self.origins.clear();
         self.rejected.clear();
-        (self.rejections, self.mended, self.spaced, self.lines) = (0, 0, 0, 0);
+        self.rejections = [0; Fault::ALL.len()];
+        (self.mended, self.spaced, self.lines) = (0, 0, 0);
         self.bytes = bytes.len() as u64;
         self.crc = crc32fast::Hasher::new();
         self.crc.update(bytes);
     }
 
     /// Appends a row: `read` fills its numbers and returns its word, or says why it cannot.
-    pub(crate) fn push_with<'w>(&mut self, origin: Origin, read: impl FnOnce(&mut [f32]) -> Result<&'w [u8], String>) {
+    pub(crate) fn push_with<'w>(
+        &mut self,
+        origin: Origin,
+        read: impl FnOnce(&mut [f32]) -> Result<&'w [u8], (Fault, String)>,
+    ) {
         let start = self.rows.len();
         self.rows.resize(start + self.dim, 0.0);
         let word = read(&mut self.rows[start..]).and_then(|word| self.decode(word));
@@ -89,8 +94,8 @@ impl<'a> Batch<'a> {
                 self.words.push(&word)
             }
             Ok(_) => false,
-            Err(reason) => {
-                self.reject(origin, reason);
+            Err((fault, reason)) => {
+                self.reject(origin, fault, reason);
                 false
             }
         };
@@ -100,36 +105,37 @@ impl<'a> Batch<'a> {
     }
 
     /// The word as the store will have it.
-    fn decode<'w>(&mut self, word: &'w [u8]) -> Result<Cow<'w, [u8]>, String> {
+    fn decode<'w>(&mut self, word: &'w [u8]) -> Result<Cow<'w, [u8]>, (Fault, String)> {
         let Err(error) = std::str::from_utf8(word) else { return Ok(Cow::Borrowed(word)) };
         let mended: Vec<u8> = match self.options.errors {
             Utf8Errors::Strict => {
                 let shown = word.escape_ascii();
-                return Err(format!(
+                let reason = format!(
                     "the word b\"{shown}\" is not UTF-8 at byte {}; errors=\"replace\" or \"ignore\" accepts it",
                     error.valid_up_to()
-                ));
+                );
+                return Err((Fault::NotUtf8, reason));
             }
             Utf8Errors::Replace => String::from_utf8_lossy(word).into_owned().into_bytes(),
             Utf8Errors::Ignore => word.utf8_chunks().flat_map(|chunk| chunk.valid().bytes()).collect(),
         };
         if mended.is_empty() {
-            return Err("the word is empty once what is not UTF-8 is left out".into());
+            return Err((Fault::EmptyWord, "the word is empty once what is not UTF-8 is left out".into()));
         }
         self.mended += 1;
         Ok(Cow::Owned(mended))
     }
 
-    fn reject(&mut self, origin: Origin, reason: String) {
-        self.rejections += 1;
+    fn reject(&mut self, origin: Origin, fault: Fault, reason: String) {
+        self.rejections[fault as usize] += 1;
         if self.rejected.len() < DESCRIBED {
-            self.rejected.push(Rejected { line: origin.line, byte_offset: origin.offset, reason });
+            self.rejected.push(Rejected { line: origin.line, byte_offset: origin.offset, fault, reason });
         }
     }
 
     /// Whether a bad row has ended the conversion, so that the rest of the batch need not be read.
     pub(crate) fn is_refused(&self) -> bool {
-        self.rejections > 0 && self.options.on_bad_row == OnBadRow::Error
+        !self.rejected.is_empty() && self.options.on_bad_row == OnBadRow::Error
     }
 
     /// Drops the rows that `keep` says no to; those that stay move up.

@@ -126,13 +126,15 @@ impl<'a> Committer<'a> {
 
     fn count(&mut self, batch: &Batch) -> Result<()> {
         if let (Some(first), OnBadRow::Error) = (batch.rejected.first(), self.options.on_bad_row) {
-            let Rejected { line, byte_offset, reason } = first.clone();
+            let Rejected { line, byte_offset, reason, .. } = first.clone();
             let reason = reason + "; on_bad_row=\"skip\" passes over such rows";
             return Err(ParseError { path: self.path.into(), line: self.lines + line, byte_offset, reason }.into());
         }
         let report = &mut self.report;
         report.bytes_read += batch.bytes;
-        report.rejected += batch.rejections;
+        for (count, more) in report.rejected_by.iter_mut().zip(batch.rejections) {
+            *count += more;
+        }
         report.mended += batch.mended;
         report.spaced += batch.spaced;
         let room = DESCRIBED.saturating_sub(report.first_rejected.len());

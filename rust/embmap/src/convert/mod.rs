@@ -13,7 +13,7 @@ use std::{
 };
 
 pub(crate) use batch::{Batch, Origin};
-pub use report::{Rejected, Report};
+pub use report::{Fault, Rejected, Report};
 
 use crate::{
     error::{Error, Result},

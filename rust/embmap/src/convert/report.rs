@@ -2,6 +2,32 @@
 
 use std::path::PathBuf;
 
+/// What is wrong with a row that was not accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// Fewer numbers than the others have.
+    FieldCount,
+    /// Nothing before the numbers.
+    EmptyWord,
+    /// A field that is not a number.
+    NotANumber,
+    /// A number that is infinite, too large or none.
+    NotFinite,
+    /// A word that is not UTF-8.
+    NotUtf8,
+}
+
+impl Fault {
+    /// Every fault and its name, in the order of [`Report::rejected_by`].
+    pub const ALL: [(Fault, &'static str); 5] = [
+        (Fault::FieldCount, "field_count"),
+        (Fault::EmptyWord, "empty_word"),
+        (Fault::NotANumber, "not_a_number"),
+        (Fault::NotFinite, "not_finite"),
+        (Fault::NotUtf8, "not_utf8"),
+    ];
+}
+
 /// A row that was not accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejected {
@@ -9,6 +35,8 @@ pub struct Rejected {
     pub line: u64,
     /// Where the line starts, counted from 0.
     pub byte_offset: u64,
+    /// What is wrong, in one word.
+    pub fault: Fault,
     /// What was expected and what was found.
     pub reason: String,
 }
@@ -34,8 +62,8 @@ pub struct Report {
     pub checksum: u32,
     /// Rows whose word was there before.
     pub duplicates: u64,
-    /// Rows that could not be read.
-    pub rejected: u64,
+    /// Rows that could not be read, by what is wrong with them.
+    pub rejected_by: [u64; Fault::ALL.len()],
     /// The first of them.
     pub first_rejected: Vec<Rejected>,
     /// Words that were not UTF-8 and were mended.

@@ -4,36 +4,38 @@ use super::{
     layout::Layout,
     number::{NotANumber, parse},
 };
+use crate::convert::Fault;
 
 /// Reads a line without its newline; on failure says what was expected and what was found.
-pub(crate) fn parse_line<'a>(line: &'a [u8], layout: &Layout, row: &mut [f32]) -> Result<&'a [u8], String> {
+pub(crate) fn parse_line<'a>(line: &'a [u8], layout: &Layout, row: &mut [f32]) -> Result<&'a [u8], (Fault, String)> {
     let line = trim_end(line, layout.separator);
     let dim = row.len();
     let mut end = line.len();
     for (i, value) in row.iter_mut().enumerate().rev() {
         let Some(start) = memchr::memrchr(layout.separator, &line[..end]) else {
-            let found = line.split(|&byte| byte == layout.separator).count();
-            return Err(match found {
-                1 if line.is_empty() => format!("expected a word and {dim} numbers, found an empty line"),
-                1 => format!("expected a word and {dim} numbers, found one field"),
-                _ => format!("expected a word and {dim} numbers, found a word and {}", found - 1),
-            });
+            let found = match line.split(|&byte| byte == layout.separator).count() {
+                1 if line.is_empty() => "an empty line".to_string(),
+                1 => "one field".to_string(),
+                fields => format!("a word and {}", fields - 1),
+            };
+            return Err((Fault::FieldCount, format!("expected a word and {dim} numbers, found {found}")));
         };
         let field = &line[start + 1..end];
         *value = parse(field).map_err(|error| {
-            let shown = String::from_utf8_lossy(&field[..field.len().min(40)]).into_owned();
-            match error {
-                NotANumber::NotFinite => format!("number {} of {dim}, {shown:?}, is not finite", i + 1),
+            let shown = String::from_utf8_lossy(&field[..field.len().min(40)]);
+            let (fault, what) = match error {
+                NotANumber::NotFinite => (Fault::NotFinite, format!(", {shown:?}, is not finite")),
                 NotANumber::Malformed if field.is_empty() => {
-                    format!("number {} of {dim} is empty: two separators in a row", i + 1)
+                    (Fault::NotANumber, " is empty: two separators in a row".to_string())
                 }
-                NotANumber::Malformed => format!("number {} of {dim}, {shown:?}, is not a number", i + 1),
-            }
+                NotANumber::Malformed => (Fault::NotANumber, format!(", {shown:?}, is not a number")),
+            };
+            (fault, format!("number {} of {dim}{what}", i + 1))
         })?;
         end = start;
     }
     if end == 0 {
-        return Err("the word is empty: the line starts with a separator".into());
+        return Err((Fault::EmptyWord, "the word is empty: the line starts with a separator".into()));
     }
     Ok(&line[..end])
 }
@@ -52,7 +54,7 @@ mod tests {
 
     fn read(line: &str) -> Result<(String, [f32; 2]), String> {
         let mut row = [0.0; 2];
-        let word = parse_line(line.as_bytes(), &LAYOUT, &mut row)?;
+        let word = parse_line(line.as_bytes(), &LAYOUT, &mut row).map_err(|(_, reason)| reason)?;
         Ok((String::from_utf8_lossy(word).into_owned(), row))
     }
 

@@ -25,7 +25,8 @@ pub(super) fn available() -> bool {
 pub(super) unsafe fn index(text: Padded, separator: u8, marks: &mut Marks) {
     let separators = _mm512_set1_epi8(separator as i8);
     let newlines = _mm512_set1_epi8(b'\n' as i8);
-    // Sixty-four places are written at a time, of which those that count are kept.
+    let count_up = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    // Sixteen places are written at a time, of which those that count are kept.
     marks.places.reserve(text.end - text.start + 64);
     let mut found = 0;
     for at in (text.start..text.end).step_by(64) {
@@ -36,27 +37,22 @@ pub(super) unsafe fn index(text: Padded, separator: u8, marks: &mut Marks) {
             _ => u64::MAX,
         };
         let mut lines = _mm512_mask_cmpeq_epi8_mask(inside, bytes, newlines);
-        let mut fields = _mm512_mask_cmpeq_epi8_mask(inside, bytes, separators) | lines;
+        let fields = _mm512_mask_cmpeq_epi8_mask(inside, bytes, separators) | lines;
         while lines != 0 {
             let before = lines & lines.wrapping_neg();
             marks.newlines.push(found as u32 + (fields & (before - 1)).count_ones());
             lines &= lines - 1;
         }
-        let count = fields.count_ones() as usize;
-        // SAFETY: `found` counts bytes before `at`, so `found + 64` is at most `text.end - text.start + 64`, which is
-        // reserved; the runs below write at most 64 places from there.
-        let mut put = unsafe { marks.places.as_mut_ptr().add(found) };
-        for _ in 0..count.div_ceil(8) {
-            for _ in 0..8 {
-                // SAFETY: as above: `count` is at most 64, so are eight times its eighths, rounded up.
-                unsafe {
-                    *put = at as u32 + fields.trailing_zeros();
-                    put = put.add(1);
-                }
-                fields &= fields.wrapping_sub(1);
-            }
+        // Sixteen bytes at a time, the places of those that count are moved together; no branch depends on the text.
+        for part in 0..4 {
+            let counted = (fields >> (16 * part)) as u16;
+            let places = _mm512_add_epi32(count_up, _mm512_set1_epi32((at + 16 * part) as i32));
+            let places = _mm512_maskz_compress_epi32(counted, places);
+            // SAFETY: `found` counts bytes before `at + 16 * part`, so that the sixteen places from there on are within
+            // `text.end - text.start + 64`, which is reserved.
+            unsafe { _mm512_storeu_epi32(marks.places.as_mut_ptr().add(found).cast(), places) };
+            found += counted.count_ones() as usize;
         }
-        found += count;
     }
     // SAFETY: the first `found` places have been written, and are within the capacity reserved.
     unsafe { marks.places.set_len(found) };
@@ -102,10 +98,12 @@ unsafe fn eight(text: Padded, ends: *const u32, row: *mut f32) -> bool {
     // buffer; the nine ends are the caller's.
     let (windows, heads, starts, stops) = unsafe {
         let window = |i: usize| base.add(*ends.add(i + 1) as usize).sub(8).cast::<i64>().read_unaligned();
-        let head = |i: usize| base.add(*ends.add(i) as usize + 1).cast::<i16>().read_unaligned();
+        let head = |i: usize| u64::from(base.add(*ends.add(i) as usize + 1).cast::<u16>().read_unaligned());
+        // Put together in whole registers: vector inserts are what this function has most of already.
+        let four = |i: usize| (head(i) | head(i + 1) << 16 | head(i + 2) << 32 | head(i + 3) << 48) as i64;
         (
             _mm512_setr_epi64(window(0), window(1), window(2), window(3), window(4), window(5), window(6), window(7)),
-            _mm_setr_epi16(head(0), head(1), head(2), head(3), head(4), head(5), head(6), head(7)),
+            _mm_set_epi64x(four(4), four(0)),
             _mm256_loadu_epi32(ends.cast()),
             _mm256_loadu_epi32(ends.add(1).cast()),
         )

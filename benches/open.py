@@ -1,0 +1,55 @@
+"""Open a store and look one word up: the time must not depend on the size of the file.
+
+python benches/open.py [--rows 10000 400000 3000000] [--dim 300] [--vocabulary FOLDER] [--runs 200]
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import embmap
+from make_text import vocabulary, write
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 400_000, 3_000_000])
+    parser.add_argument("--dim", type=int, default=300)
+    parser.add_argument("--vocabulary", type=Path)
+    parser.add_argument("--runs", type=int, default=200)
+    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "embmap-bench")
+    arguments = parser.parse_args()
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    print(
+        f"{'rows':>10}{'text GB':>9}{'convert s':>11}{'peak MB':>9}{'store GB':>10}{'x matrix':>10}{'open + look-up µs (median, 5-95 %)':>38}"
+    )
+    for rows in arguments.rows:
+        text = arguments.folder / f"{rows}x{arguments.dim}-.5g.txt"
+        if not text.exists():
+            write(text, rows, arguments.dim, arguments.vocabulary)
+        base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        report = embmap.convert(text)
+        peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - base) / 1024
+        word = next(word for i, word in enumerate(vocabulary(arguments.vocabulary, rows)) if i == rows // 2)
+        times = []
+        for _ in range(arguments.runs):
+            start = time.perf_counter()
+            row = embmap.open(report.path)[word][0]
+            times.append((time.perf_counter() - start) * 1e6)
+            assert row == embmap.open(report.path).vectors[rows // 2, 0]
+        cuts = statistics.quantiles(times, n=20)
+        ratio = report.bytes_written / (rows * arguments.dim * 4)
+        spread = f"{statistics.median(times):.0f} ({cuts[0]:.0f}-{cuts[-1]:.0f})"
+        print(
+            f"{rows:>10,}{text.stat().st_size / 1e9:>9.2f}{report.seconds:>11.2f}{peak:>9.0f}"
+            f"{report.bytes_written / 1e9:>10.2f}{ratio:>10.4f}{spread:>38}"
+        )
+
+
+if __name__ == "__main__":
+    main()
