@@ -54,7 +54,8 @@ class ConversionReport:
     duplicates : int
         Rows whose word was there before.
     rejected_by : dict of str to int
-        Rows that could not be read, by what is wrong: ``field_count``, ``empty_word``, ``not_a_number``, ``not_finite``, ``not_utf8``.
+        Rows that could not be read, by what is wrong: ``field_count``, ``empty_word``, ``not_a_number``, ``not_finite``,
+        ``not_utf8``.
     rejected_rows : tuple of RejectedRow
         The first ten of them.
     invalid_utf8 : int

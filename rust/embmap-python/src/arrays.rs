@@ -26,6 +26,10 @@ pub(crate) fn writable<'py>(py: Python<'py>, store: &Store<Map>) -> PyResult<Bou
     let path = store.data().path();
     let map = store.data().again().map_err(|error| os_error(path, &error))?;
     let again = Store::from_bytes(map).map_err(|error| crate::errors::raise_format(py, path, error))?;
+    if again.header() != store.header() {
+        let changed = embmap::FormatError::Corrupt("the file has changed since it was opened".into());
+        return Err(crate::errors::raise_format(py, path, changed));
+    }
     array_over(py, Arc::new(again))
 }
 

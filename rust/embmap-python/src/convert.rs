@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use embmap::{Duplicates, Error, Fault, OnBadRow, Options, Report, Utf8Errors};
+use embmap::{Duplicates, Fault, OnBadRow, Options, Report, Utf8Errors};
 use pyo3::{
     exceptions::PyValueError,
     prelude::*,
@@ -55,6 +55,9 @@ pub(crate) fn convert<'py>(
     };
     let mut raised = None;
     let mut tick = |done, total| {
+        if raised.is_some() {
+            return false;
+        }
         let seen = Python::attach(|py| -> PyResult<()> {
             py.check_signals()?;
             if let Some(progress) = &progress {
@@ -67,9 +70,9 @@ pub(crate) fn convert<'py>(
     };
     let result = py.detach(|| embmap::convert(&source, &target, &options, &mut tick));
     match (result, raised) {
+        (_, Some(raised)) => Err(raised),
         (Ok(report), None) => as_dict(py, &report),
-        (Err(Error::Cancelled) | Ok(_), Some(raised)) => Err(raised),
-        (Err(error), _) => Err(raise(py, error)),
+        (Err(error), None) => Err(raise(py, error)),
     }
 }
 

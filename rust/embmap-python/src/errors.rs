@@ -4,7 +4,7 @@ use std::{io, path::Path};
 
 use embmap::Error;
 use pyo3::{
-    exceptions::{PyIndexError, PyKeyboardInterrupt, PyOSError, PyValueError},
+    exceptions::{PyIndexError, PyOSError, PyValueError},
     prelude::*,
     sync::PyOnceLock,
     types::PyType,
@@ -23,7 +23,6 @@ pub(crate) fn raise(py: Python<'_>, error: Error) -> PyErr {
         }
         Error::Format { .. } => exception(py, &FORMAT_ERROR, "FormatError", (error.to_string(),)),
         Error::NoSuchRow { .. } => PyIndexError::new_err(error.to_string()),
-        Error::Cancelled => PyKeyboardInterrupt::new_err(()),
         _ => PyValueError::new_err(error.to_string()),
     }
 }
@@ -41,6 +40,9 @@ pub(crate) fn os_error(path: &Path, source: &io::Error) -> PyErr {
         io::ErrorKind::NotFound => Some(2),
         io::ErrorKind::PermissionDenied => Some(13),
         io::ErrorKind::IsADirectory => Some(21),
+        io::ErrorKind::StorageFull => Some(28),
+        io::ErrorKind::ReadOnlyFilesystem => Some(30),
+        io::ErrorKind::InvalidFilename => Some(36),
         _ => None,
     });
     match code.map(|code| (code, io::Error::from_raw_os_error(code).to_string())) {

@@ -6,8 +6,8 @@ mod errors;
 mod store;
 mod words;
 
-use numpy::{PyReadonlyArray1, PyReadwriteArray2};
-use pyo3::prelude::*;
+use numpy::{PyReadonlyArray1, PyReadwriteArray2, PyUntypedArrayMethods};
+use pyo3::{exceptions::PyValueError, prelude::*};
 
 use crate::{errors::raise, words::WordArgs};
 
@@ -21,6 +21,9 @@ fn fill_normal(
     deviation: PyReadonlyArray1<'_, f64>,
     mut out: PyReadwriteArray2<'_, f32>,
 ) -> PyResult<()> {
+    if !out.is_c_contiguous() {
+        return Err(PyValueError::new_err("out must be C-contiguous"));
+    }
     let (mean, deviation, out) = (mean.as_slice()?, deviation.as_slice()?, out.as_slice_mut()?);
     let words = words.bytes();
     py.detach(|| embmap::normal::fill_rows(&words, seed, mean, deviation, out)).map_err(|error| raise(py, error))

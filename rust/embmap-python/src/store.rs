@@ -107,7 +107,7 @@ impl Store {
             return Err(PyIndexError::new_err(format!("row {i} of {rows}")));
         };
         let word = open.store.words().get_str(id).map_err(|error| raise_format(py, &self.path, error))?;
-        Ok(PyString::new(py, word))
+        Ok(PyString::new(py, &word))
     }
 
     #[pyo3(signature = (words, missing=-1), text_signature = "($self, words, missing=-1)")]
@@ -137,7 +137,14 @@ impl Store {
                 [ids.len(), open.store.dim()]
             )));
         }
+        if !out.is_c_contiguous() {
+            return Err(PyValueError::new_err("out must be C-contiguous"));
+        }
         let (ids, out) = (ids.as_slice()?, out.as_slice_mut()?);
+        let map = open.store.data().as_ptr_range();
+        if map.contains(&out.as_ptr().cast()) {
+            return Err(PyValueError::new_err("out is the store's own memory"));
+        }
         py.detach(|| open.store.gather(ids, out)).map_err(|error| raise(py, error))
     }
 
@@ -179,8 +186,7 @@ impl Store {
     /// The metadata, JSON.
     fn metadata_json(&self, py: Python<'_>) -> PyResult<String> {
         let open = self.open()?;
-        let text = open.store.metadata().map_err(|error| raise_format(py, &self.path, error))?;
-        Ok(text.to_string())
+        open.store.metadata().map_err(|error| raise_format(py, &self.path, error))
     }
 
     #[getter]

@@ -21,6 +21,9 @@
 #[cfg(target_endian = "big")]
 compile_error!("stores are little-endian and are read in place; big-endian machines are not supported");
 
+#[cfg(not(target_pointer_width = "64"))]
+compile_error!("stores are larger than the addresses of this machine");
+
 mod convert;
 mod error;
 pub mod format;
@@ -44,7 +47,6 @@ pub use error::{Error, FormatError, ParseError, Result};
 pub use map::Map;
 pub use store::Store;
 pub use verify::inverse_norm;
-pub use writer::{Contents, StoreWriter};
 
 /// The version of this crate, and of everything around it.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -43,7 +43,7 @@ impl Map {
         // SAFETY: the mapping is private, so nothing that this process writes reaches the file. Other programs can still
         // change the file's bytes under the mapping; every reader of this crate therefore checks each offset and id at
         // the moment of use, from a copy of it, and treats the rest as numbers and bytes without invariants.
-        let map = unsafe { MmapOptions::new().map_copy(&file) }?;
+        let map = unsafe { MmapOptions::new().no_reserve_swap().map_copy(&file) }?;
         Ok(Map { path: path.to_path_buf(), file, raw: MmapRaw::from(map) })
     }
 

@@ -18,9 +18,9 @@ const PART: usize = 1 << 16;
 pub fn fill_standard(word: &[u8], seed: u64, row: &mut [f64]) {
     let material = hash(word, seed_from(seed, 0));
     for (counter, value) in row.iter_mut().enumerate() {
-        let bits = seed_from(material, counter as u64) >> 11;
-        // The middle of one of 2⁵³ intervals: never 0, never 1.
-        *value = inverse_cdf((bits as f64 + 0.5) / (1u64 << 53) as f64);
+        let bits = seed_from(material, counter as u64) >> 12;
+        // The middle of one of 2⁵² intervals, exact in float64: never 0, never 1.
+        *value = inverse_cdf((bits as f64 + 0.5) / (1u64 << 52) as f64);
     }
 }
 

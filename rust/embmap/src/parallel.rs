@@ -13,7 +13,7 @@ pub fn threads(asked: Option<usize>) -> usize {
 }
 
 /// Calls `work` on equal runs of `inputs`, each with its `width` outputs an input and the position of its first input, on
-/// up to `threads` threads that have at least `least` inputs each. The first error in input order wins.
+/// threads that have about `least` inputs each or more. The first error in input order wins.
 pub(crate) fn in_parts<A: Sync, B: Send, E: Send>(
     inputs: &[A],
     outputs: &mut [B],
@@ -21,11 +21,13 @@ pub(crate) fn in_parts<A: Sync, B: Send, E: Send>(
     least: usize,
     work: impl Fn(usize, &[A], &mut [B]) -> Result<(), E> + Sync,
 ) -> Result<(), E> {
-    let parts = threads(None).min(inputs.len() / least.max(1)).max(1);
-    let run = inputs.len().div_ceil(parts).max(1);
-    if parts == 1 || width == 0 {
+    // Asking the system how many threads there are takes longer than a small request.
+    let most = inputs.len() / least.max(1);
+    let parts = if most <= 1 || width == 0 { 1 } else { threads(None).min(most) };
+    if parts == 1 {
         return work(0, inputs, outputs);
     }
+    let run = inputs.len().div_ceil(parts);
     thread::scope(|scope| {
         let mut pieces = inputs.chunks(run).zip(outputs.chunks_mut(run * width)).enumerate();
         let first = pieces.next();

@@ -4,6 +4,7 @@ use std::{
     fs::{self, File},
     io,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use tempfile::NamedTempFile;
@@ -14,27 +15,33 @@ use crate::error::{Error, Result};
 pub(crate) struct NewFile {
     temp: NamedTempFile,
     target: PathBuf,
+    old: Option<fs::Permissions>,
 }
 
 impl NewFile {
-    /// Begins a file in the target's folder. A target that is a link is written where it points.
+    /// Begins a file in the target's folder. A target that is a link to a file is written where it points.
     pub(crate) fn create(target: &Path) -> Result<NewFile> {
         let target = fs::canonicalize(target).unwrap_or_else(|_| target.to_path_buf());
-        if target.is_dir() {
-            return Err(Error::io(&target)(io::ErrorKind::IsADirectory.into()));
+        let old = fs::metadata(&target).ok();
+        match &old {
+            Some(old) if old.is_dir() => return Err(Error::io(&target)(io::ErrorKind::IsADirectory.into())),
+            Some(old) if !old.is_file() => {
+                let reason = "neither a file nor a place for one";
+                return Err(Error::io(&target)(io::Error::new(io::ErrorKind::InvalidInput, reason)));
+            }
+            _ => {}
         }
-        let name = target.file_name().unwrap_or_default().to_string_lossy();
-        let prefix = format!(".{name}.");
         let mut builder = tempfile::Builder::new();
-        builder.prefix(&prefix).suffix(".tmp");
+        builder.prefix(".embmap-").suffix(".tmp");
         #[cfg(unix)]
         {
-            // The mode of a file that any program makes (0666 less the umask), where tempfile's own default is 0600.
+            // The mode of the old file, or of one that any program makes (0666 less the umask); tempfile's own is 0600.
             use std::os::unix::fs::PermissionsExt;
-            builder.permissions(fs::Permissions::from_mode(0o666));
+            let mode = old.as_ref().map_or(0o666, |old| old.permissions().mode() & 0o777);
+            builder.permissions(fs::Permissions::from_mode(mode));
         }
         let temp = builder.tempfile_in(folder(&target)).map_err(Error::io(&target))?;
-        Ok(NewFile { temp, target })
+        Ok(NewFile { temp, target, old: old.map(|old| old.permissions()) })
     }
 
     /// The file, to write into.
@@ -47,16 +54,25 @@ impl NewFile {
         &self.target
     }
 
-    /// Makes the file durable and puts it in its place. The folder is synced too: without that a rename can be lost.
-    pub(crate) fn publish(self) -> Result<()> {
-        let NewFile { temp, target } = self;
-        if let Ok(old) = fs::metadata(&target) {
-            temp.as_file().set_permissions(old.permissions()).map_err(Error::io(&target))?;
+    /// Makes the file durable and puts it in its place, unless told to `stop` before that. The folder is synced too: without
+    /// that a rename can be lost.
+    pub(crate) fn publish(self, stop: &AtomicBool) -> Result<()> {
+        let NewFile { temp, target, old } = self;
+        let file = temp.as_file();
+        if let Some(old) = old
+            && file.metadata().map_err(Error::io(&target))?.permissions() != old
+        {
+            file.set_permissions(old).map_err(Error::io(&target))?;
         }
-        temp.as_file().sync_all().map_err(Error::io(&target))?;
+        file.sync_all().map_err(Error::io(&target))?;
+        #[cfg(unix)]
+        let folder = File::open(folder(&target)).map_err(Error::io(&target))?;
+        if stop.load(Ordering::Relaxed) {
+            return Err(Error::Cancelled);
+        }
         temp.persist(&target).map_err(|error| Error::io(&target)(error.error))?;
         #[cfg(unix)]
-        File::open(folder(&target)).and_then(|folder| folder.sync_all()).map_err(Error::io(&target))?;
+        folder.sync_all().map_err(Error::io(&target))?;
         Ok(())
     }
 }
@@ -72,6 +88,10 @@ fn folder(target: &Path) -> &Path {
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
+
+    fn publish(file: NewFile) -> Result<()> {
+        file.publish(&AtomicBool::new(false))
+    }
 
     fn mode(path: &Path) -> u32 {
         fs::metadata(path).expect("a file").permissions().mode() & 0o777
@@ -92,11 +112,28 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let (plain, target) = (folder.path().join("plain"), folder.path().join("x"));
         File::create(&plain).expect("a file");
-        NewFile::create(&target).and_then(NewFile::publish).expect("published");
+        NewFile::create(&target).and_then(publish).expect("published");
         assert_eq!(mode(&target), mode(&plain));
         fs::set_permissions(&target, fs::Permissions::from_mode(0o640)).expect("a mode");
-        NewFile::create(&target).and_then(NewFile::publish).expect("published");
+        NewFile::create(&target).and_then(publish).expect("published");
         assert_eq!(mode(&target), 0o640);
+    }
+
+    #[test]
+    fn what_is_no_file_is_not_replaced() {
+        assert!(NewFile::create(Path::new("/dev/null")).is_err());
+        assert!(NewFile::create(Path::new("/")).is_err());
+    }
+
+    #[test]
+    fn told_to_stop_it_leaves_the_old_file() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let target = folder.path().join("x");
+        fs::write(&target, "old").expect("a file");
+        let file = NewFile::create(&target).expect("a new file");
+        assert!(file.publish(&AtomicBool::new(true)).is_err());
+        assert_eq!(fs::read(&target).expect("the old file"), b"old");
+        assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1);
     }
 
     #[test]
@@ -105,7 +142,7 @@ mod tests {
         let (real, link) = (folder.path().join("real"), folder.path().join("link"));
         fs::write(&real, "old").expect("a file");
         std::os::unix::fs::symlink(&real, &link).expect("a link");
-        NewFile::create(&link).and_then(NewFile::publish).expect("published");
+        NewFile::create(&link).and_then(publish).expect("published");
         assert!(fs::symlink_metadata(&link).expect("the link").is_symlink());
         assert_eq!(fs::read(&real).expect("the file"), b"");
     }

@@ -1,6 +1,6 @@
 //! A store that is open: constant time to open, each look-up checked.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use crate::{
     error::{Error, FormatError, Result, corrupt},
@@ -26,10 +26,6 @@ impl Store<Map> {
     /// Maps the file at `path`. Takes the same time whatever its size: only the first page is read.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let length = fs::metadata(path).map_err(Error::io(path))?.len();
-        if length == 0 {
-            return Err(Error::format(path)(FormatError::NotAStore("the file is empty".into())));
-        }
         Self::from_bytes(Map::open(path)?).map_err(Error::format(path))
     }
 }
@@ -97,9 +93,9 @@ impl<D: AsRef<[u8]>> Store<D> {
         self.numbers(Kind::Statistics)
     }
 
-    /// The metadata, JSON; empty where the file has none.
-    pub fn metadata(&self) -> Result<&str, FormatError> {
-        std::str::from_utf8(self.section(Kind::Metadata)).map_err(|_| corrupt("the metadata is not UTF-8"))
+    /// The metadata, JSON; empty where the file has none. Copied, as words are.
+    pub fn metadata(&self) -> Result<String, FormatError> {
+        String::from_utf8(self.section(Kind::Metadata).to_vec()).map_err(|_| corrupt("the metadata is not UTF-8"))
     }
 
     /// The words, in row order.
@@ -115,7 +111,12 @@ impl<D: AsRef<[u8]>> Store<D> {
     }
 
     /// The rows of many words, `missing` for those that are not there, on several threads when there are many.
+    ///
+    /// # Panics
+    ///
+    /// Where there is not one id for each word.
     pub fn find_all(&self, words: &[&[u8]], missing: i64, ids: &mut [i64]) -> Result<(), FormatError> {
+        assert_eq!(words.len(), ids.len(), "one id for each word");
         let index = self.index();
         in_parts(words, ids, 1, PART, |_, words, ids| index.find_all(words, missing, ids))
     }

@@ -27,18 +27,26 @@ impl<D: AsRef<[u8]>> Store<D> {
         }
         let (words, index) = (self.words(), self.index());
         for i in 0..self.len() {
-            if index.find(words.get_str(i)?.as_bytes())? != Some(i as u32) {
+            let word = words.get_str(i)?;
+            if word.is_empty() {
+                return Err(corrupt(format!("word {i} is empty")));
+            }
+            if index.find(word.as_bytes())? != Some(i as u32) {
                 return Err(corrupt(format!("the index does not lead word {i} to its row")));
             }
             if i % (STEP / SLOT_LEN) == 0 && !go_on() {
                 return Ok(false);
             }
         }
-        if u32_at(self.section(Kind::Offsets), self.len() * 4) as usize != self.section(Kind::Words).len() {
-            return Err(corrupt("the words do not end where the last offset says"));
+        let offset = |i: usize| u32_at(self.section(Kind::Offsets), i * 4) as usize;
+        if offset(0) != 0 || offset(self.len()) != self.section(Kind::Words).len() {
+            return Err(corrupt("the words do not begin or end where the offsets say"));
         }
         let norms = self.inverse_norms()?;
         for (i, (row, &norm)) in self.vectors()?.chunks_exact(self.dim()).zip(norms).enumerate() {
+            if !row.iter().all(|x| x.is_finite()) {
+                return Err(corrupt(format!("row {i} has a number that is not finite")));
+            }
             if inverse_norm(row).to_bits() != norm.to_bits() {
                 return Err(corrupt(format!("the inverse norm of row {i} is not that of its numbers")));
             }

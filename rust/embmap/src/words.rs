@@ -106,9 +106,9 @@ impl<'a> Words<'a> {
         self.bytes.get(start as usize..end as usize).ok_or_else(|| corrupt(format!("word {i} lies outside the words")))
     }
 
-    /// The `i`-th word as text.
-    pub fn get_str(&self, i: usize) -> Result<&'a str, FormatError> {
-        std::str::from_utf8(self.get(i)?).map_err(|_| corrupt(format!("word {i} is not UTF-8")))
+    /// The `i`-th word as text, copied before it is checked: the bytes of a map can change under a reference.
+    pub fn get_str(&self, i: usize) -> Result<String, FormatError> {
+        String::from_utf8(self.get(i)?.to_vec()).map_err(|_| corrupt(format!("word {i} is not UTF-8")))
     }
 
     /// The bytes from `start` on, `n` of them, where they are there.

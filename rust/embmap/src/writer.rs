@@ -1,6 +1,6 @@
 //! Writes a store: rows as they come, from any thread, then everything else.
 
-use std::path::Path;
+use std::{path::Path, sync::atomic::AtomicBool};
 
 use crate::{
     error::{Error, Result},
@@ -12,13 +12,13 @@ use crate::{
 };
 
 /// A store in the making, invisible until it is finished.
-pub struct StoreWriter {
+pub(crate) struct StoreWriter {
     file: NewFile,
     dim: usize,
 }
 
 /// What a store holds besides its matrix.
-pub struct Contents {
+pub(crate) struct Contents {
     /// One word a row, all different.
     pub words: WordList,
     /// CRC-32 of the matrix.
@@ -31,7 +31,7 @@ pub struct Contents {
 
 impl StoreWriter {
     /// Begins a store at `target`.
-    pub fn create(target: &Path, dim: usize) -> Result<StoreWriter> {
+    pub(crate) fn create(target: &Path, dim: usize) -> Result<StoreWriter> {
         if dim == 0 || u32::try_from(dim).is_err() {
             return Err(Error::Argument(format!("dim must be between 1 and 2³² - 1, not {dim}")));
         }
@@ -40,7 +40,7 @@ impl StoreWriter {
 
     /// Where the store will be.
     #[must_use]
-    pub fn target(&self) -> &Path {
+    pub(crate) fn target(&self) -> &Path {
         self.file.target()
     }
 
@@ -49,25 +49,29 @@ impl StoreWriter {
     }
 
     /// Writes rows, the first of them at `first`.
-    pub fn write_rows(&self, first: u64, rows: &[f32]) -> Result<()> {
+    pub(crate) fn write_rows(&self, first: u64, rows: &[f32]) -> Result<()> {
         write_at(self.file.file(), bytemuck::cast_slice(rows), self.place_of(first)).map_err(Error::io(self.target()))
     }
 
     /// Waits until what has been written so far is on the disk.
-    pub fn sync_data(&self) -> Result<()> {
+    pub(crate) fn sync_data(&self) -> Result<()> {
         self.file.file().sync_data().map_err(Error::io(self.target()))
     }
 
     /// Reads rows back.
-    pub fn read_rows(&self, first: u64, count: usize) -> Result<Vec<f32>> {
+    pub(crate) fn read_rows(&self, first: u64, count: usize) -> Result<Vec<f32>> {
         let mut rows = vec![0f32; count * self.dim];
         let bytes = bytemuck::cast_slice_mut(&mut rows);
-        read_at(self.file.file(), bytes, self.place_of(first)).map_err(Error::io(self.target()))?;
+        let (wanted, read) = (bytes.len(), read_at(self.file.file(), bytes, self.place_of(first)));
+        match read.map_err(Error::io(self.target()))? {
+            read if read == wanted => {}
+            _ => return Err(Error::io(self.target())(std::io::ErrorKind::UnexpectedEof.into())),
+        }
         Ok(rows)
     }
 
-    /// Writes the rest, the header last, and publishes the store; returns its length.
-    pub fn finish(self, contents: &Contents, metadata: &str) -> Result<u64> {
+    /// Writes the rest, the header last, and publishes the store, unless told to `stop`; returns its length.
+    pub(crate) fn finish(self, contents: &Contents, metadata: &str, stop: &AtomicBool) -> Result<u64> {
         let index = BuiltIndex::build(&contents.words)?;
         let rows = contents.words.len() as u64;
         let sections: [(Kind, &[u8]); 7] = [
@@ -94,7 +98,7 @@ impl StoreWriter {
         let page = header.encode();
         write_at(self.file.file(), &page, 0).map_err(Error::io(self.target()))?;
         self.file.file().set_len(header.file_length).map_err(Error::io(self.target()))?;
-        self.file.publish()?;
+        self.file.publish(stop)?;
         Ok(header.file_length)
     }
 }

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use super::{Fault, OnBadRow, Options, Rejected, Utf8Errors};
 use crate::words::WordList;
 
-/// Rejected rows that a batch describes; all are counted.
-const DESCRIBED: usize = 10;
+/// Rejected rows that a batch and a report describe; all are counted.
+pub(super) const DESCRIBED: usize = 10;
 
 /// Where a row begins: its line, counted from 0 in the batch, and its byte, counted from 0 in the file.
 #[derive(Debug, Clone, Copy)]
@@ -29,12 +29,12 @@ pub(crate) struct Batch<'a> {
     pub origins: Vec<Origin>,
     /// The first bad rows, their lines counted in the batch from 0.
     pub rejected: Vec<Rejected>,
-    /// Bad rows, by what is wrong with them.
-    pub rejections: [u64; Fault::ALL.len()],
-    /// Words that were not UTF-8 and were mended.
-    pub mended: u64,
-    /// Words with a blank inside.
-    pub spaced: u64,
+    /// The lines of all bad rows, and what is wrong with them.
+    pub rejections: Vec<(u64, Fault)>,
+    /// The lines of words that were not UTF-8 and were mended.
+    pub mended: Vec<u64>,
+    /// The lines of words with a blank inside.
+    pub spaced: Vec<u64>,
     /// Lines read, the bad ones included.
     pub lines: u64,
     /// Source bytes read.
@@ -54,9 +54,9 @@ impl<'a> Batch<'a> {
             rows: Vec::new(),
             origins: Vec::new(),
             rejected: Vec::new(),
-            rejections: [0; Fault::ALL.len()],
-            mended: 0,
-            spaced: 0,
+            rejections: Vec::new(),
+            mended: Vec::new(),
+            spaced: Vec::new(),
             lines: 0,
             bytes: 0,
             crc: crc32fast::Hasher::new(),
@@ -70,8 +70,10 @@ impl<'a> Batch<'a> {
         self.rows.clear();
         self.origins.clear();
         self.rejected.clear();
-        self.rejections = [0; Fault::ALL.len()];
-        (self.mended, self.spaced, self.lines) = (0, 0, 0);
+        self.rejections.clear();
+        self.mended.clear();
+        self.spaced.clear();
+        self.lines = 0;
         self.bytes = bytes.len() as u64;
         self.crc = crc32fast::Hasher::new();
         self.crc.update(bytes);
@@ -85,10 +87,12 @@ impl<'a> Batch<'a> {
     ) {
         let start = self.rows.len();
         self.rows.resize(start + self.dim, 0.0);
-        let word = read(&mut self.rows[start..]).and_then(|word| self.decode(word));
+        let word = read(&mut self.rows[start..]).and_then(|word| self.decode(word, origin));
         let kept = match word {
             Ok(word) if self.options.keep.as_ref().is_none_or(|keep| keep.contains(&*word)) => {
-                self.spaced += u64::from(word.contains(&b' '));
+                if word.contains(&b' ') {
+                    self.spaced.push(origin.line);
+                }
                 self.origins.push(origin);
                 // A batch is a few megabytes, far from the 4 GiB that a list can hold.
                 self.words.push(&word)
@@ -105,7 +109,7 @@ impl<'a> Batch<'a> {
     }
 
     /// The word as the store will have it.
-    fn decode<'w>(&mut self, word: &'w [u8]) -> Result<Cow<'w, [u8]>, (Fault, String)> {
+    fn decode<'w>(&mut self, word: &'w [u8], origin: Origin) -> Result<Cow<'w, [u8]>, (Fault, String)> {
         let Err(error) = std::str::from_utf8(word) else { return Ok(Cow::Borrowed(word)) };
         let mended: Vec<u8> = match self.options.errors {
             Utf8Errors::Strict => {
@@ -122,12 +126,13 @@ impl<'a> Batch<'a> {
         if mended.is_empty() {
             return Err((Fault::EmptyWord, "the word is empty once what is not UTF-8 is left out".into()));
         }
-        self.mended += 1;
+        self.mended.push(origin.line);
         Ok(Cow::Owned(mended))
     }
 
-    fn reject(&mut self, origin: Origin, fault: Fault, reason: String) {
-        self.rejections[fault as usize] += 1;
+    /// Notes a row that cannot be read.
+    pub(crate) fn reject(&mut self, origin: Origin, fault: Fault, reason: String) {
+        self.rejections.push((origin.line, fault));
         if self.rejected.len() < DESCRIBED {
             self.rejected.push(Rejected { line: origin.line, byte_offset: origin.offset, fault, reason });
         }

@@ -4,15 +4,12 @@ use std::path::Path;
 
 use hashbrown::{HashTable, hash_table::Entry};
 
-use super::{Batch, Duplicates, OnBadRow, Options, Rejected, Report, Source};
+use super::{Batch, Duplicates, OnBadRow, Options, Rejected, Report, Source, batch::DESCRIBED};
 use crate::{
     error::{Error, ParseError, Result},
     hash::hash,
     words::WordList,
 };
-
-/// Rejected rows that a report describes.
-const DESCRIBED: usize = 10;
 
 /// Words seen so far and what has been counted.
 pub(crate) struct Committer<'a> {
@@ -75,7 +72,6 @@ impl<'a> Committer<'a> {
             placement.new = vec![false; batch.words.len()];
             return Ok(placement);
         }
-        self.count(batch)?;
         for (i, (word, &hash)) in batch.words.iter().zip(hashes).enumerate() {
             let (words, seed) = (&self.words, self.seed);
             let entry = self.seen.entry(
@@ -100,7 +96,8 @@ impl<'a> Committer<'a> {
                         placement.new.resize(i + 1, true);
                         placement.new.resize(batch.words.len(), false);
                         self.full = true;
-                        break;
+                        self.count(batch, batch.origins[i].line);
+                        return Ok(placement);
                     }
                     continue;
                 }
@@ -120,28 +117,29 @@ impl<'a> Committer<'a> {
                 placement.new[..i].fill(true);
             }
         }
-        self.lines += batch.lines;
-        Ok(placement)
-    }
-
-    fn count(&mut self, batch: &Batch) -> Result<()> {
         if let (Some(first), OnBadRow::Error) = (batch.rejected.first(), self.options.on_bad_row) {
             let Rejected { line, byte_offset, reason, .. } = first.clone();
             let reason = reason + "; on_bad_row=\"skip\" passes over such rows";
             return Err(ParseError { path: self.path.into(), line: self.lines + line, byte_offset, reason }.into());
         }
+        self.count(batch, u64::MAX);
+        self.lines += batch.lines;
+        Ok(placement)
+    }
+
+    /// Counts what the lines of a batch up to `last` hold.
+    fn count(&mut self, batch: &Batch, last: u64) {
         let report = &mut self.report;
         report.bytes_read += batch.bytes;
-        for (count, more) in report.rejected_by.iter_mut().zip(batch.rejections) {
-            *count += more;
-        }
-        report.mended += batch.mended;
-        report.spaced += batch.spaced;
-        let room = DESCRIBED.saturating_sub(report.first_rejected.len());
-        let described = batch.rejected.iter().take(room).cloned();
-        report.first_rejected.extend(described.map(|bad| Rejected { line: self.lines + bad.line, ..bad }));
         self.crc.combine(&batch.crc);
-        Ok(())
+        for (_, fault) in batch.rejections.iter().filter(|(line, _)| *line <= last) {
+            report.rejected_by[*fault as usize] += 1;
+        }
+        report.mended += batch.mended.iter().filter(|line| **line <= last).count() as u64;
+        report.spaced += batch.spaced.iter().filter(|line| **line <= last).count() as u64;
+        let room = DESCRIBED - report.first_rejected.len();
+        let described = batch.rejected.iter().take_while(|bad| bad.line <= last).take(room).cloned();
+        report.first_rejected.extend(described.map(|bad| Rejected { line: self.lines + bad.line, ..bad }));
     }
 
     fn refuse(&self, batch: &Batch, row: usize, reason: String) -> Error {

@@ -9,6 +9,11 @@ mod statistics;
 use std::{
     collections::HashSet,
     path::{Path, PathBuf},
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    thread,
     time::Instant,
 };
 
@@ -128,8 +133,8 @@ pub fn convert(
     tick: &mut dyn FnMut(u64, u64) -> bool,
 ) -> Result<Report> {
     let started = Instant::now();
-    if options.block_bytes == 0 {
-        return Err(Error::Argument("block_bytes must be at least 1".into()));
+    if !(1..=1 << 30).contains(&options.block_bytes) {
+        return Err(Error::Argument(format!("block_bytes must be between 1 and 2³⁰, not {}", options.block_bytes)));
     }
     let text = TextSource::open(source, options)?;
     let writer = StoreWriter::create(target, text.dim())?;
@@ -143,9 +148,32 @@ pub fn convert(
     );
     metadata.insert("embmap".into(), env!("CARGO_PKG_VERSION").into());
     let metadata = serde_json::Value::Object(metadata).to_string();
-    report.bytes_written = writer.finish(&contents, &metadata)?;
+    let total = report.bytes_read;
+    report.bytes_written = while_ticking(|stop| writer.finish(&contents, &metadata, stop), &mut || tick(total, total))?;
     report.source = source.to_path_buf();
     report.target = target;
     report.seconds = started.elapsed().as_secs_f64();
     Ok(report)
+}
+
+/// Runs `work` on a thread of its own while the caller's thread answers; `work` is told when it need not go on.
+fn while_ticking<T: Send>(
+    work: impl FnOnce(&AtomicBool) -> Result<T> + Send,
+    go_on: &mut dyn FnMut() -> bool,
+) -> Result<T> {
+    let stop = AtomicBool::new(false);
+    let (sender, receiver) = mpsc::channel();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            // The receiver outlives this thread.
+            let _ = sender.send(work(&stop));
+        });
+        loop {
+            match receiver.recv_timeout(pipeline::TICK) {
+                Ok(result) => return result,
+                Err(mpsc::RecvTimeoutError::Disconnected) => return Err(Error::Cancelled),
+                Err(mpsc::RecvTimeoutError::Timeout) => stop.store(!go_on(), Ordering::Relaxed),
+            }
+        }
+    })
 }

@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// Between two calls of the caller's tick: well under the half second in which Ctrl-C must answer.
-const TICK: Duration = Duration::from_millis(50);
+pub(super) const TICK: Duration = Duration::from_millis(50);
 /// Between two calls to the system to write what is there already.
 const FLUSH: Duration = Duration::from_millis(20);
 /// Source bytes from which that is worth a thread.
@@ -98,7 +98,11 @@ pub(crate) fn run<S: Source>(
     };
     thread::scope(|scope| {
         for _ in 0..threads {
-            scope.spawn(|| pipeline.work());
+            if let Err(error) = thread::Builder::new().spawn_scoped(scope, || pipeline.work()) {
+                let mut ordered = pipeline.lock();
+                ordered.running -= 1;
+                pipeline.fail(&mut ordered, Error::io(source.path())(error));
+            }
         }
         if bytes.end - bytes.start >= WORTH_FLUSHING {
             scope.spawn(|| pipeline.flush());
@@ -111,8 +115,11 @@ pub(crate) fn run<S: Source>(
         return Err(failure);
     }
     let (words, report) = committer.finish(source.first_line())?;
-    tick(bytes.end - bytes.start, bytes.end - bytes.start);
-    let total = if replaced { reread(writer, words.len(), dim)? } else { total };
+    let length = bytes.end - bytes.start;
+    let total = if replaced { reread(writer, words.len(), dim, &mut || tick(length, length))? } else { total };
+    if !tick(length, length) {
+        return Err(Error::Cancelled);
+    }
     let contents =
         Contents { words, matrix_crc: total.crc.finalize(), norms: total.norms, statistics: total.statistics.finish() };
     Ok((contents, report))
@@ -126,10 +133,14 @@ impl<'a, S: Source> Pipeline<'a, S> {
     /// Runs on the caller's thread until the workers are through.
     fn watch(&self, total: u64, tick: &mut dyn FnMut(u64, u64) -> bool) {
         let mut ordered = self.lock();
+        let mut go_on = true;
         while ordered.running > 0 {
             ordered = self.left.wait_timeout(ordered, TICK).unwrap_or_else(PoisonError::into_inner).0;
+            if !go_on {
+                continue;
+            }
             drop(ordered);
-            let go_on = tick(self.done.load(Ordering::Relaxed), total);
+            go_on = tick(self.done.load(Ordering::Relaxed), total);
             ordered = self.lock();
             if !go_on {
                 self.fail(&mut ordered, Error::Cancelled);
@@ -165,10 +176,11 @@ impl<'a, S: Source> Pipeline<'a, S> {
         struct Leaving<'p, 'a, S: Source>(&'p Pipeline<'a, S>);
         impl<S: Source> Drop for Leaving<'_, '_, S> {
             fn drop(&mut self) {
+                let mut ordered = self.0.lock();
                 if thread::panicking() {
-                    self.0.stop.store(true, Ordering::Relaxed);
+                    self.0.fail(&mut ordered, Error::Cancelled);
                 }
-                self.0.lock().running -= 1;
+                ordered.running -= 1;
                 self.0.turn.notify_all();
                 self.0.left.notify_all();
             }
@@ -183,7 +195,13 @@ impl<'a, S: Source> Pipeline<'a, S> {
         let mut batch = Batch::new(self.options, self.source.dim());
         let (mut scratch, mut hashes) = (S::Scratch::default(), Vec::new());
         let seed = self.lock().committer.seed();
-        while !self.stop.load(Ordering::Relaxed) && self.source.next(&mut scratch, &mut batch)? {
+        while !self.stop.load(Ordering::Relaxed) {
+            match self.source.next(&mut scratch, &mut batch) {
+                Ok(true) => {}
+                Ok(false) => break,
+                // An earlier batch may hold an earlier error, or all that is wanted.
+                Err(error) => return self.turn_of(batch.sequence).map_or(Ok(()), |_| Err(error)),
+            }
             Committer::hashes(seed, &batch, &mut hashes);
             let Some(placement) = self.place(&batch, &hashes)? else { break };
             self.write(&mut batch, placement)?;
@@ -192,15 +210,21 @@ impl<'a, S: Source> Pipeline<'a, S> {
         Ok(())
     }
 
-    /// Waits for the batch's turn and places its words; `None` when the conversion stops before.
-    fn place(&self, batch: &Batch, hashes: &[u64]) -> Result<Option<Placement>> {
+    /// Waits until all batches before the one with that number are placed; `None` when the conversion stops before.
+    fn turn_of(&self, sequence: u64) -> Option<MutexGuard<'_, Ordered<'a>>> {
         let mut ordered = self.lock();
-        while ordered.placed != batch.sequence {
-            if self.stop.load(Ordering::Relaxed) {
-                return Ok(None);
+        while !self.stop.load(Ordering::Relaxed) {
+            if ordered.placed == sequence {
+                return Some(ordered);
             }
             ordered = self.turn.wait_timeout(ordered, TICK).unwrap_or_else(PoisonError::into_inner).0;
         }
+        None
+    }
+
+    /// Places the batch's words when its turn has come; `None` when the conversion stops before.
+    fn place(&self, batch: &Batch, hashes: &[u64]) -> Result<Option<Placement>> {
+        let Some(mut ordered) = self.turn_of(batch.sequence) else { return Ok(None) };
         let placement = ordered.committer.place(batch, hashes)?;
         ordered.placed += 1;
         if ordered.committer.full {
@@ -283,10 +307,13 @@ impl Summary {
 }
 
 /// The summary of rows that were changed after they were first written.
-fn reread(writer: &StoreWriter, rows: usize, dim: usize) -> Result<Summary> {
+fn reread(writer: &StoreWriter, rows: usize, dim: usize, go_on: &mut dyn FnMut() -> bool) -> Result<Summary> {
     let step = ((1 << 20) / dim).max(1);
     let mut total = Summary::of(&[], dim);
     for first in (0..rows).step_by(step) {
+        if !go_on() {
+            return Err(Error::Cancelled);
+        }
         let part = writer.read_rows(first as u64, step.min(rows - first))?;
         total.add(Summary::of(&part, dim));
     }

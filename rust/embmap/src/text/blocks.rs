@@ -34,6 +34,8 @@ pub(crate) struct Block {
     pub sequence: u64,
     /// The place of its first line in the file.
     pub offset: u64,
+    /// Whether the last newline is not the file's.
+    unended: bool,
 }
 
 impl Block {
@@ -45,6 +47,11 @@ impl Block {
     /// The lines. A last line that has no newline in the file has one here.
     pub(crate) fn lines(&self) -> &[u8] {
         &self.buffer[FRONT + self.from..FRONT + self.to]
+    }
+
+    /// The lines as they are in the file.
+    pub(crate) fn original(&self) -> &[u8] {
+        &self.lines()[..self.to - self.from - usize::from(self.unended)]
     }
 
     /// The lines in runs of about `size` bytes, whole lines each, which stay in a near cache between the two stages.
@@ -118,6 +125,7 @@ impl Blocks {
         };
         block.offset = origin + block.from as u64;
         block.to = block.from;
+        block.unended = false;
         let mut searched = inside - 1;
         while block.from < inside {
             if let Some(newline) = memchr::memchr(b'\n', &block.data()[searched..filled]) {
@@ -125,6 +133,7 @@ impl Blocks {
             } else if filled == room {
                 block.buffer[FRONT + filled] = b'\n';
                 block.to = filled + 1;
+                block.unended = true;
             } else if filled - inside >= LONGEST_LINE {
                 let start = memchr::memrchr(b'\n', &block.data()[..inside]).map_or(0, |newline| newline + 1);
                 return Err(BlockError::LongLine(origin + start as u64));

@@ -1,6 +1,10 @@
 //! What the first lines of a text say about the rest: separator, header, dimension.
 
-use super::{blocks::LONGEST_LINE, number::parse, row::trim_end};
+use super::{
+    blocks::LONGEST_LINE,
+    number::{NotANumber, parse},
+    row::trim_end,
+};
 
 /// Rows looked at to find the dimension.
 const SAMPLE: usize = 1000;
@@ -54,7 +58,9 @@ impl Layout {
         };
         let body_line = 1 + u64::from(has_header);
         let sample: Vec<&[u8]> = head[body..].split(|&byte| byte == b'\n').take(SAMPLE).collect();
-        let separator = if sample.first().is_some_and(|line| is_tabbed(line)) { b'\t' } else { b' ' };
+        let lines = sample.iter().filter(|line| !line.is_empty()).count();
+        let tabbed = sample.iter().filter(|line| is_tabbed(line)).count();
+        let separator = if lines > 0 && 2 * tabbed >= lines { b'\t' } else { b' ' };
         let found = expected.unwrap_or_else(|| commonest_dim(&sample, separator));
         if found == 0 {
             let reason = format!(
@@ -62,6 +68,10 @@ impl Layout {
                 shown(sample.first().unwrap_or(&first))
             );
             return Err((body_line, reason));
+        }
+        if lines > 0 && sample.iter().all(|line| line.is_empty() || is_mixed(line)) {
+            let reason = "a tab ends the word and blanks separate the numbers; make it one separator for all";
+            return Err((body_line, reason.into()));
         }
         if found > WIDEST {
             return Err((1, format!("expected at most {WIDEST} numbers a row, the header announces {found}")));
@@ -97,7 +107,19 @@ fn shown(line: &[u8]) -> String {
 /// Whether tabs separate the fields: the last of them is a number then.
 fn is_tabbed(line: &[u8]) -> bool {
     let line = trim_end(line, b'\t');
-    memchr::memrchr(b'\t', line).is_some_and(|tab| parse(&line[tab + 1..]).is_ok())
+    memchr::memrchr(b'\t', line).is_some_and(|tab| is_number(&line[tab + 1..]))
+}
+
+/// Whether a tab ends the word and blanks separate its numbers.
+fn is_mixed(line: &[u8]) -> bool {
+    let Some(tab) = memchr::memrchr(b'\t', line) else { return false };
+    let numbers = trim_end(&line[tab + 1..], b' ');
+    numbers.contains(&b' ') && numbers.split(|&byte| byte == b' ').all(is_number)
+}
+
+/// Whether a field is meant as a number, be it one that no row may have.
+fn is_number(field: &[u8]) -> bool {
+    parse(field) != Err(NotANumber::Malformed)
 }
 
 fn numbers(line: &[u8]) -> usize {
@@ -109,7 +131,7 @@ fn trailing_numbers(line: &[u8], separator: u8) -> usize {
     let line = trim_end(line, separator);
     let (mut count, mut end) = (0, line.len());
     while let Some(start) = memchr::memrchr(separator, &line[..end]) {
-        if parse(&line[start + 1..end]).is_err() {
+        if !is_number(&line[start + 1..end]) {
             break;
         }
         count += 1;
@@ -154,6 +176,9 @@ mod tests {
             ("9 300\na 1 2\n", (b' ', 300, Some(9), 6)),
             ("0 5\n", (b' ', 5, Some(0), 4)),
             ("a 1", (b' ', 1, None, 0)),
+            ("2 3\na 1 2 nan\nb 1 2 3\n", (b' ', 3, Some(2), 4)),
+            ("a\t1\tnan\nb\t1\t2\n", (b'\t', 2, None, 0)),
+            ("a b 1\nb\t1\t2\nc\t1\t2\n", (b'\t', 2, None, 0)),
         ] {
             assert_eq!(find(head), Ok(layout), "{head:?}");
         }
@@ -165,6 +190,7 @@ mod tests {
             ("1 1\na 0.5\n", "can be a header or a row of one number"),
             ("5 1", "can be a header or a row of one number"),
             ("hello world\n", "no file of vectors"),
+            ("a\t1 2\nb\t3 4\n", "one separator for all"),
             ("", "no file of vectors"),
         ] {
             let (line, found) = find(head).expect_err(head);

@@ -12,13 +12,13 @@ mod row;
 mod sniff;
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io,
     path::{Path, PathBuf},
 };
 
 use crate::{
-    convert::{Batch, Options, Origin, Source},
+    convert::{Batch, Fault, Options, Origin, Source},
     error::{Error, ParseError, Result},
     positioned::read_at,
 };
@@ -28,6 +28,9 @@ use layout::Layout;
 
 /// Read at first to find the layout; more where two lines do not fit.
 const HEAD: usize = 256 << 10;
+
+/// Numbers from which a row is large.
+const WIDE: usize = 10_000;
 
 /// Bytes that go through both stages at a time.
 const PIECE: usize = 64 << 10;
@@ -44,11 +47,15 @@ pub(crate) struct TextSource {
 impl TextSource {
     /// Opens `path` and finds its layout.
     pub(crate) fn open(path: &Path, options: &Options) -> Result<TextSource> {
-        let file = File::open(path).map_err(Error::io(path))?;
-        let metadata = file.metadata().map_err(Error::io(path))?;
+        let metadata = fs::metadata(path).map_err(Error::io(path))?;
         if metadata.is_dir() {
             return Err(Error::io(path)(io::ErrorKind::IsADirectory.into()));
         }
+        if !metadata.is_file() {
+            let reason = "not a file that can be read in parallel: save it as one first";
+            return Err(Error::io(path)(io::Error::new(io::ErrorKind::InvalidInput, reason)));
+        }
+        let file = File::open(path).map_err(Error::io(path))?;
         let head = head(&file, metadata.len()).map_err(Error::io(path))?;
         let refuse = |(line, reason): layout::Problem| {
             let byte_offset = if line == 1 { 0 } else { memchr::memchr(b'\n', &head).map_or(0, |at| at as u64 + 1) };
@@ -89,23 +96,32 @@ impl Source for TextSource {
     }
 
     fn next(&self, (block, marks): &mut (Block, Marks), batch: &mut Batch) -> Result<bool> {
-        match self.blocks.next(block) {
+        let next = self.blocks.next(block);
+        batch.sequence = block.sequence;
+        match next {
             Ok(true) => {}
             Ok(false) => return Ok(false),
             Err(BlockError::Io(error)) => return Err(Error::io(&self.path)(error)),
             Err(BlockError::LongLine(offset)) => return Err(self.long_line(offset)),
         }
-        batch.begin(block.sequence, block.lines());
+        batch.begin(block.sequence, block.original());
         for piece in block.pieces(PIECE) {
             let mut indexed = Indexed::new(self.kernel, piece, self.layout.separator, marks);
             for i in 0..indexed.len() {
                 let (line, start) = indexed.line(i);
                 let origin = Origin { line: batch.lines, offset: block.offset_of(start) };
+                batch.lines += 1;
+                if self.layout.dim > WIDE && line.len() <= 2 * self.layout.dim {
+                    // Room for such a row is not worth making where the line cannot hold it.
+                    let reason =
+                        format!("expected a word and {} numbers, the line has {} bytes", self.layout.dim, line.len());
+                    batch.reject(origin, Fault::FieldCount, reason);
+                    continue;
+                }
                 batch.push_with(origin, |row| match indexed.parse_usual(i, row) {
                     Some(word) => Ok(word),
                     None => row::parse_line(&line[..line.len() - 1], &self.layout, row),
                 });
-                batch.lines += 1;
                 if batch.is_refused() {
                     return Ok(true);
                 }
@@ -166,7 +182,7 @@ fn content_end(file: &File, length: u64, start: u64) -> io::Result<u64> {
         read_at(file, &mut tail, end - size)?;
         match tail.iter().rposition(|byte| !matches!(byte, b'\n' | b'\r' | b' ' | b'\t')) {
             Some(last) => {
-                // The line's own newline and trailing blanks stay with it.
+                // The line's own newline and trailing blanks stay with it, where they are in this window.
                 let newline =
                     memchr::memchr(b'\n', &tail[last..]).map(|newline| end - size + (last + newline) as u64 + 1);
                 return Ok(newline.unwrap_or(end));

@@ -40,7 +40,7 @@ impl<'a> Padded<'a> {
 pub(crate) enum Kernel {
     /// None in particular.
     Scalar,
-    /// AVX-512 F, BW, DQ, VL and CD.
+    /// AVX-512 F, BW, DQ, VL and CD, and the BMI1, LZCNT and POPCNT that every such processor has.
     #[cfg(target_arch = "x86_64")]
     Avx512,
 }
