@@ -5,8 +5,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
+export PIP_CONSTRAINT := $(abspath constraints.txt)
 SOURCES := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock pyproject.toml
 
+.NOTPARALLEL:
 .PHONY: demo test rust-test python-test lint bench clean
 
 demo: $(VENV)/.built $(VENV)/.demo
@@ -34,23 +36,23 @@ lint: $(VENV)/.built $(VENV)/.demo $(VENV)/.test $(VENV)/.lint
 $(VENV)/.venv:
 	@echo "==> a virtual environment in $(VENV)"
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) install --upgrade --constraint constraints.txt pip
+	$(PIP) install --upgrade pip
 	@touch $@
 
 $(VENV)/.built: $(VENV)/.venv $(SOURCES)
 	@echo "==> a release build of the extension (about a minute the first time)"
-	$(PIP) install --constraint constraints.txt maturin numpy
-	. $(BIN)/activate && maturin develop --release --locked --quiet
+	$(PIP) install maturin numpy
+	. $(BIN)/activate && env -u CONDA_PREFIX maturin develop --release --locked --quiet
 	@touch $@
 
 $(VENV)/.demo: $(VENV)/.venv constraints.txt pyproject.toml
 	@echo "==> PyTorch, Keras and matplotlib (a few gigabytes the first time)"
-	$(PIP) install --constraint constraints.txt torch keras matplotlib
+	$(PIP) install torch keras matplotlib
 	@touch $@
 
 $(VENV)/.%: $(VENV)/.venv constraints.txt pyproject.toml
 	@echo "==> what $* needs"
-	$(PIP) install --constraint constraints.txt --group $*
+	$(PIP) install --group $*
 	@touch $@
 
 clean:

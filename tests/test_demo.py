@@ -1,6 +1,9 @@
 """The demo does what it says."""
 
+import os
 import re
+import subprocess
+import sys
 
 import embmap
 from embmap.demo import sample, sentences
@@ -17,6 +20,15 @@ def test_the_demo(tmp_path):
     }
     assert right["pretrained, frozen"] > right["random vectors, trained"] + 10
     assert (tmp_path / "embmap-demo.png").stat().st_size > 10_000
+
+
+def test_the_command_needs_no_setting(tmp_path):
+    environment = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
+    command = [sys.executable, "-m", "embmap", "demo", "--out", str(tmp_path / "out")]
+    done = subprocess.run(
+        command, env={**environment, "HOME": str(tmp_path)}, capture_output=True, text=True, check=True
+    )
+    assert "= queen" in done.stdout
 
 
 def test_the_sample(tmp_path):

@@ -65,6 +65,20 @@ def test_a_store_is_opened_as_it_is(source, tmp_path):
     assert not (tmp_path / "cache").exists()
 
 
+def test_options_cannot_change_a_store(source):
+    report = embmap.convert(source)
+    with pytest.raises(ValueError, match="is a store already"):
+        embmap.load(report.path, limit=2)
+    with pytest.raises(TypeError, match="one str"):
+        embmap.load(source, keep="king")
+
+
+def test_defaults_that_are_named_are_the_same_store(source, tmp_path):
+    embmap.load(source, cache_dir=tmp_path / "cache", duplicates="first", header="auto")
+    embmap.load(source, cache_dir=tmp_path / "cache")
+    assert len(made(tmp_path / "cache")) == 1
+
+
 def test_own_metadata_is_kept(source, tmp_path):
     assert embmap.load(source, cache_dir=tmp_path, metadata={"a": 1}).metadata["a"] == 1
 

@@ -128,7 +128,9 @@ def test_fitted_rows_have_the_stores_own_mean_and_deviation(store):
 
 def test_other_policies(store):
     assert np.allclose(store.matrix(["x"], oov="mean").array[0], store.vectors.mean(0))
-    assert store.matrix(["x", "king"], oov=[1, 2, 3, 4]).array[0].tolist() == [1, 2, 3, 4]
+    for row in ([1, 2, 3, 4], np.array([1, 2, 3, 4]), store["king"]):
+        assert store.matrix(["x", "king"], oov=row).array[0].tolist() == list(row)
+        assert store.lookup(["king"], oov=row).tolist() == [store["king"].tolist()]
     assert store.matrix(["ab", "king"], oov=lambda word: [len(word)] * 4).array[0].tolist() == [2] * 4
     with pytest.raises(KeyError, match="2 words are not in the store: 'x', 'y'"):
         store.matrix(["x", "king", "y"], oov="error")

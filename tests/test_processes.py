@@ -43,7 +43,11 @@ def test_a_forked_child_uses_the_parents_store_after_the_parent_used_threads(wid
         warnings.simplefilter("ignore", DeprecationWarning)
         child = os.fork()
     if child == 0:
-        os._exit(0 if total(wide) == expected else 1)
+        code = 1
+        try:
+            code = int(total(wide) != expected)
+        finally:
+            os._exit(code)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 

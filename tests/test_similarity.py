@@ -87,6 +87,21 @@ def test_king_minus_man_plus_woman(store):
     assert store.analogy("man", "king", "woman") == store.most_similar(["king", "woman"], ["man"])
 
 
+def test_queries_that_are_not_finite(store):
+    for bad in (np.nan, np.inf):
+        with pytest.raises(ValueError, match="not finite"):
+            store.neighbors(np.array([1, bad, 0, 0], np.float32))
+
+
+def test_odd_arguments_are_gensims(both):
+    store, peer = both
+    assert store.most_similar("w1", topn=0) == peer.most_similar("w1", topn=0) == []
+    same(store.most_similar(("w1", 0.5), None, topn=3), peer.most_similar([("w1", 0.5)], topn=3))
+    assert np.isclose(store.n_similarity(["w1", "?"], ["w2"]), peer.n_similarity(["w1", "?"], ["w2"]), atol=1e-6)
+    with pytest.raises(ZeroDivisionError):
+        store.n_similarity([], ["w1"])
+
+
 def test_wrong_arguments(store):
     for call in (
         lambda: store.most_similar("nobody"),

@@ -1,5 +1,7 @@
 """What a text of vectors may look like, and what is an error."""
 
+import zlib
+
 import numpy as np
 import pytest
 from conftest import convert_text, store_of
@@ -50,7 +52,7 @@ def test_the_same_vectors_in_every_dress(tmp_path, text):
         "-1.5",
         "a ",
         " a",
-        "\0"[:0] + "é",
+        "é",
         "🙂",
     ],
 )
@@ -246,6 +248,43 @@ def test_limit_keep_and_normalize(tmp_path):
     store = store_of(tmp_path, "a 3 4\nz 0 0\n", normalize=True)
     assert store.vectors.tolist() == [[np.float32(0.6), np.float32(0.8)], [0, 0]]
     store.verify()
+
+
+def test_what_lies_behind_the_limit_does_not_matter(tmp_path):
+    text = b"a 1 2\nb 3 4\nnew york 5\n\xff 1 2\n"
+    for policy in ("error", "skip"):
+        report = convert_text(tmp_path, text, limit=2, on_bad_row=policy, errors="replace")
+        assert (report.rows, report.rejected, report.invalid_utf8, report.words_with_blanks) == (2, 0, 0, 0)
+    long = b"a 1 2\n" * 500_000 + b"x" * (20 << 20)
+    assert convert_text(tmp_path, long, limit=1).rows == 1
+
+
+def test_the_first_error_of_the_file_is_the_one_raised(tmp_path):
+    with pytest.raises(embmap.ParseError, match="there before") as raised:
+        convert_text(tmp_path, "a 1 2\na 3 4\nbad\n", duplicates="error")
+    assert raised.value.line == 2
+
+
+def test_keep_is_words_not_one_str(tmp_path):
+    with pytest.raises(TypeError, match="one str"):
+        convert_text(tmp_path, "king 1 2\n", keep="king")
+
+
+@pytest.mark.parametrize(
+    "text", ["a 1 2\n", "a 1 2", "\ufeff2 2\r\na 1 2\r\nb 1 2", "1 2\na 1 2\n\n \n", "1 2\na 1 2 \n\n" * 1]
+)
+def test_the_checksum_is_that_of_the_source(tmp_path, text):
+    report = convert_text(tmp_path, text)
+    content = (tmp_path / "v.txt").read_bytes()
+    assert report.bytes_read == len(content)
+    assert report.checksum == f"crc32:{zlib.crc32(content):08x}"
+    source = embmap.open(report.path).metadata["source"]
+    assert (source["bytes"], source["crc32"]) == (len(content), f"{zlib.crc32(content):08x}")
+
+
+def test_a_header_of_fewer_numbers_than_every_row_has(tmp_path):
+    with pytest.raises(embmap.ParseError, match="the header announces 2 numbers a row, every row has 3"):
+        convert_text(tmp_path, "2 2\na 1 2 3\nb 1 2 3\n")
 
 
 def test_header_where_the_first_line_is_ambiguous(tmp_path):

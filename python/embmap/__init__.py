@@ -23,7 +23,8 @@ from ._matrix import Matrix
 from ._store import Store, open
 
 if TYPE_CHECKING:
-    from . import keras, torch
+    from . import keras as keras
+    from . import torch as torch
 
 __all__ = [
     "ConversionReport",
@@ -35,10 +36,8 @@ __all__ = [
     "Store",
     "__version__",
     "convert",
-    "keras",
     "load",
     "open",
-    "torch",
 ]
 
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import inspect
 import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from . import _embmap
 from ._convert import convert
 from ._errors import FormatError
 from ._store import Store
 
-_MAGIC = b"\x89EMBMAP\n"
 # What changes how a conversion runs but not what it writes.
 _UNREMEMBERED = ("threads", "progress")
 
@@ -48,12 +49,18 @@ def load(source: str | os.PathLike[str], *, cache_dir: str | os.PathLike[str] | 
     """
     source = Path(source)
     with source.open("rb") as file:
-        if file.read(len(_MAGIC)) == _MAGIC:
+        if file.read(len(_embmap.MAGIC)) == _embmap.MAGIC:
+            if options.keys() - set(_UNREMEMBERED):
+                raise ValueError(f"{source} is a store already: {', '.join(options)} cannot change it")
             return Store(source)
-    if "keep" in options and options["keep"] is not None:
-        options["keep"] = sorted(set(options["keep"]))
+    if (keep := options.get("keep")) is not None:
+        if isinstance(keep, str):
+            raise TypeError("keep must be words, not one str")
+        options["keep"] = sorted(set(keep))
     stamp = _stamp(source)
-    remembered = json.dumps({k: v for k, v in options.items() if k not in _UNREMEMBERED}, sort_keys=True, default=str)
+    defaults = {name: parameter.default for name, parameter in inspect.signature(convert).parameters.items()}
+    chosen = {k: v for k, v in options.items() if k not in _UNREMEMBERED and v != defaults.get(k)}
+    remembered = json.dumps([_embmap.FORMAT_VERSION, chosen], sort_keys=True, default=str)
     key = hashlib.sha256(f"{source.resolve()}\0{remembered}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
     folder = _folder(cache_dir)
     folder.mkdir(parents=True, exist_ok=True)
@@ -74,7 +81,7 @@ def _folder(cache_dir: str | os.PathLike[str] | None) -> Path:
     if cache_dir is not None:
         return Path(cache_dir)
     if configured := os.environ.get("EMBMAP_CACHE_DIR"):
-        return Path(configured)
+        return Path(configured).expanduser()
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("embmap"))
@@ -89,11 +96,11 @@ def _fresh(target: Path, stamp: dict[str, int]) -> Store | None:
     """Open the cached store, if it is there, whole, and made from the source as it is now."""
     try:
         store = Store(target)
+        if store.metadata.get("cached") == stamp:
+            return store
+        store.close()
     except (FileNotFoundError, FormatError):
-        return None
-    if store.metadata.get("cached") == stamp:
-        return store
-    store.close()
+        pass
     return None
 
 
@@ -106,5 +113,6 @@ def _locked(path: Path) -> Iterator[None]:
         yield
         return
     with path.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        with contextlib.suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -46,7 +46,7 @@ class ConversionReport:
     dtype : str
         Type of its numbers.
     bytes_read, bytes_written : int
-        Bytes of rows read from the source, and of the store.
+        Bytes of the source, all of it unless `limit` ended the conversion before, and of the store.
     seconds : float
         Wall-clock time.
     checksum : str
@@ -135,7 +135,7 @@ def convert(
     source : path
         A text file of rows ``word number ... number``, with or without the "rows dim" header of word2vec and fastText.
     target : path, optional
-        Where the store goes; by default beside the source, with the suffix ``.embmap``.
+        Where the store goes; by default beside the source, ``vectors.txt`` to ``vectors.embmap``.
     format : {"auto", "text"}
         What the source is; found from its content by default.
     dtype : {"float32"}
@@ -157,11 +157,11 @@ def convert(
     normalize : bool
         Scale each row to length 1; rows of zeros stay.
     threads : int, optional
-        All cores by default.
+        How many read and parse; all cores by default.
     progress : bool or callable, optional
         ``True`` for a bar, or a callable ``(done_bytes, total_bytes)``, called about twenty times a second.
     metadata : dict, optional
-        Kept in the store, as JSON; `Store.metadata` gives it back.
+        Kept in the store, as JSON; `Store.metadata` gives it back, beside ``source`` and ``embmap``.
 
     Returns
     -------
@@ -190,7 +190,9 @@ def convert(
         if number is not None and number < (0 if name == "limit" else 1):
             raise ValueError(f"{name} must be positive, not {number}")
     source = Path(source)
-    target = source.with_suffix(".embmap") if target is None else Path(target)
+    target = _default_target(source) if target is None else Path(target)
+    if reserved := {"source", "embmap"} & (metadata or {}).keys():
+        raise ValueError(f"metadata may not have the keys {sorted(reserved)}: embmap writes them")
     if target.exists() and source.exists() and target.samefile(source):
         raise ValueError(f"source and target are the same file: {source}")
     bar = Bar(source.name) if progress is True else None
@@ -204,7 +206,7 @@ def convert(
             errors=errors,
             on_bad_row=on_bad_row,
             limit=limit,
-            keep=None if keep is None else list(keep),
+            keep=keep,
             normalize=normalize,
             threads=threads,
             progress=bar or (progress if callable(progress) else None),
@@ -213,20 +215,12 @@ def convert(
     finally:
         if bar:
             bar.close()
-    return ConversionReport(
-        source=Path(found["source"]),
-        path=Path(found["path"]),
-        rows=found["rows"],
-        dim=found["dim"],
-        dtype=dtype,
-        bytes_read=found["bytes_read"],
-        bytes_written=found["bytes_written"],
-        seconds=found["seconds"],
-        checksum=found["checksum"],
-        duplicates=found["duplicates"],
-        rejected_by=found["rejected_by"],
-        rejected_rows=tuple(RejectedRow(*row) for row in found["first_rejected"]),
-        invalid_utf8=found["mended"],
-        words_with_blanks=found["spaced"],
-        header_rows=found["announced_rows"],
-    )
+    found["rejected_rows"] = tuple(RejectedRow(*row) for row in found["rejected_rows"])
+    return ConversionReport(**found, path=target, dtype=dtype)
+
+
+def _default_target(source: Path) -> Path:
+    """Give `vectors.txt` the store `vectors.embmap`, and `glove.6B.300d` the store `glove.6B.300d.embmap`."""
+    if source.suffix.lower() in (".txt", ".vec", ".emb", ".tsv", ".embmap"):
+        return source.with_suffix(".embmap")
+    return source.with_name(source.name + ".embmap")

@@ -69,6 +69,9 @@ class GensimNames:
         return 1.0 - self._self.similarity(w1, w2)
 
     def n_similarity(self, ws1: Iterable[str], ws2: Iterable[str]) -> float:
-        """Cosine of the means of two sets of words."""
-        first, second = (_similarity.vectors_of(self._self, words).mean(axis=0) for words in (ws1, ws2))
+        """Cosine of the means of two sets of words; those that are missing are passed over."""
+        known = [[word for word in words if word in self._self] for words in (ws1, ws2)]
+        if not all(known):
+            raise ZeroDivisionError("n_similarity needs a known word on both sides")
+        first, second = (_similarity.vectors_of(self._self, words).mean(axis=0) for words in known)
         return self._self.similarity(first, second)

@@ -101,7 +101,7 @@ def build_matrix(
     if padding is not None:
         sources[padding] = -1
     array = np.empty((rows, store.dim), np.float32)
-    store.gather(sources, array)
+    store._gather(sources, array)
 
     order = np.argsort(places, kind="stable")
     counted = order if padding is None else order[places[order] != padding]

@@ -29,31 +29,43 @@ def fill_missing(
     seed: int,
 ) -> None:
     """Fill row ``rows[i]`` of `out`, which holds zeros there, for the missing ``words[i]``."""
-    if isinstance(oov, str) and oov not in get_args(Policy):
-        raise ValueError(
-            f"oov must be one of {', '.join(map(repr, get_args(Policy)))}, a callable or a row, not {oov!r}"
-        )
-    if oov == "subword":
-        raise ValueError("oov='subword' needs a store with fastText's n-gram buckets; this one has none")
-    if not len(words) or (isinstance(oov, str) and oov == "zeros"):
-        return
-    if isinstance(oov, str) and oov == "error":
-        shown = ", ".join(map(repr, words[:10])) + (", ..." if len(words) > 10 else "")
-        raise KeyError(f"{len(words)} words are not in the store: {shown}")
-    if isinstance(oov, str) and oov in ("normal", "fitted"):
-        mean, deviation = (
-            store.statistics() if oov == "fitted" else (np.zeros(store.dim), np.full(store.dim, float(scale)))
-        )
-        drawn = np.empty((len(words), store.dim), np.float32)
-        _embmap.fill_normal(words, _as_seed(seed), mean, deviation, drawn)
-        out[rows] = drawn
-    elif isinstance(oov, str):
-        out[rows] = store.statistics()[0].astype(np.float32)
+    if isinstance(oov, str):
+        _fill_by_policy(store, words, rows, out, oov, scale, seed)
     elif callable(oov):
         for word, row in zip(words, rows, strict=True):
             out[row] = _as_row(oov(word), store.dim, f"oov({word!r})")
     else:
         out[rows] = _as_row(oov, store.dim, "oov")
+
+
+def _fill_by_policy(
+    store: Store,
+    words: Sequence[str],
+    rows: NDArray[np.int64],
+    out: NDArray[np.float32],
+    oov: str,
+    scale: float,
+    seed: int,
+) -> None:
+    if oov not in get_args(Policy):
+        raise ValueError(
+            f"oov must be one of {', '.join(map(repr, get_args(Policy)))}, a callable or a row, not {oov!r}"
+        )
+    if oov == "subword":
+        raise ValueError("oov='subword' needs a store with fastText's n-gram buckets; this one has none")
+    if not len(words) or oov == "zeros":
+        return
+    if oov == "error":
+        shown = ", ".join(map(repr, words[:10])) + (", ..." if len(words) > 10 else "")
+        raise KeyError(f"{len(words)} words are not in the store: {shown}")
+    if oov == "mean":
+        out[rows] = store.statistics()[0].astype(np.float32)
+        return
+    fitted = oov == "fitted"
+    mean, deviation = store.statistics() if fitted else (np.zeros(store.dim), np.full(store.dim, float(scale)))
+    drawn = np.empty((len(words), store.dim), np.float32)
+    _embmap.fill_normal(words, _as_seed(seed), mean, deviation, drawn)
+    out[rows] = drawn
 
 
 def _as_row(values: Any, dim: int, name: str) -> NDArray[np.float32]:

@@ -21,8 +21,9 @@ _SCRATCH = 1 << 22
 
 def neighbors(store: Store, queries: NDArray[np.float32], k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Find the rows nearest to each of `queries`, ``[n, dim]``: ids and cosines, ``[n, k]``, best first."""
-    lengths = np.linalg.norm(queries.astype(np.float64), axis=1, keepdims=True)
-    units = np.divide(queries, lengths, out=np.zeros(queries.shape), where=lengths > 0).astype(np.float32)
+    if not np.isfinite(queries).all():
+        raise ValueError("a query has a number that is not finite")
+    units = unit(queries).astype(np.float32)
     n, rows = len(queries), len(store)
     k = min(k, rows)
     best_ids = np.empty((n, 0), np.int64)
@@ -31,7 +32,7 @@ def neighbors(store: Store, queries: NDArray[np.float32], k: int) -> tuple[NDArr
     for start in range(0, rows, step):
         stop = min(start + step, rows)
         scores = units @ store.vectors[start:stop].T
-        scores *= store.inverse_norms(start, stop)
+        scores *= store._inverse_norms(start, stop)
         ids = np.broadcast_to(np.arange(start, stop), scores.shape)
         best, best_ids = _top(np.hstack((best, scores)), np.hstack((best_ids, ids)), k)
     return best_ids, best
@@ -70,9 +71,14 @@ def unit(vectors: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def most_similar(
-    store: Store, positive: Weighted | Sequence[Weighted], negative: Weighted | Sequence[Weighted], topn: int
+    store: Store,
+    positive: Weighted | Sequence[Weighted] | None,
+    negative: Weighted | Sequence[Weighted] | None,
+    topn: int,
 ) -> list[tuple[str, float]]:
     """Do what `Store.most_similar` says: gensim's mean, its own words left out."""
+    if topn < 1:
+        return []
     signed = [*_weighted(positive, 1.0), *_weighted(negative, -1.0)]
     if not signed:
         raise ValueError("most_similar needs at least one word or vector")
@@ -86,9 +92,12 @@ def most_similar(
     return [(store.word(i), score) for i, score in found[:topn]]
 
 
-def _weighted(keys: Weighted | Sequence[Weighted], weight: float) -> Iterable[tuple[Key, float]]:
-    if isinstance(keys, str) or (isinstance(keys, np.ndarray) and keys.ndim == 1):
-        keys = [keys]
+def _weighted(keys: Weighted | Sequence[Weighted] | None, weight: float) -> Iterable[tuple[Key, float]]:
+    if keys is None:
+        return
+    pair = isinstance(keys, tuple) and len(keys) == 2 and isinstance(keys[1], (int, float))
+    if pair or isinstance(keys, str) or (isinstance(keys, np.ndarray) and keys.ndim == 1):
+        keys = [cast("Weighted", keys)]
     for key in cast("Sequence[Weighted]", keys):
         yield key if isinstance(key, tuple) else (key, weight)
 

@@ -84,12 +84,12 @@ class Store(_embmap.Store, GensimNames, Mapping[str, NDArray[np.float32]]):
     @property
     def dtype(self) -> np.dtype[Any]:
         """Type of the numbers."""
-        return np.dtype(self.dtype_name)
+        return np.dtype(self._dtype_name)
 
     @property
     def metadata(self) -> dict[str, Any]:
         """Where the vectors came from, and what `convert` was given."""
-        text = self.metadata_json()
+        text = self._metadata_json()
         try:
             found = json.loads(text) if text else {}
         except ValueError as error:
@@ -166,7 +166,7 @@ class Store(_embmap.Store, GensimNames, Mapping[str, NDArray[np.float32]]):
             out = np.empty((len(ids), self.dim), np.float32)
         elif out.dtype != np.float32 or not out.flags.c_contiguous or not out.flags.writeable:
             raise ValueError("out must be a C-contiguous, writable float32 array")
-        self.gather(ids, out)
+        self._gather(ids, out)
         return out
 
     def matrix(
@@ -272,8 +272,8 @@ class Store(_embmap.Store, GensimNames, Mapping[str, NDArray[np.float32]]):
 
     def most_similar(
         self,
-        positive: Weighted | Sequence[Weighted] = (),
-        negative: Weighted | Sequence[Weighted] = (),
+        positive: Weighted | Sequence[Weighted] | None = (),
+        negative: Weighted | Sequence[Weighted] | None = (),
         topn: int = 10,
     ) -> list[tuple[str, float]]:
         """Find the words nearest to a mean, `positive` words and vectors added, `negative` ones taken away.
@@ -350,7 +350,7 @@ class Store(_embmap.Store, GensimNames, Mapping[str, NDArray[np.float32]]):
     def __repr__(self) -> str:
         if self.closed:
             return f"<Store {str(self.path)!r}, closed>"
-        return f"<Store {str(self.path)!r}: {len(self):,} words of {self.dim} {self.dtype_name}>"
+        return f"<Store {str(self.path)!r}: {len(self):,} words of {self.dim} {self._dtype_name}>"
 
 
 def _reopen(path: Path, identity: bytes) -> Store:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as jsonlib
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
@@ -24,6 +25,8 @@ class _Commands(click.Group):
     def invoke(self, context: click.Context) -> Any:
         try:
             return super().invoke(context)
+        except BrokenPipeError:
+            raise
         except (EmbmapError, OSError, ValueError) as error:
             raise click.ClickException(_sentence(error)) from error
         except KeyError as error:
@@ -65,7 +68,7 @@ def main() -> None:
 )
 @click.option("--on-bad-row", type=click.Choice(["error", "skip"]), default="error", show_default=True)
 @click.option("--limit", type=click.IntRange(min=0), help="Only the first N rows.")
-@click.option("--keep", type=click.File(encoding="utf-8"), help="Only the words of this file, one a line.")
+@click.option("--keep", type=click.File(encoding="utf-8-sig"), help="Only the words of this file, one a line.")
 @click.option("--normalize", is_flag=True, help="Scale each row to length 1.")
 @click.option("--threads", type=click.IntRange(min=1), help="All cores by default.")
 @click.option("--progress/--no-progress", default=None, help="A bar; on a terminal by default.")
@@ -103,7 +106,7 @@ def info(store: Path, json: bool) -> None:
             "path": opened.path,
             "words": len(opened),
             "dim": opened.dim,
-            "dtype": opened.dtype_name,
+            "dtype": opened._dtype_name,
             "bytes": opened.nbytes,
             "first_words": opened.words[:8],
             "metadata": opened.metadata,
@@ -178,6 +181,7 @@ def verify(store: Path, json: bool) -> None:
 )
 def demo(out: Path) -> None:
     """Run the main job on an embedded sample: convert, look up, train, compare."""
+    os.environ.setdefault("KERAS_BACKEND", "torch")
     try:
         import keras  # noqa: F401
         import torch  # noqa: F401

@@ -37,7 +37,7 @@ def tensor(
         writing, but a write shows in those tensors alone and neither crashes nor reaches the store or the file.
         ``"copy"``: ordinary memory.
     device, dtype : optional
-        Where the tensor goes and what it becomes, as in `torch.Tensor.to`; either makes a copy.
+        Where the tensor goes and what it becomes, as in `torch.Tensor.to`; a change of either makes a copy.
 
     Returns
     -------
@@ -50,9 +50,9 @@ def tensor(
     (torch.Size([6, 4]), torch.float32)
     """
     if mode == "cow":
-        array = store.vectors_cow()
+        array = store._vectors_cow()
     elif mode == "readonly":
-        array = store.vectors_shared()
+        array = store._vectors_shared()
     elif mode == "copy":
         array = np.array(store.vectors)
     else:

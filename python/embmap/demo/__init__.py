@@ -18,7 +18,10 @@ _VECTORS = "glove.novels.100d.8k.txt"
 def sample(folder: Path) -> Path:
     """Unpack the sample's vectors, GloVe text, into `folder`; give the file."""
     path = folder / _VECTORS
-    path.write_bytes(bz2.decompress((resources.files(__name__) / f"{_VECTORS}.bz2").read_bytes()))
+    vectors = bz2.decompress((resources.files(__name__) / f"{_VECTORS}.bz2").read_bytes())
+    # A file that is there already stays, with its time, so that what was made from it stays fresh.
+    if not path.exists() or path.read_bytes() != vectors:
+        path.write_bytes(vectors)
     return path
 
 

@@ -86,9 +86,8 @@ fn choose<T: Copy, const N: usize>(name: &str, given: &str, choices: [(&str, T);
 fn as_dict<'py>(py: Python<'py>, report: &Report) -> PyResult<Bound<'py, PyDict>> {
     let dict = PyDict::new(py);
     let rejected: Vec<(u64, u64, &str)> =
-        report.first_rejected.iter().map(|row| (row.line, row.byte_offset, row.reason.as_str())).collect();
+        report.rejected_rows.iter().map(|row| (row.line, row.byte_offset, row.reason.as_str())).collect();
     dict.set_item("source", &report.source)?;
-    dict.set_item("path", &report.target)?;
     dict.set_item("rows", report.rows)?;
     dict.set_item("dim", report.dim)?;
     dict.set_item("bytes_read", report.bytes_read)?;
@@ -99,9 +98,9 @@ fn as_dict<'py>(py: Python<'py>, report: &Report) -> PyResult<Bound<'py, PyDict>
     let by_fault: Vec<(&str, u64)> =
         Fault::ALL.iter().zip(report.rejected_by).map(|((_, name), count)| (*name, count)).collect();
     dict.set_item("rejected_by", by_fault.into_py_dict(py)?)?;
-    dict.set_item("first_rejected", rejected)?;
-    dict.set_item("mended", report.mended)?;
-    dict.set_item("spaced", report.spaced)?;
-    dict.set_item("announced_rows", report.announced_rows)?;
+    dict.set_item("rejected_rows", rejected)?;
+    dict.set_item("invalid_utf8", report.invalid_utf8)?;
+    dict.set_item("words_with_blanks", report.words_with_blanks)?;
+    dict.set_item("header_rows", report.header_rows)?;
     Ok(dict)
 }

@@ -34,11 +34,12 @@ mod _embmap {
     #[pymodule_export]
     use super::{convert::convert, fill_normal, store::Store};
 
-    use pyo3::prelude::*;
+    use pyo3::{prelude::*, types::PyBytes};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add("__version__", embmap::VERSION)?;
-        module.add("FORMAT_VERSION", embmap::format::VERSION)
+        module.add("FORMAT_VERSION", embmap::format::VERSION)?;
+        module.add("MAGIC", PyBytes::new(module.py(), &embmap::format::MAGIC))
     }
 }

@@ -81,6 +81,7 @@ impl Store {
         }
     }
 
+    /// A word's vector, or `default` where it is missing.
     #[pyo3(signature = (word, default=None))]
     fn get<'py>(
         &self,
@@ -95,10 +96,12 @@ impl Store {
         }
     }
 
+    /// The row of a word; KeyError where it is missing.
     fn index(&self, py: Python<'_>, word: &Bound<'_, PyAny>) -> PyResult<u32> {
         self.find(py, &*self.open()?, word)?.ok_or_else(|| PyKeyError::new_err(word.clone().unbind()))
     }
 
+    /// The word of row `i`, counted from the end where negative; IndexError where there is none.
     fn word<'py>(&self, py: Python<'py>, i: isize) -> PyResult<Bound<'py, PyString>> {
         let open = self.open()?;
         let rows = open.store.len();
@@ -110,6 +113,9 @@ impl Store {
         Ok(PyString::new(py, &word))
     }
 
+    /// The rows of words, `int64[n]`, `missing` for those that are not there.
+    ///
+    /// `words` is a list, a tuple or any iterable of `str`; TypeError, with the position, for anything else in it.
     #[pyo3(signature = (words, missing=-1), text_signature = "($self, words, missing=-1)")]
     fn indices<'py>(&self, py: Python<'py>, words: WordArgs<'py>, missing: i64) -> PyResult<Bound<'py, PyArray1<i64>>> {
         let open = self.open()?;
@@ -123,6 +129,7 @@ impl Store {
     }
 
     /// Rows by id into `out`; -1 gives zeros.
+    #[pyo3(name = "_gather")]
     fn gather(
         &self,
         py: Python<'_>,
@@ -148,17 +155,20 @@ impl Store {
         py.detach(|| open.store.gather(ids, out)).map_err(|error| raise(py, error))
     }
 
+    /// The matrix, `[rows, dim]`, read-only, without a copy.
     #[getter]
     fn vectors<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<f32>>> {
         Ok(self.open()?.vectors.bind(py).clone())
     }
 
     /// The vectors once more, writable: what is written stays in this array.
+    #[pyo3(name = "_vectors_cow")]
     fn vectors_cow<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<f32>>> {
         arrays::writable(py, &self.open()?.store)
     }
 
     /// The vectors once more, writable: one array for all who ask, and none of the store's own pages.
+    #[pyo3(name = "_vectors_shared")]
     fn vectors_shared<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<f32>>> {
         let open = self.open()?;
         let make = || arrays::writable(py, &open.store).map(Bound::unbind);
@@ -166,6 +176,7 @@ impl Store {
     }
 
     /// 1 / length of the rows, from `start` to `stop`.
+    #[pyo3(name = "_inverse_norms")]
     fn inverse_norms<'py>(&self, py: Python<'py>, start: usize, stop: usize) -> PyResult<Bound<'py, PyArray1<f32>>> {
         let open = self.open()?;
         let norms = open.store.inverse_norms().map_err(|error| raise_format(py, &self.path, error))?;
@@ -184,41 +195,48 @@ impl Store {
     }
 
     /// The metadata, JSON.
+    #[pyo3(name = "_metadata_json")]
     fn metadata_json(&self, py: Python<'_>) -> PyResult<String> {
         let open = self.open()?;
         open.store.metadata().map_err(|error| raise_format(py, &self.path, error))
     }
 
+    /// Numbers a row.
     #[getter]
     fn dim(&self) -> PyResult<usize> {
         Ok(self.open()?.store.dim())
     }
 
-    #[getter]
+    #[getter(_dtype_name)]
     fn dtype_name(&self) -> PyResult<&'static str> {
         Ok(self.open()?.store.header().dtype.name())
     }
 
+    /// Bytes of the file.
     #[getter]
     fn nbytes(&self) -> PyResult<u64> {
         Ok(self.open()?.store.header().file_length)
     }
 
+    /// Sixteen bytes that tell files with other contents apart.
     #[getter]
     fn identity<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
         Ok(PyBytes::new(py, &self.open()?.store.header().identity))
     }
 
+    /// The file, absolute.
     #[getter]
     fn path(&self) -> &Path {
         &self.path
     }
 
+    /// Whether `close` has been called.
     #[getter]
     fn closed(&self) -> bool {
         self.open.read().unwrap_or_else(PoisonError::into_inner).is_none()
     }
 
+    /// Prove the file whole: checksums, index, norms, words. Reads all of it; FormatError where something is wrong.
     fn verify(&self, py: Python<'_>) -> PyResult<()> {
         let open = self.open()?;
         let mut raised = None;
@@ -234,6 +252,7 @@ impl Store {
         }
     }
 
+    /// Let go of the file. Arrays and tensors that were handed out stay valid.
     fn close(&self) {
         *self.open.write().unwrap_or_else(PoisonError::into_inner) = None;
     }

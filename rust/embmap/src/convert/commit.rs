@@ -4,7 +4,7 @@ use std::path::Path;
 
 use hashbrown::{HashTable, hash_table::Entry};
 
-use super::{Batch, Duplicates, OnBadRow, Options, Rejected, Report, Source, batch::DESCRIBED};
+use super::{Batch, Duplicates, Framing, OnBadRow, Options, Rejected, Report, Source, batch::DESCRIBED};
 use crate::{
     error::{Error, ParseError, Result},
     hash::hash,
@@ -23,6 +23,7 @@ pub(crate) struct Committer<'a> {
     /// What the report will say.
     pub report: Report,
     crc: crc32fast::Hasher,
+    behind: Framing,
     /// Whether the limit is reached and nothing more is needed.
     pub full: bool,
 }
@@ -40,6 +41,13 @@ pub(crate) struct Placement {
 
 impl<'a> Committer<'a> {
     pub(crate) fn new(source: &'a impl Source, options: &'a Options) -> Committer<'a> {
+        let [before, behind] = source.frame();
+        let report = Report {
+            dim: source.dim(),
+            header_rows: source.expected_rows(),
+            bytes_read: before.bytes,
+            ..Report::default()
+        };
         Committer {
             options,
             path: source.path(),
@@ -48,8 +56,9 @@ impl<'a> Committer<'a> {
             // Another key each time, so that no source can be made to collide here.
             seed: random(),
             words: WordList::default(),
-            report: Report { dim: source.dim(), announced_rows: source.expected_rows(), ..Report::default() },
-            crc: crc32fast::Hasher::new(),
+            report,
+            crc: before.crc,
+            behind,
             full: options.limit == Some(0),
         }
     }
@@ -135,11 +144,11 @@ impl<'a> Committer<'a> {
         for (_, fault) in batch.rejections.iter().filter(|(line, _)| *line <= last) {
             report.rejected_by[*fault as usize] += 1;
         }
-        report.mended += batch.mended.iter().filter(|line| **line <= last).count() as u64;
-        report.spaced += batch.spaced.iter().filter(|line| **line <= last).count() as u64;
-        let room = DESCRIBED - report.first_rejected.len();
+        report.invalid_utf8 += batch.mended.iter().filter(|line| **line <= last).count() as u64;
+        report.words_with_blanks += batch.spaced.iter().filter(|line| **line <= last).count() as u64;
+        let room = DESCRIBED - report.rejected_rows.len();
         let described = batch.rejected.iter().take_while(|bad| bad.line <= last).take(room).cloned();
-        report.first_rejected.extend(described.map(|bad| Rejected { line: self.lines + bad.line, ..bad }));
+        report.rejected_rows.extend(described.map(|bad| Rejected { line: self.lines + bad.line, ..bad }));
     }
 
     fn refuse(&self, batch: &Batch, row: usize, reason: String) -> Error {
@@ -150,7 +159,7 @@ impl<'a> Committer<'a> {
     /// The words and the report, once every batch has been placed.
     pub(crate) fn finish(mut self, first_line: u64) -> Result<(WordList, Report)> {
         let lines = self.lines - first_line;
-        if let Some(announced) = self.report.announced_rows
+        if let Some(announced) = self.report.header_rows
             && announced != lines
             && !self.full
             && self.options.on_bad_row == OnBadRow::Error
@@ -160,6 +169,10 @@ impl<'a> Committer<'a> {
                  on_bad_row=\"skip\" takes the rows that are there"
             );
             return Err(ParseError { path: self.path.into(), line: 1, byte_offset: 0, reason }.into());
+        }
+        if !self.full {
+            self.report.bytes_read += self.behind.bytes;
+            self.crc.combine(&self.behind.crc);
         }
         self.report.rows = self.words.len() as u64;
         self.report.checksum = self.crc.finalize();

@@ -8,7 +8,7 @@ mod statistics;
 
 use std::{
     collections::HashSet,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
         atomic::{AtomicBool, Ordering},
         mpsc,
@@ -120,8 +120,24 @@ pub(crate) trait Source: Sync {
     fn first_line(&self) -> u64;
     /// The part of the file that holds the rows.
     fn bytes(&self) -> std::ops::Range<u64>;
+    /// What lies before the rows, and behind them.
+    fn frame(&self) -> [Framing; 2];
     /// Fills `batch` with the rows of the next part of the source; `false` when there is none.
     fn next(&self, scratch: &mut Self::Scratch, batch: &mut Batch) -> Result<bool>;
+}
+
+/// Bytes of a source that hold no rows: a header, a byte-order mark, blank lines at the end.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Framing {
+    pub bytes: u64,
+    pub crc: crc32fast::Hasher,
+}
+
+impl Framing {
+    pub(crate) fn add(&mut self, bytes: &[u8]) {
+        self.bytes += bytes.len() as u64;
+        self.crc.update(bytes);
+    }
 }
 
 /// Converts the vectors in `source` to a store at `target`. `tick` is called about twenty times a second with the bytes done
@@ -138,7 +154,6 @@ pub fn convert(
     }
     let text = TextSource::open(source, options)?;
     let writer = StoreWriter::create(target, text.dim())?;
-    let target: PathBuf = writer.target().to_path_buf();
     let (contents, mut report) = pipeline::run(&text, &writer, options, tick)?;
     let mut metadata = options.metadata.clone();
     let name = source.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
@@ -151,7 +166,6 @@ pub fn convert(
     let total = report.bytes_read;
     report.bytes_written = while_ticking(|stop| writer.finish(&contents, &metadata, stop), &mut || tick(total, total))?;
     report.source = source.to_path_buf();
-    report.target = target;
     report.seconds = started.elapsed().as_secs_f64();
     Ok(report)
 }

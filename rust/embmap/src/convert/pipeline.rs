@@ -94,7 +94,7 @@ pub(crate) fn run<S: Source>(
         turn: Condvar::new(),
         left: Condvar::new(),
         stop: AtomicBool::new(false),
-        done: AtomicU64::new(0),
+        done: AtomicU64::new(bytes.start),
     };
     thread::scope(|scope| {
         for _ in 0..threads {
@@ -107,7 +107,7 @@ pub(crate) fn run<S: Source>(
         if bytes.end - bytes.start >= WORTH_FLUSHING {
             scope.spawn(|| pipeline.flush());
         }
-        pipeline.watch(bytes.end - bytes.start, tick);
+        pipeline.watch(total_bytes(source), tick);
     });
     let Ordered { committer, total, replaced, failure, .. } =
         pipeline.ordered.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -115,9 +115,10 @@ pub(crate) fn run<S: Source>(
         return Err(failure);
     }
     let (words, report) = committer.finish(source.first_line())?;
-    let length = bytes.end - bytes.start;
-    let total = if replaced { reread(writer, words.len(), dim, &mut || tick(length, length))? } else { total };
-    if !tick(length, length) {
+    let total_bytes = total_bytes(source);
+    let total =
+        if replaced { reread(writer, words.len(), dim, &mut || tick(total_bytes, total_bytes))? } else { total };
+    if !tick(total_bytes, total_bytes) {
         return Err(Error::Cancelled);
     }
     let contents =
@@ -304,6 +305,13 @@ impl Summary {
         self.statistics.add(&next.statistics);
         self.crc.combine(&next.crc);
     }
+}
+
+/// Bytes of the source, rows and all.
+fn total_bytes(source: &impl Source) -> u64 {
+    let [before, behind] = source.frame().map(|frame| frame.bytes);
+    let bytes = source.bytes();
+    before + (bytes.end - bytes.start) + behind
 }
 
 /// The summary of rows that were changed after they were first written.

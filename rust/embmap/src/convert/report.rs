@@ -46,30 +46,28 @@ pub struct Rejected {
 pub struct Report {
     /// The file that was read.
     pub source: PathBuf,
-    /// The store that was written.
-    pub target: PathBuf,
     /// Rows written.
     pub rows: u64,
     /// Numbers a row.
     pub dim: usize,
-    /// Bytes of rows read.
+    /// Bytes of the source read: all of it, unless a limit ended the conversion before.
     pub bytes_read: u64,
     /// Bytes of the store.
     pub bytes_written: u64,
     /// Wall-clock time.
     pub seconds: f64,
-    /// CRC-32 of the rows read, as zlib computes it.
+    /// CRC-32 of those bytes, as zlib computes it.
     pub checksum: u32,
     /// Rows whose word was there before.
     pub duplicates: u64,
     /// Rows that could not be read, by what is wrong with them.
     pub rejected_by: [u64; Fault::ALL.len()],
     /// The first of them.
-    pub first_rejected: Vec<Rejected>,
+    pub rejected_rows: Vec<Rejected>,
     /// Words that were not UTF-8 and were mended.
-    pub mended: u64,
+    pub invalid_utf8: u64,
     /// Words with a blank inside.
-    pub spaced: u64,
+    pub words_with_blanks: u64,
     /// Rows that the header announced, where there was one.
-    pub announced_rows: Option<u64>,
+    pub header_rows: Option<u64>,
 }

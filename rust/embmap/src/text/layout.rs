@@ -73,6 +73,14 @@ impl Layout {
             let reason = "a tab ends the word and blanks separate the numbers; make it one separator for all";
             return Err((body_line, reason.into()));
         }
+        if expected.is_some() && lines > 0 {
+            let fewest =
+                sample.iter().filter(|line| !line.is_empty()).map(|line| trailing_numbers(line, separator)).min();
+            if let Some(more) = fewest.filter(|&fewest| fewest > found) {
+                let reason = format!("the header announces {found} numbers a row, every row has {more} or more");
+                return Err((1, reason));
+            }
+        }
         if found > WIDEST {
             return Err((1, format!("expected at most {WIDEST} numbers a row, the header announces {found}")));
         }
@@ -196,6 +204,8 @@ mod tests {
             let (line, found) = find(head).expect_err(head);
             assert!(line == 1 && found.contains(reason), "{head:?}: {found}");
         }
+        assert!(Layout::find(b"2 2\na 1 2 3\nb 4 5 6\n", None, None).is_err());
+        assert!(Layout::find(b"2 2\narea 51 2 3\nb 4 5\n", None, None).is_ok());
         assert!(Layout::find(b"9 4000000000\na 1 2\n", None, None).is_err());
         assert!(Layout::find(b"a 1 2\n", Some(true), None).is_err());
         assert!(Layout::find(b"a 1 2\n", None, Some(3)).is_err());

@@ -18,7 +18,7 @@ use std::{
 };
 
 use crate::{
-    convert::{Batch, Fault, Options, Origin, Source},
+    convert::{Batch, Fault, Framing, Options, Origin, Source},
     error::{Error, ParseError, Result},
     positioned::read_at,
 };
@@ -41,6 +41,7 @@ pub(crate) struct TextSource {
     layout: Layout,
     blocks: Blocks,
     end: u64,
+    frame: [Framing; 2],
     kernel: Kernel,
 }
 
@@ -67,8 +68,11 @@ impl TextSource {
         let layout = Layout::find(&head, options.header, options.dim)
             .map_err(|problem| refuse(sniff::binary(&head).map_or(problem, |kind| (1, kind.to_string()))))?;
         let end = content_end(&file, metadata.len(), layout.body).map_err(Error::io(path))?;
+        let mut frame = [Framing::default(), Framing::default()];
+        frame[0].add(&head[..layout.body as usize]);
+        frame_rest(&file, end, metadata.len(), &mut frame[1]).map_err(Error::io(path))?;
         let blocks = Blocks::new(file, layout.body, end, options.block_bytes as u64);
-        Ok(TextSource { path: path.to_path_buf(), layout, blocks, end, kernel: Kernel::detect() })
+        Ok(TextSource { path: path.to_path_buf(), layout, blocks, end, frame, kernel: Kernel::detect() })
     }
 }
 
@@ -93,6 +97,10 @@ impl Source for TextSource {
 
     fn bytes(&self) -> std::ops::Range<u64> {
         self.layout.body..self.end
+    }
+
+    fn frame(&self) -> [Framing; 2] {
+        self.frame.clone()
     }
 
     fn next(&self, (block, marks): &mut (Block, Marks), batch: &mut Batch) -> Result<bool> {
@@ -191,4 +199,19 @@ fn content_end(file: &File, length: u64, start: u64) -> io::Result<u64> {
         }
     }
     Ok(start)
+}
+
+/// Adds bytes `start..end` of the file to `framing`.
+fn frame_rest(file: &File, start: u64, end: u64, framing: &mut Framing) -> io::Result<()> {
+    let mut buffer = vec![0; (end - start).min(HEAD as u64) as usize];
+    let mut at = start;
+    while at < end {
+        let read = read_at(file, &mut buffer, at)?;
+        if read == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        framing.add(&buffer[..read]);
+        at += read as u64;
+    }
+    Ok(())
 }
