@@ -12,7 +12,7 @@ SOURCES := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.
 .PHONY: demo test rust-test python-test lint bench clean
 
 demo: $(VENV)/.built $(VENV)/.demo
-	$(BIN)/embmap demo
+	@$(BIN)/embmap demo
 
 test: rust-test python-test
 
@@ -35,24 +35,24 @@ lint: $(VENV)/.built $(VENV)/.demo $(VENV)/.test $(VENV)/.lint
 
 $(VENV)/.venv:
 	@echo "==> a virtual environment in $(VENV)"
-	$(PYTHON) -m venv $(VENV)
-	$(PIP) install --upgrade pip
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) install --upgrade pip
 	@touch $@
 
 $(VENV)/.built: $(VENV)/.venv $(SOURCES)
 	@echo "==> a release build of the extension (about a minute the first time)"
-	$(PIP) install maturin numpy
-	. $(BIN)/activate && env -u CONDA_PREFIX maturin develop --release --locked --quiet
+	@$(PIP) install maturin numpy
+	@. $(BIN)/activate && env -u CONDA_PREFIX PIP_QUIET=1 maturin develop --release --locked --quiet
 	@touch $@
 
 $(VENV)/.demo: $(VENV)/.venv constraints.txt pyproject.toml
 	@echo "==> PyTorch, Keras and matplotlib (a few gigabytes the first time)"
-	$(PIP) install torch keras matplotlib
+	@$(PIP) install torch keras matplotlib
 	@touch $@
 
 $(VENV)/.%: $(VENV)/.venv constraints.txt pyproject.toml
 	@echo "==> what $* needs"
-	$(PIP) install --group $*
+	@$(PIP) install --group $*
 	@touch $@
 
 clean:

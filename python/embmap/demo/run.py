@@ -31,13 +31,13 @@ def run(folder: Path, say: Callable[[str], None]) -> None:
     slow, vectors = _timed(lambda: loader.load_glove(text), best_of=2)
     target = folder / "vectors.embmap"
     converting, report = _timed(lambda: embmap.convert(text, target), best_of=2)
-    opening, store = _timed(lambda: embmap.open(target))
+    opening, store = _timed(lambda: embmap.open(target), best_of=5)
     assert list(store) == list(vectors), "the words differ from the tutorials' loader's"
     assert all(np.array_equal(store[word], vectors[word]) for word in vectors), "the vectors differ"
     say(f"   {report.rows:,} words of {report.dim} numbers; every number is the tutorial loader's, bit for bit.\n")
 
     say("2. Look up")
-    say(f"   'king' is row {store.index('king')}: {np.round(store['king'][:4], 3).tolist()} ...")
+    say(f"   'king' is row {store.index('king')}: [{', '.join(f'{x:.3f}' for x in store['king'][:4])}, ...]")
     word, cosine = store.most_similar(positive=["king", "woman"], negative=["man"], topn=1)[0]
     say(f"   king - man + woman = {word} ({cosine:.2f})")
     say(f"   nearest to 'ship': {', '.join(word for word, _ in store.most_similar('ship', topn=5))}")

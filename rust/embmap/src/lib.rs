@@ -32,6 +32,7 @@ pub mod hash;
 pub mod index;
 mod map;
 pub mod normal;
+mod norms;
 pub mod parallel;
 mod positioned;
 mod prefetch;
@@ -45,8 +46,8 @@ mod writer;
 pub use convert::{Duplicates, Fault, OnBadRow, Options, Rejected, Report, Utf8Errors, convert};
 pub use error::{Error, FormatError, ParseError, Result};
 pub use map::Map;
+pub use norms::inverse_norm;
 pub use store::Store;
-pub use verify::inverse_norm;
 
 /// The version of this crate, and of everything around it.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -3,6 +3,7 @@
 use crate::{
     error::{FormatError, corrupt},
     format::{Kind, SLOT_LEN, u32_at},
+    norms::inverse_norm,
     store::Store,
 };
 
@@ -56,22 +57,4 @@ impl<D: AsRef<[u8]>> Store<D> {
         }
         Ok(true)
     }
-}
-
-/// 1 / length of `row`, summed in float64 in eight lanes, lane `j` taking every eighth number from the `j`-th on, the lanes
-/// then added from first to last; 0 for a row of zeros. The order is part of the format, so that every writer agrees.
-#[must_use]
-pub fn inverse_norm(row: &[f32]) -> f32 {
-    let mut lanes = [0f64; 8];
-    let (blocks, rest) = row.as_chunks::<8>();
-    for block in blocks {
-        for (lane, &x) in lanes.iter_mut().zip(block) {
-            *lane += f64::from(x) * f64::from(x);
-        }
-    }
-    for (lane, &x) in lanes.iter_mut().zip(rest) {
-        *lane += f64::from(x) * f64::from(x);
-    }
-    let square: f64 = lanes.iter().sum();
-    if square == 0.0 { 0.0 } else { ((1.0 / square.sqrt()) as f32).min(f32::MAX) }
 }

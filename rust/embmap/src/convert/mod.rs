@@ -4,7 +4,6 @@ mod batch;
 mod commit;
 mod pipeline;
 mod report;
-mod statistics;
 
 use std::{
     collections::HashSet,

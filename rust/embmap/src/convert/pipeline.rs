@@ -17,12 +17,11 @@ use std::{
 use super::{
     Batch, Options, Report, Source,
     commit::{Committer, Placement},
-    statistics::Statistics,
 };
 use crate::{
     error::{Error, Result},
+    norms::Statistics,
     parallel,
-    verify::inverse_norm,
     writer::{Contents, StoreWriter},
 };
 
@@ -291,13 +290,9 @@ impl Summary {
     fn of(rows: &[f32], dim: usize) -> Summary {
         let mut crc = crc32fast::Hasher::new();
         crc.update(bytemuck::cast_slice(rows));
-        let mut statistics = Statistics::new(dim);
-        let norms = rows.chunks_exact(dim).map(|row| {
-            // The row is in the nearest cache for the second of these.
-            statistics.add_row(row);
-            inverse_norm(row)
-        });
-        Summary { norms: norms.collect(), statistics, crc }
+        let (mut statistics, mut norms) = (Statistics::new(dim), Vec::with_capacity(rows.len() / dim));
+        statistics.add_rows(rows, &mut norms);
+        Summary { norms, statistics, crc }
     }
 
     fn add(&mut self, next: Summary) {
