@@ -9,7 +9,7 @@ export PIP_CONSTRAINT := $(abspath constraints.txt)
 SOURCES := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock pyproject.toml
 
 .NOTPARALLEL:
-.PHONY: demo test rust-test python-test lint bench clean
+.PHONY: demo test rust-test python-test lint clean
 
 demo: $(VENV)/.built $(VENV)/.demo
 	@$(BIN)/embmap demo

@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import multiprocessing
-import resource
 import statistics
 import tempfile
 import time
@@ -32,23 +31,33 @@ def main() -> None:
     head = f"{'rows':>10}{'text GB':>9}{'convert s':>11}{'peak MB':>9}{'store GB':>10}{'x matrix':>10}"
     print(head + f"{'open + look-up, µs (median, 5-95 %)':>38}", flush=True)
     for rows in arguments.rows:
+        if not (text := text_of(rows, arguments)).exists():
+            write(text, rows, arguments.dim, arguments.vocabulary)
         # A process of its own, for its peak memory.
         child = multiprocessing.get_context("spawn").Process(target=measure, args=(rows, arguments))
         child.start()
         child.join()
 
 
+def text_of(rows: int, arguments: argparse.Namespace) -> Path:
+    return arguments.folder / f"{rows}x{arguments.dim}-.5g.txt"
+
+
+def peak_mb() -> float:
+    """Give the most memory that this process has held, which starts anew with each program."""
+    status = Path("/proc/self/status").read_text()
+    return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) / 1024
+
+
 def measure(rows: int, arguments: argparse.Namespace) -> None:
     """Convert, then open again and again; print one line."""
-    text = arguments.folder / f"{rows}x{arguments.dim}-.5g.txt"
-    if not text.exists():
-        write(text, rows, arguments.dim, arguments.vocabulary)
+    text = text_of(rows, arguments)
+    base = peak_mb()
+    report = embmap.convert(text)
+    peak = peak_mb() - base
     word = next(itertools.islice(vocabulary(arguments.vocabulary, rows), rows // 2, None))
     with text.open("rb") as file:
         first = next(itertools.islice(file, rows // 2, None)).split(b" ")[1]
-    base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    report = embmap.convert(text)
-    peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - base) / 1024
     times = []
     for _ in range(arguments.runs):
         start = time.perf_counter()

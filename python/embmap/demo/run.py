@@ -162,11 +162,14 @@ def _chart(path: Path, rows: Sequence[tuple[str, float, float]], scores: dict[st
     places = np.arange(len(rows))
     times.barh(places - 0.2, [row[1] * 1e3 for row in rows], 0.4, label="tutorials", color="#b9bec7")
     times.barh(places + 0.2, [row[2] * 1e3 for row in rows], 0.4, label="embmap", color="#2f6fde")
-    times.set(yticks=places, yticklabels=[row[0] for row in rows], xscale="log", xlabel="milliseconds (log scale)")
+    times.set(yticks=places, yticklabels=[row[0] for row in rows], xscale="log", xlabel="milliseconds, log scale")
+    times.set(title="Time: shorter is better", xlim=(min(row[2] for row in rows) * 1e3 / 3, None))
     times.invert_yaxis()
     times.legend(frameon=False)
     right.barh(list(scores), [score * 100 for score in scores.values()], 0.5, color=["#b9bec7", "#2f6fde", "#2f6fde"])
-    right.set(xlim=(0, 100), xlabel="% of unseen sentences right")
+    right.set(
+        title="A classifier of few sentences: longer is better", xlim=(0, 100), xlabel="% of unseen sentences right"
+    )
     right.invert_yaxis()
     for axes in (times, right):
         axes.spines[["top", "right"]].set_visible(False)
