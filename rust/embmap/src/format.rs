@@ -3,7 +3,6 @@
 use crate::{
     error::{FormatError, corrupt},
     hash::hash,
-    index::PART_BUCKETS,
 };
 
 /// The first eight bytes: not text, not ASCII-safe, and damaged by a transfer that "mends" line ends.
@@ -18,6 +17,8 @@ pub const MATRIX_ALIGN: u64 = 4096;
 pub const SECTION_ALIGN: u64 = 64;
 /// Bytes of one slot of the index: id, check, offset of the word.
 pub const SLOT_LEN: usize = 12;
+/// Buckets of one part of the index: parts are built side by side, each in a near cache.
+pub const PART_BUCKETS: usize = 1 << 14;
 /// Bytes of one pilot of the index.
 pub const PILOT_LEN: usize = 2;
 

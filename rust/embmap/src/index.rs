@@ -7,7 +7,7 @@
 
 use crate::{
     error::{Error, FormatError, Result, corrupt},
-    format::{PILOT_LEN, SLOT_LEN, u32_at},
+    format::{PART_BUCKETS, PILOT_LEN, SLOT_LEN, u32_at},
     hash::{hash, seed_from},
     parallel::for_each,
     prefetch::prefetch,
@@ -16,8 +16,6 @@ use crate::{
 
 /// Words a bucket: more make the pilots fewer and the search for them longer.
 const BUCKET_WORDS: usize = 4;
-/// Buckets of one part: parts are built side by side, each in a near cache.
-pub(crate) const PART_BUCKETS: usize = 1 << 14;
 /// Slots filled, in hundredths: more make the index smaller and the search longer.
 const FILL: usize = 95;
 /// Words hashed and prefetched before the first of them is compared.

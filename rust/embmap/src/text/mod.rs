@@ -128,7 +128,7 @@ impl Source for TextSource {
                 }
                 batch.push_with(origin, |row| match indexed.parse_usual(i, row) {
                     Some(word) => Ok(word),
-                    None => row::parse_line(&line[..line.len() - 1], &self.layout, row),
+                    None => row::parse_line(&line[..line.len() - 1], self.layout.separator, row),
                 });
                 if batch.is_refused() {
                     return Ok(true);

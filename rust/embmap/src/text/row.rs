@@ -1,19 +1,16 @@
 //! One line to a word and its numbers, whatever the line: the careful way, which says what is wrong.
 
-use super::{
-    layout::Layout,
-    number::{NotANumber, parse},
-};
+use super::number::{NotANumber, parse};
 use crate::convert::Fault;
 
 /// Reads a line without its newline; on failure says what was expected and what was found.
-pub(crate) fn parse_line<'a>(line: &'a [u8], layout: &Layout, row: &mut [f32]) -> Result<&'a [u8], (Fault, String)> {
-    let line = trim_end(line, layout.separator);
+pub(crate) fn parse_line<'a>(line: &'a [u8], separator: u8, row: &mut [f32]) -> Result<&'a [u8], (Fault, String)> {
+    let line = trim_end(line, separator);
     let dim = row.len();
     let mut end = line.len();
     for (i, value) in row.iter_mut().enumerate().rev() {
-        let Some(start) = memchr::memrchr(layout.separator, &line[..end]) else {
-            let found = match line.split(|&byte| byte == layout.separator).count() {
+        let Some(start) = memchr::memrchr(separator, &line[..end]) else {
+            let found = match line.split(|&byte| byte == separator).count() {
                 1 if line.is_empty() => "an empty line".to_string(),
                 1 => "one field".to_string(),
                 fields => format!("a word and {}", fields - 1),
@@ -50,11 +47,9 @@ pub(crate) fn trim_end(line: &[u8], separator: u8) -> &[u8] {
 mod tests {
     use super::*;
 
-    const LAYOUT: Layout = Layout { separator: b' ', dim: 2, rows: None, body: 0, body_line: 1 };
-
     fn read(line: &str) -> Result<(String, [f32; 2]), String> {
         let mut row = [0.0; 2];
-        let word = parse_line(line.as_bytes(), &LAYOUT, &mut row).map_err(|(_, reason)| reason)?;
+        let word = parse_line(line.as_bytes(), b' ', &mut row).map_err(|(_, reason)| reason)?;
         Ok((String::from_utf8_lossy(word).into_owned(), row))
     }
 
