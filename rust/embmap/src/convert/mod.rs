@@ -185,7 +185,12 @@ fn while_ticking<T: Send>(
             match receiver.recv_timeout(pipeline::TICK) {
                 Ok(result) => return result,
                 Err(mpsc::RecvTimeoutError::Disconnected) => return Err(Error::Cancelled),
-                Err(mpsc::RecvTimeoutError::Timeout) => stop.store(!go_on(), Ordering::Relaxed),
+                Err(mpsc::RecvTimeoutError::Timeout) => {
+                    // Once told to stop, the caller is not asked again.
+                    if !stop.load(Ordering::Relaxed) && !go_on() {
+                        stop.store(true, Ordering::Relaxed);
+                    }
+                }
             }
         }
     })
