@@ -30,7 +30,8 @@ def fill_missing(
 ) -> None:
     """Fill row ``rows[i]`` of `out`, which holds zeros there, for the missing ``words[i]``."""
     if isinstance(oov, str):
-        _fill_by_policy(store, words, rows, out, oov, scale, seed)
+        if (made := _rows_by_policy(store, words, oov, scale, seed)) is not None:
+            out[rows] = made
     elif callable(oov):
         for word, row in zip(words, rows, strict=True):
             out[row] = _as_row(oov(word), store.dim, f"oov({word!r})")
@@ -38,15 +39,10 @@ def fill_missing(
         out[rows] = _as_row(oov, store.dim, "oov")
 
 
-def _fill_by_policy(
-    store: Store,
-    words: Sequence[str],
-    rows: NDArray[np.int64],
-    out: NDArray[np.float32],
-    oov: str,
-    scale: float,
-    seed: int,
-) -> None:
+def _rows_by_policy(
+    store: Store, words: Sequence[str], oov: str, scale: float, seed: int
+) -> NDArray[np.float32] | None:
+    """Give a row for each word, or one for all; None where they stay zeros."""
     if oov not in get_args(Policy):
         raise ValueError(
             f"oov must be one of {', '.join(map(repr, get_args(Policy)))}, a callable or a row, not {oov!r}"
@@ -54,18 +50,18 @@ def _fill_by_policy(
     if oov == "subword":
         raise ValueError("oov='subword' needs a store with fastText's n-gram buckets; this one has none")
     if not len(words) or oov == "zeros":
-        return
+        return None
     if oov == "error":
         shown = ", ".join(map(repr, words[:10])) + (", ..." if len(words) > 10 else "")
         raise KeyError(f"{len(words)} words are not in the store: {shown}")
     if oov == "mean":
-        out[rows] = store.statistics()[0].astype(np.float32)
-        return
+        mean_row: NDArray[np.float32] = store.statistics()[0].astype(np.float32)
+        return mean_row
     fitted = oov == "fitted"
     mean, deviation = store.statistics() if fitted else (np.zeros(store.dim), np.full(store.dim, float(scale)))
     drawn = np.empty((len(words), store.dim), np.float32)
     _embmap.fill_normal(words, _as_seed(seed), mean, deviation, drawn)
-    out[rows] = drawn
+    return drawn
 
 
 def _as_row(values: Any, dim: int, name: str) -> NDArray[np.float32]:

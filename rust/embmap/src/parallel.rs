@@ -33,12 +33,7 @@ pub(crate) fn in_parts<A: Sync, B: Send, E: Send>(
         let first = pieces.next();
         let work = &work;
         let others: Vec<_> = pieces.map(|(i, (a, b))| scope.spawn(move || work(i * run, a, b))).collect();
-        let mut result = first.map_or(Ok(()), |(_, (a, b))| work(0, a, b));
-        for other in others {
-            let other = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            result = result.and(other);
-        }
-        result
+        join_all(first.map_or(Ok(()), |(_, (a, b))| work(0, a, b)), others)
     })
 }
 
@@ -56,11 +51,14 @@ pub(crate) fn for_each<A: Send, E: Send>(
     thread::scope(|scope| {
         let run = || std::iter::from_fn(next).try_for_each(&work);
         let others: Vec<_> = (1..workers).map(|_| scope.spawn(run)).collect();
-        let mut result = run();
-        for other in others {
-            let other = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            result = result.and(other);
-        }
-        result
+        join_all(run(), others)
+    })
+}
+
+/// Waits for all threads; the first error of `mine` and theirs, in order. A panic of theirs goes on in this thread.
+fn join_all<E>(mine: Result<(), E>, others: Vec<thread::ScopedJoinHandle<'_, Result<(), E>>>) -> Result<(), E> {
+    others.into_iter().fold(mine, |result, other| {
+        let other = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        result.and(other)
     })
 }

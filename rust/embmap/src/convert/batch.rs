@@ -64,8 +64,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Starts over, with the source bytes that the batch is made from.
-    pub(crate) fn begin(&mut self, sequence: u64, bytes: &[u8]) {
-        self.sequence = sequence;
+    pub(crate) fn begin(&mut self, bytes: &[u8]) {
         self.words.clear();
         self.rows.clear();
         self.origins.clear();

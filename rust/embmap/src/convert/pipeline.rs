@@ -72,7 +72,7 @@ pub(crate) fn run<S: Source>(
     options: &Options,
     tick: &mut dyn FnMut(u64, u64) -> bool,
 ) -> Result<(Contents, Report)> {
-    let (dim, bytes) = (source.dim(), source.bytes());
+    let (dim, bytes, total_bytes) = (source.dim(), source.bytes(), total_bytes(source));
     let most = (bytes.end - bytes.start).div_ceil(options.block_bytes as u64).max(1);
     let threads = parallel::threads(options.threads).min(most as usize);
     let ordered = Ordered {
@@ -106,7 +106,7 @@ pub(crate) fn run<S: Source>(
         if bytes.end - bytes.start >= WORTH_FLUSHING {
             scope.spawn(|| pipeline.flush());
         }
-        pipeline.watch(total_bytes(source), tick);
+        pipeline.watch(total_bytes, tick);
     });
     let Ordered { committer, total, replaced, failure, .. } =
         pipeline.ordered.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -114,7 +114,6 @@ pub(crate) fn run<S: Source>(
         return Err(failure);
     }
     let (words, report) = committer.finish(source.first_line())?;
-    let total_bytes = total_bytes(source);
     let total =
         if replaced { reread(writer, words.len(), dim, &mut || tick(total_bytes, total_bytes))? } else { total };
     if !tick(total_bytes, total_bytes) {
@@ -248,12 +247,9 @@ impl<'a, S: Source> Pipeline<'a, S> {
         }
         self.writer.write_rows(placement.first, &batch.rows)?;
         let summary = Summary::of(&batch.rows, dim);
-        let mut ordered = self.lock();
+        let ordered = &mut *self.lock();
         ordered.waiting.insert(batch.sequence, summary);
-        while let Some(next) = {
-            let folded = ordered.folded;
-            ordered.waiting.remove(&folded)
-        } {
+        while let Some(next) = ordered.waiting.remove(&ordered.folded) {
             ordered.total.add(next);
             ordered.folded += 1;
         }

@@ -57,10 +57,10 @@ impl Layout {
             _ => (None, None, bom),
         };
         let body_line = 1 + u64::from(has_header);
-        let sample: Vec<&[u8]> = head[body..].split(|&byte| byte == b'\n').take(SAMPLE).collect();
-        let lines = sample.iter().filter(|line| !line.is_empty()).count();
+        let body_lines = head[body..].split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
+        let sample: Vec<&[u8]> = body_lines.take(SAMPLE).collect();
         let tabbed = sample.iter().filter(|line| is_tabbed(line)).count();
-        let separator = if lines > 0 && 2 * tabbed >= lines { b'\t' } else { b' ' };
+        let separator = if tabbed > 0 && 2 * tabbed >= sample.len() { b'\t' } else { b' ' };
         let found = expected.unwrap_or_else(|| commonest_dim(&sample, separator));
         if found == 0 {
             let reason = format!(
@@ -69,17 +69,16 @@ impl Layout {
             );
             return Err((body_line, reason));
         }
-        if lines > 0 && sample.iter().all(|line| line.is_empty() || is_mixed(line)) {
+        if !sample.is_empty() && sample.iter().all(|line| is_mixed(line)) {
             let reason = "a tab ends the word and blanks separate the numbers; make it one separator for all";
             return Err((body_line, reason.into()));
         }
-        if expected.is_some() && lines > 0 {
-            let fewest =
-                sample.iter().filter(|line| !line.is_empty()).map(|line| trailing_numbers(line, separator)).min();
-            if let Some(more) = fewest.filter(|&fewest| fewest > found) {
-                let reason = format!("the header announces {found} numbers a row, every row has {more} or more");
-                return Err((1, reason));
-            }
+        let fewest = sample.iter().map(|line| trailing_numbers(line, separator)).min();
+        if let (Some(_), Some(fewest)) = (expected, fewest)
+            && fewest > found
+        {
+            let reason = format!("the header announces {found} numbers a row, every row has {fewest} or more");
+            return Err((1, reason));
         }
         if found > WIDEST {
             return Err((1, format!("expected at most {WIDEST} numbers a row, the header announces {found}")));
@@ -151,7 +150,7 @@ fn trailing_numbers(line: &[u8], separator: u8) -> usize {
 /// The dimension that most of the lines have; the first of them where several are as common.
 fn commonest_dim(lines: &[&[u8]], separator: u8) -> usize {
     let mut counts: Vec<(usize, usize)> = Vec::new();
-    for line in lines.iter().filter(|line| !line.is_empty()) {
+    for line in lines {
         let dim = trailing_numbers(line, separator);
         match counts.iter_mut().find(|(known, _)| *known == dim) {
             Some((_, count)) => *count += 1,

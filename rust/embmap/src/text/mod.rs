@@ -112,7 +112,7 @@ impl Source for TextSource {
             Err(BlockError::Io(error)) => return Err(Error::io(&self.path)(error)),
             Err(BlockError::LongLine(offset)) => return Err(self.long_line(offset)),
         }
-        batch.begin(block.sequence, block.original());
+        batch.begin(block.original());
         for piece in block.pieces(PIECE) {
             let mut indexed = Indexed::new(self.kernel, piece, self.layout.separator, marks);
             for i in 0..indexed.len() {
