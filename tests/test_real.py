@@ -91,11 +91,10 @@ def test_words_that_are_not_utf8_are_an_error_unless_they_are_mended(data, tmp_p
         "gensim/toy-model.bin",
         "finalfusion-rust/similarity.fifu",
         "eval/sms/SMSSpamCollection",
-        "allennlp/fake_embeddings.5d.txt.bz2",
     ],
 )
 def test_other_files_are_refused_by_name(data, tmp_path, name):
-    with pytest.raises(embmap.ParseError, match=r"binary|compressed|no file of vectors"):
+    with pytest.raises(embmap.ParseError, match=r"binary|no file of vectors"):
         embmap.convert(data / name, tmp_path / "v.embmap")
     assert list(tmp_path.iterdir()) == []
 

@@ -14,6 +14,8 @@ from ._progress import Bar
 
 Progress = Callable[[int, int], object]
 
+_PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip", ".tar", ".tgz", ".tbz2", ".txz")
+
 
 class RejectedRow(NamedTuple):
     """A row that was not accepted.
@@ -46,11 +48,11 @@ class ConversionReport:
     dtype : str
         Type of its numbers.
     bytes_read, bytes_written : int
-        Bytes of the source, all of it unless `limit` ended the conversion before, and of the store.
+        Bytes of the text, unpacked, all of it unless `limit` ended the conversion before, and of the store.
     seconds : float
         Wall-clock time.
     checksum : str
-        Of the bytes read: ``"crc32:"`` and eight hexadecimal digits, as zlib computes it.
+        Of those bytes: ``"crc32:"`` and eight hexadecimal digits, as zlib computes it and ``unzip -v`` shows it.
     duplicates : int
         Rows whose word was there before.
     rejected_by : dict of str to int
@@ -112,6 +114,7 @@ def convert(
     target: str | os.PathLike[str] | None = None,
     *,
     format: Literal["auto", "text"] = "auto",
+    member: str | None = None,
     dtype: Literal["float32"] = "float32",
     header: bool | Literal["auto"] = "auto",
     dim: int | None = None,
@@ -122,6 +125,7 @@ def convert(
     keep: Iterable[str] | None = None,
     normalize: bool = False,
     threads: int | None = None,
+    max_expansion: float = 100.0,
     progress: bool | Progress | None = None,
     metadata: dict[str, Any] | None = None,
 ) -> ConversionReport:
@@ -133,11 +137,15 @@ def convert(
     Parameters
     ----------
     source : path
-        A text file of rows ``word number ... number``, with or without the "rows dim" header of word2vec and fastText.
+        A text file of rows ``word number ... number``, with or without the "rows dim" header of word2vec and fastText; or
+        such a file compressed (gzip, bzip2, xz, zstd) or in a zip or tar archive, which is unpacked on the way and told by
+        its content, not its name; or ``"-"``, the standard input.
     target : path, optional
-        Where the store goes; by default beside the source, ``vectors.txt`` to ``vectors.embmap``.
+        Where the store goes; by default beside the source, ``vectors.txt.gz`` to ``vectors.embmap``.
     format : {"auto", "text"}
         What the source is; found from its content by default.
+    member : str, optional
+        The file of an archive, by its path in it; needed only where several can be meant, which the error then lists.
     dtype : {"float32"}
         Type of the store's numbers.
     header : bool or "auto"
@@ -153,13 +161,17 @@ def convert(
     limit : int, optional
         Stop after this many rows.
     keep : iterable of str, optional
-        Only these words.
+        Only these words. The numbers of other rows are not read, and so not checked either.
     normalize : bool
         Scale each row to length 1; rows of zeros stay.
     threads : int, optional
         How many read and parse; all cores by default.
+    max_expansion : float
+        A compressed source from which more than this many times its size comes is an error: it may be a bomb. The first
+        64 MiB always come.
     progress : bool or callable, optional
-        ``True`` for a bar, or a callable ``(done_bytes, total_bytes)``, called about twenty times a second.
+        ``True`` for a bar, or a callable ``(done_bytes, total_bytes)``, called about twenty times a second. Both count
+        bytes of the file as it is, packed or not; the total of a stream is 0 until its end.
     metadata : dict, optional
         Kept in the store, as JSON; `Store.metadata` gives it back, beside ``source`` and ``embmap``.
 
@@ -170,7 +182,8 @@ def convert(
     Raises
     ------
     ParseError
-        The source is not text vectors, or a row cannot be read; with line, byte offset and reason.
+        The source is not text vectors, a row cannot be read, or a compressed source is damaged, cut short or ambiguous;
+        with line, byte offset and reason.
     OSError
         A file cannot be read or written; nothing is left behind.
 
@@ -190,7 +203,7 @@ def convert(
         if number is not None and number < (0 if name == "limit" else 1):
             raise ValueError(f"{name} must be positive, not {number}")
     source = Path(source)
-    target = _default_target(source) if target is None else Path(target)
+    target = _default_target(source, member) if target is None else Path(target)
     if reserved := {"source", "embmap"} & (metadata or {}).keys():
         raise ValueError(f"metadata may not have the keys {sorted(reserved)}: embmap writes them")
     if target.exists() and source.exists() and target.samefile(source):
@@ -200,6 +213,8 @@ def convert(
         found = _embmap.convert(
             source,
             target,
+            member=member,
+            max_expansion=float(max_expansion),
             header=None if header == "auto" else bool(header),
             dim=dim,
             duplicates=duplicates,
@@ -219,8 +234,17 @@ def convert(
     return ConversionReport(**found, path=target, dtype=dtype)
 
 
-def _default_target(source: Path) -> Path:
-    """Give `vectors.txt` the store `vectors.embmap`, and `glove.6B.300d` the store `glove.6B.300d.embmap`."""
-    if source.suffix.lower() in (".txt", ".vec", ".emb", ".tsv", ".embmap"):
-        return source.with_suffix(".embmap")
-    return source.with_name(source.name + ".embmap")
+def _default_target(source: Path, member: str | None) -> Path:
+    """Give `vectors.txt` the store `vectors.embmap`, and `glove.6B.zip` that of its member."""
+    if source == Path("-"):
+        raise ValueError("the standard input has no place of its own: say where the store goes")
+    path = source
+    while path.suffix.lower() in _PACKED:
+        path = path.with_suffix("")
+    if member is not None:
+        path = path.with_name(Path(member).name)
+        while path.suffix.lower() in _PACKED:
+            path = path.with_suffix("")
+    if path.suffix.lower() in (".txt", ".vec", ".emb", ".tsv", ".embmap"):
+        return path.with_suffix(".embmap")
+    return path.with_name(path.name + ".embmap")

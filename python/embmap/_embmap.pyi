@@ -21,6 +21,8 @@ def convert(
     source: str | PathLike[str],
     target: str | PathLike[str],
     *,
+    member: str | None,
+    max_expansion: float,
     header: bool | None,
     dim: int | None,
     duplicates: str,

@@ -56,6 +56,7 @@ def main() -> None:
 @main.command("convert", epilog="Example: embmap convert glove.6B.300d.txt glove.6B.300d.embmap")
 @click.argument("source", type=click.Path(path_type=Path))
 @click.argument("target", type=click.Path(path_type=Path), required=False)
+@click.option("--member", help="The file of an archive, where several can be meant.")
 @click.option("--header/--no-header", default=None, help="Whether the first line is a header; found by default.")
 @click.option("--dim", type=click.IntRange(min=1), help="The dimension you expect.")
 @click.option("--duplicates", type=click.Choice(["first", "last", "error"]), default="first", show_default=True)
@@ -71,12 +72,22 @@ def main() -> None:
 @click.option("--keep", type=click.File(encoding="utf-8-sig"), help="Only the words of this file, one a line.")
 @click.option("--normalize", is_flag=True, help="Scale each row to length 1.")
 @click.option("--threads", type=click.IntRange(min=1), help="All cores by default.")
+@click.option(
+    "--max-expansion",
+    type=click.FloatRange(min=1),
+    default=100,
+    show_default=True,
+    help="How many times its size may come out of a compressed source.",
+)
 @click.option("--progress/--no-progress", default=None, help="A bar; on a terminal by default.")
 @_json
 def convert_command(
     source: Path, target: Path | None, header: bool | None, keep: Any, progress: bool | None, json: bool, **options: Any
 ) -> None:
-    """Convert text vectors to a store, by default beside them with the suffix .embmap."""
+    """Convert text vectors to a store, by default beside them with the suffix .embmap.
+
+    SOURCE may be compressed (gzip, bzip2, xz, zstd), a zip or tar archive, or - for the standard input.
+    """
     report = convert(
         source,
         target,

@@ -13,12 +13,14 @@ use crate::{errors::raise, words::WordArgs};
 
 /// Converts the text vectors in `source` to a store at `target`; returns what `ConversionReport` holds.
 #[pyfunction]
-#[pyo3(signature = (source, target, *, header, dim, duplicates, errors, on_bad_row, limit, keep, normalize, threads, progress, metadata))]
+#[pyo3(signature = (source, target, *, member, max_expansion, header, dim, duplicates, errors, on_bad_row, limit, keep, normalize, threads, progress, metadata))]
 #[allow(clippy::too_many_arguments)]
 pub(crate) fn convert<'py>(
     py: Python<'py>,
     source: PathBuf,
     target: PathBuf,
+    member: Option<String>,
+    max_expansion: f64,
     header: Option<bool>,
     dim: Option<usize>,
     duplicates: &str,
@@ -33,6 +35,8 @@ pub(crate) fn convert<'py>(
 ) -> PyResult<Bound<'py, PyDict>> {
     let metadata = serde_json::from_str(metadata).map_err(|error| PyValueError::new_err(error.to_string()))?;
     let options = Options {
+        member,
+        max_expansion,
         header,
         dim,
         duplicates: choose(
@@ -47,7 +51,7 @@ pub(crate) fn convert<'py>(
         )?,
         on_bad_row: choose("on_bad_row", on_bad_row, [("error", OnBadRow::Error), ("skip", OnBadRow::Skip)])?,
         limit,
-        keep: keep.map(|words| words.bytes().into_iter().map(<[u8]>::to_vec).collect()),
+        keep: keep.map(|words| words.bytes().into_iter().collect()),
         normalize,
         threads,
         metadata,

@@ -24,6 +24,7 @@ compile_error!("stores are little-endian and are read in place; big-endian machi
 #[cfg(not(target_pointer_width = "64"))]
 compile_error!("stores are larger than the addresses of this machine");
 
+mod container;
 mod convert;
 mod error;
 pub mod format;

@@ -88,7 +88,7 @@ impl<'a> Batch<'a> {
         self.rows.resize(start + self.dim, 0.0);
         let word = read(&mut self.rows[start..]).and_then(|word| self.decode(word, origin));
         let kept = match word {
-            Ok(word) if self.options.keep.as_ref().is_none_or(|keep| keep.contains(&*word)) => {
+            Ok(word) if self.keeps(&word) => {
                 if word.contains(&b' ') {
                     self.spaced.push(origin.line);
                 }
@@ -105,6 +105,16 @@ impl<'a> Batch<'a> {
         if !kept {
             self.rows.truncate(start);
         }
+    }
+
+    /// Whether the row of `word` is worth reading: one that is not UTF-8 may become a word that is kept.
+    #[inline]
+    pub(crate) fn wants(&self, word: &[u8]) -> bool {
+        self.keeps(word) || std::str::from_utf8(word).is_err()
+    }
+
+    fn keeps(&self, word: &[u8]) -> bool {
+        self.options.keep.as_ref().is_none_or(|keep| keep.contains(word))
     }
 
     /// The word as the store will have it.

@@ -2,13 +2,11 @@
 
 use std::path::Path;
 
-use hashbrown::{HashTable, hash_table::Entry};
-
-use super::{Batch, Duplicates, Framing, OnBadRow, Options, Rejected, Report, Source, batch::DESCRIBED};
+use super::{Batch, Duplicates, OnBadRow, Options, Rejected, Report, Source, batch::DESCRIBED};
 use crate::{
     error::{Error, ParseError, Result},
     hash::hash,
-    words::WordList,
+    words::{Entered, WordList, WordSet},
 };
 
 /// Words seen so far and what has been counted.
@@ -16,14 +14,11 @@ pub(crate) struct Committer<'a> {
     options: &'a Options,
     path: &'a Path,
     lines: u64,
-    seen: HashTable<u32>,
-    seed: u64,
     /// The words, in row order.
-    pub words: WordList,
+    words: WordSet,
     /// What the report will say.
     pub report: Report,
     crc: crc32fast::Hasher,
-    behind: Framing,
     /// Whether the limit is reached and nothing more is needed.
     pub full: bool,
 }
@@ -41,7 +36,7 @@ pub(crate) struct Placement {
 
 impl<'a> Committer<'a> {
     pub(crate) fn new(source: &'a impl Source, options: &'a Options) -> Committer<'a> {
-        let [before, behind] = source.frame();
+        let before = source.before();
         let report = Report {
             dim: source.dim(),
             header_rows: source.expected_rows(),
@@ -52,13 +47,9 @@ impl<'a> Committer<'a> {
             options,
             path: source.path(),
             lines: source.first_line(),
-            seen: HashTable::new(),
-            // Another key each time, so that no source can be made to collide here.
-            seed: random(),
-            words: WordList::default(),
+            words: WordSet::default(),
             report,
             crc: before.crc,
-            behind,
             full: options.limit == Some(0),
         }
     }
@@ -71,37 +62,27 @@ impl<'a> Committer<'a> {
 
     /// The key for [`hashes`](Self::hashes).
     pub(crate) fn seed(&self) -> u64 {
-        self.seed
+        self.words.seed()
     }
 
     /// Gives the rows of the next batch in source order their places.
     pub(crate) fn place(&mut self, batch: &Batch, hashes: &[u64]) -> Result<Placement> {
-        let mut placement = Placement { first: self.words.len() as u64, ..Placement::default() };
+        let mut placement = Placement { first: self.words.words().len() as u64, ..Placement::default() };
         if self.full {
             placement.new = vec![false; batch.words.len()];
             return Ok(placement);
         }
         for (i, (word, &hash)) in batch.words.iter().zip(hashes).enumerate() {
-            let (words, seed) = (&self.words, self.seed);
-            let entry = self.seen.entry(
-                hash,
-                |&id| words.get(id as usize) == word,
-                |&id| crate::hash::hash(words.get(id as usize), seed),
-            );
-            let id = match entry {
-                Entry::Vacant(vacant) => {
-                    vacant.insert(self.words.len() as u32);
-                    if self.words.len() + 1 >= u32::MAX as usize || !self.words.push(word) {
-                        return Err(self.refuse(
-                            batch,
-                            i,
-                            "more than 4 GiB of words, or 2³² rows, do not fit a store".into(),
-                        ));
-                    }
+            let id = match self.words.enter(word, hash) {
+                Entered::Full => {
+                    let reason = "more than 4 GiB of words, or 2³² rows, do not fit a store";
+                    return Err(self.refuse(batch, i, reason.into()));
+                }
+                Entered::New => {
                     if !placement.new.is_empty() {
                         placement.new[i] = true;
                     }
-                    if self.options.limit == Some(self.words.len() as u64) {
+                    if self.options.limit == Some(self.words.words().len() as u64) {
                         placement.new.resize(i + 1, true);
                         placement.new.resize(batch.words.len(), false);
                         self.full = true;
@@ -110,7 +91,7 @@ impl<'a> Committer<'a> {
                     }
                     continue;
                 }
-                Entry::Occupied(occupied) => *occupied.get(),
+                Entered::Known(id) => id,
             };
             self.report.duplicates += 1;
             match self.options.duplicates {
@@ -129,7 +110,7 @@ impl<'a> Committer<'a> {
         if let (Some(first), OnBadRow::Error) = (batch.rejected.first(), self.options.on_bad_row) {
             let Rejected { line, byte_offset, reason, .. } = first.clone();
             let reason = reason + "; on_bad_row=\"skip\" passes over such rows";
-            return Err(ParseError { path: self.path.into(), line: self.lines + line, byte_offset, reason }.into());
+            return Err(self.malformed(line, byte_offset, reason));
         }
         self.count(batch, u64::MAX);
         self.lines += batch.lines;
@@ -151,14 +132,19 @@ impl<'a> Committer<'a> {
         report.rejected_rows.extend(described.map(|bad| Rejected { line: self.lines + bad.line, ..bad }));
     }
 
-    fn refuse(&self, batch: &Batch, row: usize, reason: String) -> Error {
-        let origin = batch.origins[row];
-        ParseError { path: self.path.into(), line: self.lines + origin.line, byte_offset: origin.offset, reason }.into()
+    /// What is wrong at that place, `lines` lines into the next batch.
+    pub(crate) fn malformed(&self, lines: u64, byte_offset: u64, reason: String) -> Error {
+        ParseError { path: self.path.into(), line: self.lines + lines, byte_offset, reason }.into()
     }
 
-    /// The words and the report, once every batch has been placed.
-    pub(crate) fn finish(mut self, first_line: u64) -> Result<(WordList, Report)> {
-        let lines = self.lines - first_line;
+    fn refuse(&self, batch: &Batch, row: usize, reason: String) -> Error {
+        let origin = batch.origins[row];
+        self.malformed(origin.line, origin.offset, reason)
+    }
+
+    /// The words and the report, once every batch of `source` has been placed.
+    pub(crate) fn finish(mut self, source: &impl Source) -> Result<(WordList, Report)> {
+        let lines = self.lines - source.first_line();
         if let Some(announced) = self.report.header_rows
             && announced != lines
             && !self.full
@@ -171,17 +157,13 @@ impl<'a> Committer<'a> {
             return Err(ParseError { path: self.path.into(), line: 1, byte_offset: 0, reason }.into());
         }
         if !self.full {
-            self.report.bytes_read += self.behind.bytes;
-            self.crc.combine(&self.behind.crc);
+            let behind = source.behind();
+            self.report.bytes_read += behind.bytes;
+            self.crc.combine(&behind.crc);
         }
-        self.report.rows = self.words.len() as u64;
+        let words = self.words.into_words();
+        self.report.rows = words.len() as u64;
         self.report.checksum = self.crc.finalize();
-        Ok((self.words, self.report))
+        Ok((words, self.report))
     }
-}
-
-/// Sixty-four bits from the standard library's source of randomness.
-fn random() -> u64 {
-    use std::hash::{BuildHasher, RandomState};
-    RandomState::new().hash_one(0)
 }

@@ -4,11 +4,12 @@ mod batch;
 mod commit;
 mod pipeline;
 mod report;
+mod source;
 
 use std::{
-    collections::HashSet,
     path::Path,
     sync::{
+        Arc,
         atomic::{AtomicBool, Ordering},
         mpsc,
     },
@@ -18,10 +19,13 @@ use std::{
 
 pub(crate) use batch::{Batch, Origin};
 pub use report::{Fault, Rejected, Report};
+pub(crate) use source::{Framing, Source, SourceError};
 
 use crate::{
+    container::Unpacking,
     error::{Error, Result},
     text::TextSource,
+    words::WordSet,
     writer::StoreWriter,
 };
 
@@ -62,6 +66,10 @@ pub enum OnBadRow {
 /// How a source is converted.
 #[derive(Debug, Clone)]
 pub struct Options {
+    /// Which file of an archive; `None` where only one can be meant.
+    pub member: Option<String>,
+    /// How many times the size of a compressed source may come out of it.
+    pub max_expansion: f64,
     /// Whether the first line is a header; `None` to find out.
     pub header: Option<bool>,
     /// The dimension that the caller expects.
@@ -75,7 +83,7 @@ pub struct Options {
     /// Stop after this many rows.
     pub limit: Option<u64>,
     /// Only these words.
-    pub keep: Option<HashSet<Vec<u8>>>,
+    pub keep: Option<WordSet>,
     /// Scale each row to length 1.
     pub normalize: bool,
     /// `None` for all cores.
@@ -89,6 +97,8 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Options {
+            member: None,
+            max_expansion: 100.0,
             header: None,
             dim: None,
             duplicates: Duplicates::default(),
@@ -104,41 +114,6 @@ impl Default for Options {
     }
 }
 
-/// Where rows come from. Threads take batches from it, each with the next number, and parse them side by side.
-pub(crate) trait Source: Sync {
-    /// What a thread keeps between two batches.
-    type Scratch: Default;
-
-    /// The file, for messages.
-    fn path(&self) -> &Path;
-    /// Numbers a row.
-    fn dim(&self) -> usize;
-    /// How many rows the source says it has.
-    fn expected_rows(&self) -> Option<u64>;
-    /// The line of the first row, counted from 1.
-    fn first_line(&self) -> u64;
-    /// The part of the file that holds the rows.
-    fn bytes(&self) -> std::ops::Range<u64>;
-    /// What lies before the rows, and behind them.
-    fn frame(&self) -> [Framing; 2];
-    /// Fills `batch` with the rows of the next part of the source; `false` when there is none.
-    fn next(&self, scratch: &mut Self::Scratch, batch: &mut Batch) -> Result<bool>;
-}
-
-/// Bytes of a source that hold no rows: a header, a byte-order mark, blank lines at the end.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Framing {
-    pub bytes: u64,
-    pub crc: crc32fast::Hasher,
-}
-
-impl Framing {
-    pub(crate) fn add(&mut self, bytes: &[u8]) {
-        self.bytes += bytes.len() as u64;
-        self.crc.update(bytes);
-    }
-}
-
 /// Converts the vectors in `source` to a store at `target`. `tick` is called about twenty times a second with the bytes done
 /// and the bytes there are; it returns whether to go on. The target is replaced at the end, whole, or not touched at all.
 pub fn convert(
@@ -151,35 +126,47 @@ pub fn convert(
     if !(1..=1 << 30).contains(&options.block_bytes) {
         return Err(Error::Argument(format!("block_bytes must be between 1 and 2³⁰, not {}", options.block_bytes)));
     }
-    let text = TextSource::open(source, options)?;
+    if options.max_expansion.is_nan() || options.max_expansion < 1.0 {
+        return Err(Error::Argument(format!("max_expansion must be at least 1, not {}", options.max_expansion)));
+    }
+    let stop = Arc::new(AtomicBool::new(false));
+    let how =
+        Unpacking { member: options.member.as_deref(), max_expansion: options.max_expansion, stop: Arc::clone(&stop) };
+    let text = while_ticking(&stop, || TextSource::open(source, options, &how), &mut || tick(0, 0))?;
     let writer = StoreWriter::create(target, text.dim())?;
-    let (contents, mut report) = pipeline::run(&text, &writer, options, tick)?;
+    let (contents, mut report) = pipeline::run(&text, &writer, options, &stop, tick)?;
     let mut metadata = options.metadata.clone();
     let name = source.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    metadata.insert(
-        "source".into(),
-        serde_json::json!({"name": name, "bytes": report.bytes_read, "crc32": format!("{:08x}", report.checksum)}),
-    );
+    let mut origin = serde_json::json!({
+        "name": name, "bytes": report.bytes_read, "crc32": format!("{:08x}", report.checksum)
+    });
+    if let Some(member) = &options.member {
+        origin["member"] = member.as_str().into();
+    }
+    metadata.insert("source".into(), origin);
     metadata.insert("embmap".into(), env!("CARGO_PKG_VERSION").into());
     let metadata = serde_json::Value::Object(metadata).to_string();
-    let total = report.bytes_read;
-    report.bytes_written = while_ticking(|stop| writer.finish(&contents, &metadata, stop), &mut || tick(total, total))?;
+    // Another flag: the first is up once a limit is reached, too.
+    let stop = AtomicBool::new(false);
+    report.bytes_written = while_ticking(&stop, || writer.finish(&contents, &metadata, &stop), &mut || {
+        pipeline::tick_at_the_end(&text, tick)
+    })?;
     report.source = source.to_path_buf();
     report.seconds = started.elapsed().as_secs_f64();
     Ok(report)
 }
 
-/// Runs `work` on a thread of its own while the caller's thread answers; `work` is told when it need not go on.
+/// Runs `work` on a thread of its own while the caller's thread answers; `stop` tells it that it need not go on.
 fn while_ticking<T: Send>(
-    work: impl FnOnce(&AtomicBool) -> Result<T> + Send,
+    stop: &AtomicBool,
+    work: impl FnOnce() -> Result<T> + Send,
     go_on: &mut dyn FnMut() -> bool,
 ) -> Result<T> {
-    let stop = AtomicBool::new(false);
     let (sender, receiver) = mpsc::channel();
     thread::scope(|scope| {
         scope.spawn(|| {
             // The receiver outlives this thread.
-            let _ = sender.send(work(&stop));
+            let _ = sender.send(work());
         });
         loop {
             match receiver.recv_timeout(pipeline::TICK) {

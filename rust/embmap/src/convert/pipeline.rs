@@ -15,7 +15,7 @@ use std::{
 };
 
 use super::{
-    Batch, Options, Report, Source,
+    Batch, Options, Report, Source, SourceError,
     commit::{Committer, Placement},
 };
 use crate::{
@@ -61,7 +61,7 @@ struct Pipeline<'a, S> {
     turn: Condvar,
     /// A thread has left.
     left: Condvar,
-    stop: AtomicBool,
+    stop: &'a AtomicBool,
     done: AtomicU64,
 }
 
@@ -70,11 +70,12 @@ pub(crate) fn run<S: Source>(
     source: &S,
     writer: &StoreWriter,
     options: &Options,
+    stop: &AtomicBool,
     tick: &mut dyn FnMut(u64, u64) -> bool,
 ) -> Result<(Contents, Report)> {
-    let (dim, bytes, total_bytes) = (source.dim(), source.bytes(), total_bytes(source));
-    let most = (bytes.end - bytes.start).div_ceil(options.block_bytes as u64).max(1);
-    let threads = parallel::threads(options.threads).min(most as usize);
+    let dim = source.dim();
+    let blocks = source.length().map_or(u64::MAX, |length| length.div_ceil(options.block_bytes as u64).max(1));
+    let threads = parallel::threads(options.threads).min(usize::try_from(blocks).unwrap_or(usize::MAX));
     let ordered = Ordered {
         committer: Committer::new(source, options),
         placed: 0,
@@ -92,8 +93,8 @@ pub(crate) fn run<S: Source>(
         ordered: Mutex::new(ordered),
         turn: Condvar::new(),
         left: Condvar::new(),
-        stop: AtomicBool::new(false),
-        done: AtomicU64::new(bytes.start),
+        stop,
+        done: AtomicU64::new(0),
     };
     thread::scope(|scope| {
         for _ in 0..threads {
@@ -103,25 +104,37 @@ pub(crate) fn run<S: Source>(
                 pipeline.fail(&mut ordered, Error::io(source.path())(error));
             }
         }
-        if bytes.end - bytes.start >= WORTH_FLUSHING {
+        if source.length().is_none_or(|length| length >= WORTH_FLUSHING) {
             scope.spawn(|| pipeline.flush());
         }
-        pipeline.watch(total_bytes, tick);
+        pipeline.watch(tick);
     });
     let Ordered { committer, total, replaced, failure, .. } =
         pipeline.ordered.into_inner().unwrap_or_else(PoisonError::into_inner);
     if let Some(failure) = failure {
         return Err(failure);
     }
-    let (words, report) = committer.finish(source.first_line())?;
-    let total =
-        if replaced { reread(writer, words.len(), dim, &mut || tick(total_bytes, total_bytes))? } else { total };
-    if !tick(total_bytes, total_bytes) {
+    let (words, report) = committer.finish(source)?;
+    let mut go_on = || tick_at_the_end(source, tick);
+    let total = if replaced { reread(writer, words.len(), dim, &mut go_on)? } else { total };
+    if !go_on() {
         return Err(Error::Cancelled);
     }
     let contents =
         Contents { words, matrix_crc: total.crc.finalize(), norms: total.norms, statistics: total.statistics.finish() };
     Ok((contents, report))
+}
+
+impl Ordered<'_> {
+    /// The error of the batch whose turn it is.
+    fn explain(&self, error: SourceError) -> Error {
+        match error {
+            SourceError::Refused(error) => error,
+            SourceError::Malformed { lines, byte_offset, reason } => {
+                self.committer.malformed(lines, byte_offset, reason)
+            }
+        }
+    }
 }
 
 impl<'a, S: Source> Pipeline<'a, S> {
@@ -130,7 +143,7 @@ impl<'a, S: Source> Pipeline<'a, S> {
     }
 
     /// Runs on the caller's thread until the workers are through.
-    fn watch(&self, total: u64, tick: &mut dyn FnMut(u64, u64) -> bool) {
+    fn watch(&self, tick: &mut dyn FnMut(u64, u64) -> bool) {
         let mut ordered = self.lock();
         let mut go_on = true;
         while ordered.running > 0 {
@@ -139,7 +152,8 @@ impl<'a, S: Source> Pipeline<'a, S> {
                 continue;
             }
             drop(ordered);
-            go_on = tick(self.done.load(Ordering::Relaxed), total);
+            let (done, total) = self.source.progress(self.done.load(Ordering::Relaxed));
+            go_on = tick(done, total);
             ordered = self.lock();
             if !go_on {
                 self.fail(&mut ordered, Error::Cancelled);
@@ -199,7 +213,9 @@ impl<'a, S: Source> Pipeline<'a, S> {
                 Ok(true) => {}
                 Ok(false) => break,
                 // An earlier batch may hold an earlier error, or all that is wanted.
-                Err(error) => return self.turn_of(batch.sequence).map_or(Ok(()), |_| Err(error)),
+                Err(error) => {
+                    return self.turn_of(batch.sequence).map_or(Ok(()), |ordered| Err(ordered.explain(error)));
+                }
             }
             Committer::hashes(seed, &batch, &mut hashes);
             let Some(placement) = self.place(&batch, &hashes)? else { break };
@@ -298,11 +314,11 @@ impl Summary {
     }
 }
 
-/// Bytes of the source, rows and all.
-fn total_bytes(source: &impl Source) -> u64 {
-    let [before, behind] = source.frame().map(|frame| frame.bytes);
-    let bytes = source.bytes();
-    before + (bytes.end - bytes.start) + behind
+/// The caller's tick when all of the source has been read.
+pub(super) fn tick_at_the_end(source: &impl Source, tick: &mut dyn FnMut(u64, u64) -> bool) -> bool {
+    let (done, total) = source.progress(source.length().unwrap_or(0));
+    let total = total.max(done);
+    tick(total, total)
 }
 
 /// The summary of rows that were changed after they were first written.

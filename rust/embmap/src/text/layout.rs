@@ -1,7 +1,7 @@
 //! What the first lines of a text say about the rest: separator, header, dimension.
 
 use super::{
-    blocks::LONGEST_LINE,
+    block::LONGEST_LINE,
     number::{NotANumber, parse},
     row::trim_end,
 };

@@ -4,30 +4,34 @@
 //! fields; the last `dim` fields are numbers and everything before them is the word, byte for byte. Carriage returns and
 //! separators at the end of a line, a byte-order mark, and blank lines at the end of the file are passed over.
 
-mod blocks;
+mod block;
+mod file;
+mod head;
 mod kernels;
 mod layout;
 mod number;
 mod row;
 mod sniff;
+mod stream;
 
 use std::{
-    fs::{self, File},
+    fs::File,
     io,
     path::{Path, PathBuf},
 };
 
 use crate::{
-    convert::{Batch, Fault, Framing, Options, Origin, Source},
+    container::{self, Input, Progress, Stream, Unpacking},
+    convert::{Batch, Fault, Framing, Options, Origin, Source, SourceError},
     error::{Error, ParseError, Result},
     positioned::read_at,
 };
-use blocks::{Block, BlockError, Blocks, LONGEST_LINE};
+use block::{Block, BlockError};
+use file::FileBlocks;
+use head::{HEAD, Head};
 use kernels::{Indexed, Kernel, Marks};
 use layout::Layout;
-
-/// Read at first to find the layout; more where two lines do not fit.
-const HEAD: usize = 256 << 10;
+use stream::{StreamBlocks, is_blank};
 
 /// Numbers from which a row is large.
 const WIDE: usize = 10_000;
@@ -35,44 +39,68 @@ const WIDE: usize = 10_000;
 /// Bytes that go through both stages at a time.
 const PIECE: usize = 64 << 10;
 
-/// A text file of vectors, ready to be read in parallel.
+/// Text vectors, ready to be read by several threads.
 pub(crate) struct TextSource {
     path: PathBuf,
     layout: Layout,
     blocks: Blocks,
-    end: u64,
-    frame: [Framing; 2],
+    before: Framing,
     kernel: Kernel,
+}
+
+/// Where the lines come from.
+enum Blocks {
+    /// Any part of a file at any time, bytes `body.start..body.end` in all, and what lies behind.
+    File { blocks: FileBlocks, body: std::ops::Range<u64>, behind: Framing },
+    /// One part of a stream after the other.
+    Stream { blocks: StreamBlocks<Stream>, progress: Progress },
 }
 
 impl TextSource {
     /// Opens `path` and finds its layout.
-    pub(crate) fn open(path: &Path, options: &Options) -> Result<TextSource> {
-        let metadata = fs::metadata(path).map_err(Error::io(path))?;
-        if metadata.is_dir() {
-            return Err(Error::io(path)(io::ErrorKind::IsADirectory.into()));
-        }
-        if !metadata.is_file() {
-            let reason = "not a file that can be read in parallel: save it as one first";
-            return Err(Error::io(path)(io::Error::new(io::ErrorKind::InvalidInput, reason)));
-        }
-        let file = File::open(path).map_err(Error::io(path))?;
-        let head = head(&file, metadata.len()).map_err(Error::io(path))?;
-        let refuse = |(line, reason): layout::Problem| {
-            let byte_offset = if line == 1 { 0 } else { memchr::memchr(b'\n', &head).map_or(0, |at| at as u64 + 1) };
-            ParseError { path: path.to_path_buf(), line, byte_offset, reason }
+    pub(crate) fn open(path: &Path, options: &Options, how: &Unpacking) -> Result<TextSource> {
+        let mut input = container::open(path, how)?;
+        let refuse = |line, byte_offset, reason| ParseError { path: path.to_path_buf(), line, byte_offset, reason };
+        let head = Head::read(&mut input).map_err(|error| match error {
+            BlockError::Io(error) => Error::io(path)(error),
+            BlockError::Malformed { lines, byte_offset, reason } => refuse(lines + 1, byte_offset, reason).into(),
+        })?;
+        let whole_lines = head.whole_lines();
+        let refuse_line = |(line, reason): layout::Problem| {
+            let second = memchr::memchr(b'\n', whole_lines).map_or(0, |at| at as u64 + 1);
+            refuse(line, if line == 1 { 0 } else { second }, reason)
         };
-        if let Some(kind) = sniff::foreign(&head) {
-            return Err(refuse((1, kind.to_string())).into());
+        if let Some(kind) = sniff::foreign(whole_lines) {
+            return Err(refuse_line((1, kind.to_string())).into());
         }
-        let layout = Layout::find(&head, options.header, options.dim)
-            .map_err(|problem| refuse(sniff::binary(&head).map_or(problem, |kind| (1, kind.to_string()))))?;
-        let end = content_end(&file, metadata.len(), layout.body).map_err(Error::io(path))?;
-        let mut frame = [Framing::default(), Framing::default()];
-        frame[0].add(&head[..layout.body as usize]);
-        frame_rest(&file, end, metadata.len(), &mut frame[1]).map_err(Error::io(path))?;
-        let blocks = Blocks::new(file, layout.body, end, options.block_bytes as u64);
-        Ok(TextSource { path: path.to_path_buf(), layout, blocks, end, frame, kernel: Kernel::detect() })
+        let layout = Layout::find(whole_lines, options.header, options.dim)
+            .map_err(|problem| refuse_line(sniff::binary(whole_lines).map_or(problem, |kind| (1, kind.to_string()))))?;
+        let mut before = Framing::default();
+        before.add(&head.bytes[..layout.body as usize]);
+        let blocks = match input {
+            Input::File(file, length) => {
+                Blocks::of_file(file, length, layout.body, options).map_err(Error::io(path))?
+            }
+            Input::Stream(stream) => {
+                let (progress, carry) = (stream.progress(), head.bytes[layout.body as usize..].to_vec());
+                let blocks = StreamBlocks::new(stream, carry, layout.body, options.block_bytes);
+                Blocks::Stream { blocks, progress }
+            }
+        };
+        Ok(TextSource { path: path.to_path_buf(), layout, blocks, before, kernel: Kernel::detect() })
+    }
+}
+
+impl Blocks {
+    fn of_file(file: File, length: u64, start: u64, options: &Options) -> io::Result<Blocks> {
+        let end = content_end(&file, length, start)?;
+        let mut behind = Framing::default();
+        frame_rest(&file, end, length, &mut behind)?;
+        Ok(Blocks::File {
+            blocks: FileBlocks::new(file, start, end, options.block_bytes as u64),
+            body: start..end,
+            behind,
+        })
     }
 }
 
@@ -95,22 +123,44 @@ impl Source for TextSource {
         self.layout.body_line
     }
 
-    fn bytes(&self) -> std::ops::Range<u64> {
-        self.layout.body..self.end
+    fn length(&self) -> Option<u64> {
+        match &self.blocks {
+            Blocks::File { body, .. } => Some(body.end - body.start),
+            Blocks::Stream { .. } => None,
+        }
     }
 
-    fn frame(&self) -> [Framing; 2] {
-        self.frame.clone()
+    fn progress(&self, parsed: u64) -> (u64, u64) {
+        match &self.blocks {
+            Blocks::File { body, behind, .. } => (body.start + parsed, body.end + behind.bytes),
+            Blocks::Stream { progress, .. } => progress.get(),
+        }
     }
 
-    fn next(&self, (block, marks): &mut (Block, Marks), batch: &mut Batch) -> Result<bool> {
-        let next = self.blocks.next(block);
+    fn before(&self) -> Framing {
+        self.before.clone()
+    }
+
+    fn behind(&self) -> Framing {
+        match &self.blocks {
+            Blocks::File { behind, .. } => behind.clone(),
+            Blocks::Stream { blocks, .. } => blocks.behind(),
+        }
+    }
+
+    fn next(&self, (block, marks): &mut (Block, Marks), batch: &mut Batch) -> Result<bool, SourceError> {
+        let next = match &self.blocks {
+            Blocks::File { blocks, .. } => blocks.next(block),
+            Blocks::Stream { blocks, .. } => blocks.next(block),
+        };
         batch.sequence = block.sequence;
         match next {
             Ok(true) => {}
             Ok(false) => return Ok(false),
-            Err(BlockError::Io(error)) => return Err(Error::io(&self.path)(error)),
-            Err(BlockError::LongLine(offset)) => return Err(self.long_line(offset)),
+            Err(BlockError::Io(error)) => return Err(SourceError::Refused(Error::io(&self.path)(error))),
+            Err(BlockError::Malformed { lines, byte_offset, reason }) => {
+                return Err(SourceError::Malformed { lines, byte_offset, reason });
+            }
         }
         batch.begin(block.original());
         for piece in block.pieces(PIECE) {
@@ -126,6 +176,11 @@ impl Source for TextSource {
                     batch.reject(origin, Fault::FieldCount, reason);
                     continue;
                 }
+                if let Some(word) = indexed.usual_word(i, self.layout.dim)
+                    && !batch.wants(word)
+                {
+                    continue;
+                }
                 batch.push_with(origin, |row| match indexed.parse_usual(i, row) {
                     Some(word) => Ok(word),
                     None => row::parse_line(&line[..line.len() - 1], self.layout.separator, row),
@@ -139,48 +194,6 @@ impl Source for TextSource {
     }
 }
 
-impl TextSource {
-    fn long_line(&self, byte_offset: u64) -> Error {
-        let mut line = 1;
-        let mut buffer = vec![0; HEAD];
-        let mut at = 0;
-        while at < byte_offset {
-            let wanted = (byte_offset - at).min(HEAD as u64) as usize;
-            match read_at(self.blocks.file(), &mut buffer[..wanted], at) {
-                Ok(read) if read > 0 => {
-                    line += memchr::memchr_iter(b'\n', &buffer[..read]).count() as u64;
-                    at += read as u64;
-                }
-                _ => break,
-            }
-        }
-        let reason = format!("the line is longer than {} MiB: this is no file of vectors", LONGEST_LINE >> 20);
-        ParseError { path: self.path.clone(), line, byte_offset, reason }.into()
-    }
-}
-
-/// The first lines of a file: at least two of them whole, unless the file is shorter or a line absurdly long.
-fn head(file: &File, length: u64) -> io::Result<Vec<u8>> {
-    let mut size = HEAD;
-    loop {
-        let mut head = vec![0; size.min(length as usize)];
-        let read = read_at(file, &mut head, 0)?;
-        head.truncate(read);
-        if head.len() as u64 == length {
-            return Ok(head);
-        }
-        let mut newlines = memchr::memrchr_iter(b'\n', &head);
-        match (newlines.next(), newlines.next()) {
-            (Some(last), Some(_)) => {
-                head.truncate(last + 1);
-                return Ok(head);
-            }
-            _ if size > 2 * LONGEST_LINE => return Ok(head),
-            _ => size *= 4,
-        }
-    }
-}
-
 /// Where the last line that is not blank ends: `length`, less the blank lines that end the file.
 fn content_end(file: &File, length: u64, start: u64) -> io::Result<u64> {
     let mut end = length;
@@ -188,7 +201,7 @@ fn content_end(file: &File, length: u64, start: u64) -> io::Result<u64> {
         let size = (end - start).min(64 << 10);
         let mut tail = vec![0; size as usize];
         read_at(file, &mut tail, end - size)?;
-        match tail.iter().rposition(|byte| !matches!(byte, b'\n' | b'\r' | b' ' | b'\t')) {
+        match tail.iter().rposition(|byte| !is_blank(*byte)) {
             Some(last) => {
                 // The line's own newline and trailing blanks stay with it, where they are in this window.
                 let newline =

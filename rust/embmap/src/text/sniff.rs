@@ -7,10 +7,8 @@ pub(crate) fn foreign(head: &[u8]) -> Option<&'static str> {
     let tag = |name: &[u8]| text.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name));
     if starts(&crate::format::MAGIC) {
         Some("this is an embmap store already: embmap.open() opens it")
-    } else if starts(b"\x1f\x8b") || starts(b"BZh") || starts(b"\xfd7zXZ\0") || starts(b"\x28\xb5\x2f\xfd") {
-        Some("this is a compressed file: decompress it first (gunzip, bunzip2, unxz, unzstd)")
-    } else if starts(b"PK\x03\x04") {
-        Some("this is a zip archive: extract the vectors from it first")
+    } else if starts(b"7z\xbc\xaf\x27\x1c") || starts(b"Rar!") || starts(b"\x1f\x9d") {
+        Some("this is an archive of a kind that embmap does not read (7z, RAR, compress): unpack it first")
     } else if starts(b"\xff\xfe") || starts(b"\xfe\xff") {
         Some("this is UTF-16 text: save it as UTF-8 first")
     } else if starts(b"version https://git-lfs") {

@@ -121,21 +121,35 @@ impl<'a> Indexed<'a> {
         }
     }
 
+    /// The word of line `i`, where the line has the usual form: a word without a separator and as many fields as `dim` says.
+    #[inline]
+    pub(crate) fn usual_word(&self, i: usize, dim: usize) -> Option<&'a [u8]> {
+        let (first, last, _) = self.fields(i);
+        let (start, end) = (self.start(i), self.places[first] as usize);
+        (last - first == dim && end > start).then(|| &self.text.buffer[start..end])
+    }
+
+    /// The first and the last place of line `i` that end a field, and whether a carriage return ends the line.
+    #[inline]
+    fn fields(&self, i: usize) -> (usize, usize, bool) {
+        let first = if i == 0 { 0 } else { self.newlines[i - 1] as usize + 1 };
+        let last = self.newlines[i] as usize;
+        let (start, end) = (self.start(i), self.places[last] as usize);
+        let returned = end > start && self.text.buffer[end - 1] == b'\r';
+        // A separator may end the line: the last number ends there.
+        let trailing = last > first && self.places[last - 1] as usize + 1 + usize::from(returned) == end;
+        (first, last - usize::from(trailing), returned)
+    }
+
     /// The second stage: the usual line, a word without a separator and a number for each place of `row`, one separator
     /// between, perhaps one more and a carriage return at the end. Gives the word; `None`, with `row` in any state, where
     /// the line is not usual.
     #[inline]
     #[allow(unsafe_code)]
     pub(crate) fn parse_usual(&mut self, i: usize, row: &mut [f32]) -> Option<&'a [u8]> {
-        let first = if i == 0 { 0 } else { self.newlines[i - 1] as usize + 1 };
-        let mut last = self.newlines[i] as usize;
-        let (start, end) = (self.start(i), self.places[last] as usize);
+        let (first, last, returned) = self.fields(i);
+        let (start, end) = (self.start(i), self.places[self.newlines[i] as usize] as usize);
         let buffer = self.text.buffer;
-        let returned = end > start && buffer[end - 1] == b'\r';
-        if last > first && self.places[last - 1] as usize + 1 + usize::from(returned) == end {
-            // A separator ends the line: the last number ends there.
-            last -= 1;
-        }
         if last - first != row.len() || self.places[first] as usize == start {
             return None;
         }

@@ -6,17 +6,15 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use super::kernels::{BACK, FRONT, Padded};
+use super::block::{Block, BlockError, LONGEST_LINE};
 use crate::positioned::read_at;
 
 /// Read past a block's end at first, for its last line.
 const TAIL: usize = 16 << 10;
-/// Longer lines are not vectors.
-pub(crate) const LONGEST_LINE: usize = 16 << 20;
 
 /// Block `i` holds the lines that begin in bytes `i * size .. (i + 1) * size` of the body.
 #[derive(Debug)]
-pub(crate) struct Blocks {
+pub(crate) struct FileBlocks {
     file: File,
     start: u64,
     end: u64,
@@ -24,82 +22,10 @@ pub(crate) struct Blocks {
     next: AtomicU64,
 }
 
-/// Whole lines, each with its newline, and where they come from.
-#[derive(Debug, Default)]
-pub(crate) struct Block {
-    buffer: Vec<u8>,
-    from: usize,
-    to: usize,
-    /// The block's number, from 0.
-    pub sequence: u64,
-    /// The place of its first line in the file.
-    pub offset: u64,
-    /// Whether the last newline is not the file's.
-    unended: bool,
-}
-
-impl Block {
-    /// What has been read.
-    fn data(&self) -> &[u8] {
-        &self.buffer[FRONT..]
-    }
-
-    /// The lines. A last line that has no newline in the file has one here.
-    pub(crate) fn lines(&self) -> &[u8] {
-        &self.buffer[FRONT + self.from..FRONT + self.to]
-    }
-
-    /// The lines as they are in the file.
-    pub(crate) fn original(&self) -> &[u8] {
-        &self.lines()[..self.to - self.from - usize::from(self.unended)]
-    }
-
-    /// The lines in runs of about `size` bytes, whole lines each, which stay in a near cache between the two stages.
-    pub(crate) fn pieces(&self, size: usize) -> impl Iterator<Item = Padded<'_>> {
-        let mut from = 0;
-        std::iter::from_fn(move || {
-            let rest = &self.lines()[from..];
-            let first = &rest[..size.min(rest.len())];
-            let length = match memchr::memrchr(b'\n', first) {
-                Some(newline) => newline + 1,
-                None => memchr::memchr(b'\n', rest)? + 1,
-            };
-            let start = FRONT + self.from + from;
-            from += length;
-            Some(Padded::new(&self.buffer, start, start + length))
-        })
-    }
-
-    /// Where in the file the byte at `at` of the buffer is.
-    pub(crate) fn offset_of(&self, at: usize) -> u64 {
-        self.offset + (at - FRONT - self.from) as u64
-    }
-}
-
-/// Why a block cannot be had.
-#[derive(Debug)]
-pub(crate) enum BlockError {
-    /// The system refused.
-    Io(io::Error),
-    /// A line is longer than [`LONGEST_LINE`]; where it starts.
-    LongLine(u64),
-}
-
-impl From<io::Error> for BlockError {
-    fn from(error: io::Error) -> Self {
-        BlockError::Io(error)
-    }
-}
-
-impl Blocks {
+impl FileBlocks {
     /// Over bytes `start..end` of `file`.
-    pub(crate) fn new(file: File, start: u64, end: u64, size: u64) -> Blocks {
-        Blocks { file, start, end, size, next: AtomicU64::new(0) }
-    }
-
-    /// The file.
-    pub(crate) fn file(&self) -> &File {
-        &self.file
+    pub(crate) fn new(file: File, start: u64, end: u64, size: u64) -> FileBlocks {
+        FileBlocks { file, start, end, size, next: AtomicU64::new(0) }
     }
 
     /// Fills `block` with the next one; `false` when there is none.
@@ -117,45 +43,39 @@ impl Blocks {
         block.sequence = sequence;
         let mut filled = self.extend(block, origin, 0, room.min(inside + TAIL))?;
 
-        block.from = match (before, memchr::memchr(b'\n', &block.data()[..inside - 1])) {
+        let from = match (before, memchr::memchr(b'\n', &block.data()[..inside - 1])) {
             (0, _) => 0,
             (_, Some(newline)) => newline + 1,
             // The block lies inside one line, which is another block's.
             (_, None) => inside,
         };
-        block.offset = origin + block.from as u64;
-        block.to = block.from;
-        block.unended = false;
-        let mut searched = inside - 1;
-        while block.from < inside {
-            if let Some(newline) = memchr::memchr(b'\n', &block.data()[searched..filled]) {
-                block.to = searched + newline + 1;
-            } else if filled == room {
-                block.buffer[FRONT + filled] = b'\n';
-                block.to = filled + 1;
-                block.unended = true;
-            } else if filled - inside >= LONGEST_LINE {
-                let start = memchr::memrchr(b'\n', &block.data()[..inside]).map_or(0, |newline| newline + 1);
-                return Err(BlockError::LongLine(origin + start as u64));
-            } else {
-                searched = filled;
-                filled = self.extend(block, origin, filled, room.min(inside + (filled - inside) * 4))?;
-                continue;
-            }
-            break;
+        let offset = origin + from as u64;
+        block.set(from, from, offset);
+        if from == inside {
+            return Ok(true);
         }
-        Ok(true)
+        let mut searched = inside - 1;
+        loop {
+            if let Some(newline) = memchr::memchr(b'\n', &block.data()[searched..filled]) {
+                block.set(from, searched + newline + 1, offset);
+                return Ok(true);
+            }
+            if filled == room {
+                block.set(from, filled, offset);
+                block.end_line();
+                return Ok(true);
+            }
+            if filled - inside >= LONGEST_LINE {
+                return Err(BlockError::long_line(&block.data()[from..inside], offset));
+            }
+            searched = filled;
+            filled = self.extend(block, origin, filled, room.min(inside + (filled - inside) * 4))?;
+        }
     }
 
     /// Reads on from `filled` to `wanted` bytes behind `origin`.
     fn extend(&self, block: &mut Block, origin: u64, filled: usize, wanted: usize) -> io::Result<usize> {
-        // One byte more for the newline that a last line may lack.
-        let needed = FRONT + wanted + 1 + BACK;
-        if block.buffer.len() < needed {
-            block.buffer.resize(needed, 0);
-        }
-        let place = &mut block.buffer[FRONT + filled..FRONT + wanted];
-        let read = read_at(&self.file, place, origin + filled as u64)?;
+        let read = read_at(&self.file, &mut block.room(wanted)[filled..], origin + filled as u64)?;
         if read < wanted - filled {
             let what = "the file became shorter while it was read";
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, what));
@@ -173,7 +93,7 @@ mod tests {
     fn blocks(text: &[u8], start: u64, size: u64) -> Vec<(u64, Vec<u8>)> {
         let mut file = tempfile::tempfile().expect("a file");
         file.write_all(text).expect("room");
-        let blocks = Blocks::new(file, start, text.len() as u64, size);
+        let blocks = FileBlocks::new(file, start, text.len() as u64, size);
         let mut block = Block::default();
         let mut found = Vec::new();
         while blocks.next(&mut block).expect("a readable file") {
@@ -205,8 +125,11 @@ mod tests {
         let file = tempfile::tempfile().expect("a file");
         file.set_len(3 * LONGEST_LINE as u64).expect("room");
         crate::positioned::write_at(&file, b"a\nb\n", 0).expect("room");
-        let blocks = Blocks::new(file, 0, 3 * LONGEST_LINE as u64, 100);
-        assert!(matches!(blocks.next(&mut Block::default()), Err(BlockError::LongLine(4))));
+        let blocks = FileBlocks::new(file, 0, 3 * LONGEST_LINE as u64, 100);
+        assert!(matches!(
+            blocks.next(&mut Block::default()),
+            Err(BlockError::Malformed { lines: 2, byte_offset: 4, .. })
+        ));
     }
 
     #[test]

@@ -1,0 +1,139 @@
+//! Compression: what a stream is packed in, told by its first bytes, and the well-kept crate that unpacks it.
+
+use std::{
+    io::{self, BufReader, Read},
+    sync::{Arc, atomic::AtomicU64},
+};
+
+use super::{
+    SNIFFED, Unpacking, damage,
+    limit::Limited,
+    members::Members,
+    tar::{self, Tar},
+    zip,
+};
+
+/// Streams inside streams: a `.txt.gz` in a `.tar.xz` has three.
+const DEEPEST: usize = 4;
+/// Read from the layer below at a time.
+const BUFFER: usize = 256 << 10;
+/// More memory than any ordinary `.xz` asks for (64 MiB), so that a crafted one cannot ask for 4 GiB.
+const XZ_MEMORY: u64 = 1 << 30;
+
+/// Bytes from somewhere, on whichever thread.
+pub(super) type Bytes = Box<dyn Read + Send>;
+
+/// One way to pack a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Layer {
+    Gzip,
+    Bzip2,
+    Xz,
+    Zstd,
+    Tar,
+}
+
+impl Layer {
+    /// What a stream that starts with `head` is packed in.
+    pub(super) fn of(head: &[u8]) -> Option<Layer> {
+        if head.starts_with(b"\x1f\x8b") {
+            Some(Layer::Gzip)
+        } else if head.starts_with(b"BZh") && matches!(head.get(4..10), Some(b"1AY&SY" | b"\x17rE8P\x90")) {
+            Some(Layer::Bzip2)
+        } else if head.starts_with(b"\xfd7zXZ\0") {
+            Some(Layer::Xz)
+        } else if head.starts_with(b"\x28\xb5\x2f\xfd") {
+            Some(Layer::Zstd)
+        } else if tar::is_archive(head) {
+            Some(Layer::Tar)
+        } else {
+            None
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Layer::Gzip => "gzip",
+            Layer::Bzip2 => "bzip2",
+            Layer::Xz => "xz",
+            Layer::Zstd => "zstd",
+            Layer::Tar => "tar",
+        }
+    }
+
+    /// The stream inside. All members of a `.gz`, all streams of a `.bz2` or `.xz`, all frames of a `.zst` are read.
+    fn unpack(self, packed: impl Read + Send + 'static, how: &Unpacking) -> io::Result<Bytes> {
+        let packed = BufReader::with_capacity(BUFFER, packed);
+        let inside: Bytes = match self {
+            Layer::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(packed)),
+            Layer::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(packed)),
+            Layer::Xz => {
+                let stream = liblzma::stream::Stream::new_stream_decoder(XZ_MEMORY, liblzma::stream::CONCATENATED)?;
+                Box::new(liblzma::bufread::XzDecoder::new_stream(packed, stream))
+            }
+            Layer::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(packed)?),
+            Layer::Tar => return Ok(Box::new(Tar::new(packed, Members::new(how.member)))),
+        };
+        Ok(Box::new(Told { name: self.name(), inside }))
+    }
+}
+
+/// Unpacks `bytes` until what comes out is packed in nothing.
+pub(super) fn unpack(mut bytes: Bytes, packed: &Arc<AtomicU64>, how: &Unpacking) -> io::Result<Bytes> {
+    let mut in_archive = false;
+    for _ in 0..DEEPEST {
+        let mut head = Vec::with_capacity(SNIFFED);
+        bytes.by_ref().take(SNIFFED as u64).read_to_end(&mut head)?;
+        if zip::is_archive(&head) {
+            return Err(damage(
+                "a zip archive can be read from a file only, because its table of contents is at its end: save it as one",
+            ));
+        }
+        let layer = Layer::of(&head);
+        let whole = io::Cursor::new(head).chain(bytes);
+        let Some(layer) = layer else {
+            return match how.member {
+                Some(member) if !in_archive => {
+                    Err(damage(format!("member={member:?} is for an archive: this is none")))
+                }
+                _ => Ok(Box::new(whole)),
+            };
+        };
+        in_archive |= layer == Layer::Tar;
+        bytes = Box::new(Limited::new(layer.unpack(whole, how)?, packed, how.max_expansion));
+    }
+    Err(damage(format!("packed more than {DEEPEST} times over: unpack it first")))
+}
+
+/// The stream of one member of a zip archive.
+pub(super) fn unpack_member(packed: impl Read + Send + 'static, layer: Option<Layer>) -> io::Result<Bytes> {
+    let packed = BufReader::with_capacity(BUFFER, packed);
+    let (name, inside): (_, Bytes) = match layer {
+        // In a zip archive, deflated bytes have no gzip header around them.
+        Some(Layer::Gzip) => ("deflate", Box::new(flate2::bufread::DeflateDecoder::new(packed))),
+        Some(Layer::Bzip2) => ("bzip2", Box::new(bzip2::bufread::BzDecoder::new(packed))),
+        Some(Layer::Xz) => ("xz", Box::new(liblzma::bufread::XzDecoder::new(packed))),
+        Some(Layer::Zstd) => ("zstd", Box::new(zstd::stream::read::Decoder::with_buffer(packed)?)),
+        Some(Layer::Tar) | None => ("zip", Box::new(packed)),
+    };
+    Ok(Box::new(Told { name, inside }))
+}
+
+/// Says which layer is damaged; what the system says stays as it is.
+struct Told {
+    name: &'static str,
+    inside: Bytes,
+}
+
+impl Read for Told {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.inside.read(buffer).map_err(|error| {
+            let told =
+                error.raw_os_error().is_some() || error.get_ref().is_some_and(|inner| inner.is::<super::Damage>());
+            if told || error.kind() == io::ErrorKind::Interrupted {
+                return error;
+            }
+            damage(format!("the {} data are cut short or damaged ({error}); download the file again", self.name))
+        })
+    }
+}

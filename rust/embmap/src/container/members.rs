@@ -1,0 +1,110 @@
+//! Which file of an archive holds the vectors: the one that is named, or the only one that can be meant.
+
+use std::io;
+
+use super::damage;
+
+/// Names shown in an error.
+const SHOWN: usize = 20;
+/// What lies beside vectors.
+const BESIDE: [&str; 8] = ["readme", "license", "licence", "copying", "notice", "changelog", "manifest", "meta"];
+const NO_VECTORS: [&str; 8] = [".md", ".rst", ".pdf", ".html", ".json", ".py", ".sh", ".png"];
+
+/// The files met so far in an archive.
+pub(super) struct Members {
+    wanted: Option<String>,
+    names: Vec<String>,
+    candidates: Vec<usize>,
+}
+
+impl Members {
+    /// Before the first file.
+    pub(super) fn new(wanted: Option<&str>) -> Members {
+        Members { wanted: wanted.map(str::to_owned), names: Vec::new(), candidates: Vec::new() }
+    }
+
+    /// Notes a file; whether it is the first that can be meant.
+    pub(super) fn meet(&mut self, name: &str) -> bool {
+        self.names.push(name.to_owned());
+        let meant = match &self.wanted {
+            Some(wanted) => name.strip_prefix("./").unwrap_or(name) == wanted.strip_prefix("./").unwrap_or(wanted),
+            None => may_hold_vectors(name),
+        };
+        if meant {
+            self.candidates.push(self.names.len() - 1);
+        }
+        meant && self.candidates.len() == 1
+    }
+
+    /// Once all files have been met: which one it is.
+    pub(super) fn only(&self) -> io::Result<usize> {
+        let candidate_names = || list(self.candidates.iter().map(|&i| self.names[i].as_str()));
+        match (&self.wanted, self.candidates.as_slice()) {
+            (_, &[only]) => Ok(only),
+            (Some(wanted), []) => Err(damage(format!(
+                "no member {wanted:?} in the archive, which holds {}",
+                list(self.names.iter().map(String::as_str))
+            ))),
+            (Some(wanted), _) => Err(damage(format!("{wanted:?} is in the archive several times: unpack it first"))),
+            (None, []) if self.names.is_empty() => Err(damage("the archive is empty")),
+            (None, []) => Err(damage(format!(
+                "no file of vectors in the archive, which holds {}; member= names one nevertheless",
+                list(self.names.iter().map(String::as_str))
+            ))),
+            (None, _) => Err(damage(format!(
+                "several files in the archive can be meant: name one as member=, of {}",
+                candidate_names()
+            ))),
+        }
+    }
+}
+
+fn may_hold_vectors(name: &str) -> bool {
+    let lower = name.to_lowercase();
+    let base = lower.rsplit('/').next().unwrap_or_default();
+    let hidden = lower.split('/').any(|part| part.starts_with('.') && part != "." || part == "__macosx");
+    !hidden
+        && !BESIDE.iter().any(|beside| base.starts_with(beside))
+        && !NO_VECTORS.iter().any(|suffix| base.ends_with(suffix))
+}
+
+fn list<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
+    let more = names.len().saturating_sub(SHOWN);
+    let shown: Vec<String> = names.take(SHOWN).map(|name| format!("{name:?}")).collect();
+    if more > 0 { format!("{} and {more} more", shown.join(", ")) } else { shown.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn choose(names: &[&str], wanted: Option<&str>) -> Result<usize, String> {
+        let mut members = Members::new(wanted);
+        for name in names {
+            members.meet(name);
+        }
+        members.only().map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_only_file_that_can_be_meant_is_taken() {
+        assert_eq!(choose(&["README.txt", "__MACOSX/._v.txt", "d/.DS_Store", "d/v.txt", "a.md"], None), Ok(3));
+        assert_eq!(choose(&["./v"], None), Ok(0));
+    }
+
+    #[test]
+    fn a_member_is_named_by_its_path() {
+        let names = ["a/50d.txt", "50d.txt", "./100d.txt", "x", "x"];
+        assert_eq!(choose(&names, Some("50d.txt")), Ok(1));
+        assert_eq!(choose(&names, Some("100d.txt")), Ok(2));
+        assert!(choose(&names, Some("x")).is_err_and(|e| e.contains("several times")));
+        assert!(choose(&names, Some("y")).is_err_and(|e| e.contains("\"a/50d.txt\"")));
+    }
+
+    #[test]
+    fn several_candidates_are_listed() {
+        assert!(choose(&["a.txt", "b.txt"], None).is_err_and(|e| e.contains("member=, of \"a.txt\", \"b.txt\"")));
+        assert!(choose(&[], None).is_err_and(|e| e.contains("empty")));
+        assert!(choose(&["readme"], None).is_err_and(|e| e.contains("\"readme\"")));
+    }
+}

@@ -1,0 +1,61 @@
+//! What a conversion reads from: the trait that every kind of source implements.
+
+use std::path::Path;
+
+use super::Batch;
+use crate::error::Error;
+
+/// Where rows come from. Threads take batches from it, each with the next number, and parse them side by side.
+pub(crate) trait Source: Sync {
+    /// What a thread keeps between two batches.
+    type Scratch: Default;
+
+    /// The file, for messages.
+    fn path(&self) -> &Path;
+    /// Numbers a row.
+    fn dim(&self) -> usize;
+    /// How many rows the source says it has.
+    fn expected_rows(&self) -> Option<u64>;
+    /// The line of the first row, counted from 1.
+    fn first_line(&self) -> u64;
+    /// The bytes that hold the rows, where their number is known before they are read.
+    fn length(&self) -> Option<u64>;
+    /// How far reading has come once `parsed` bytes of rows are done, and how far it goes: 0 where nobody knows.
+    fn progress(&self, parsed: u64) -> (u64, u64);
+    /// What lies before the rows.
+    fn before(&self) -> Framing;
+    /// What lies behind the rows, once they have all been read.
+    fn behind(&self) -> Framing;
+    /// Fills `batch` with the rows of the next part of the source; `false` when there is none.
+    fn next(&self, scratch: &mut Self::Scratch, batch: &mut Batch) -> Result<bool, SourceError>;
+}
+
+/// Why the next batch cannot be had.
+#[derive(Debug)]
+pub(crate) enum SourceError {
+    /// The system refused.
+    Refused(Error),
+    /// The bytes make no sense from there on.
+    Malformed {
+        /// Lines of the batch before.
+        lines: u64,
+        /// The place in the text.
+        byte_offset: u64,
+        /// What was expected, what was found, what to do.
+        reason: String,
+    },
+}
+
+/// Bytes of a source that hold no rows: a header, a byte-order mark, blank lines at the end.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Framing {
+    pub bytes: u64,
+    pub crc: crc32fast::Hasher,
+}
+
+impl Framing {
+    pub(crate) fn add(&mut self, bytes: &[u8]) {
+        self.bytes += bytes.len() as u64;
+        self.crc.update(bytes);
+    }
+}

@@ -1,0 +1,54 @@
+//! The first lines of a text, from which its layout is found.
+
+use super::{
+    block::{BlockError, LONGEST_LINE},
+    stream::{broken, fill},
+};
+use crate::{container::Input, positioned::read_at};
+
+/// Read at first; more where two lines do not fit.
+pub(super) const HEAD: usize = 256 << 10;
+
+/// The first bytes of a text: at least two whole lines, unless it is shorter or a line absurdly long.
+pub(super) struct Head {
+    pub bytes: Vec<u8>,
+    whole: usize,
+}
+
+impl Head {
+    /// Reads on until there are two lines. What is read of a stream is gone from it.
+    pub(super) fn read(input: &mut Input) -> Result<Head, BlockError> {
+        let (mut bytes, mut filled) = (Vec::new(), 0);
+        let mut size = HEAD;
+        loop {
+            let ended = match input {
+                Input::File(file, length) => {
+                    bytes.resize(size.min(*length as usize), 0);
+                    filled += read_at(file, &mut bytes[filled..], filled as u64)?;
+                    filled < size || filled as u64 == *length
+                }
+                Input::Stream(stream) => {
+                    bytes.resize(size, 0);
+                    fill(stream, &mut bytes, &mut filled).map_err(|error| broken(error, &bytes[..filled], 0))?;
+                    filled < size
+                }
+            };
+            bytes.truncate(filled);
+            let mut newlines = memchr::memrchr_iter(b'\n', &bytes);
+            let whole = match (newlines.next(), newlines.next()) {
+                (Some(last), Some(_)) if !ended => last + 1,
+                _ if ended || size > 2 * LONGEST_LINE => filled,
+                _ => {
+                    size *= 4;
+                    continue;
+                }
+            };
+            return Ok(Head { bytes, whole });
+        }
+    }
+
+    /// Without a last line that may go on; all of it where no line ends.
+    pub(super) fn whole_lines(&self) -> &[u8] {
+        &self.bytes[..self.whole]
+    }
+}

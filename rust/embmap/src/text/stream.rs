@@ -1,0 +1,168 @@
+//! A stream cut into blocks of whole lines, by whichever thread is free: it unpacks one block while the others parse.
+
+use std::{
+    io::{self, Read},
+    sync::{Mutex, PoisonError},
+};
+
+use super::block::{Block, BlockError, LONGEST_LINE};
+use crate::convert::Framing;
+
+/// The lines of a stream.
+pub(crate) struct StreamBlocks<R> {
+    size: usize,
+    state: Mutex<State<R>>,
+}
+
+struct State<R> {
+    stream: R,
+    /// Read, but not yet part of a block: the start of a line, or blank lines that may end the text.
+    carry: Vec<u8>,
+    /// The place of the carry in the text.
+    offset: u64,
+    sequence: u64,
+    ended: bool,
+}
+
+impl<R: Read> StreamBlocks<R> {
+    /// Over `carry`, which has been read already and starts at `offset`, and the rest of `stream`.
+    pub(crate) fn new(stream: R, carry: Vec<u8>, offset: u64, size: usize) -> StreamBlocks<R> {
+        StreamBlocks { size, state: Mutex::new(State { stream, carry, offset, sequence: 0, ended: false }) }
+    }
+
+    /// Fills `block` with the next one; `false` when there is none.
+    pub(crate) fn next(&self, block: &mut Block) -> Result<bool, BlockError> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).next(block, self.size)
+    }
+
+    /// The blank lines that end the text, once it has all been read.
+    pub(crate) fn behind(&self) -> Framing {
+        let mut framing = Framing::default();
+        framing.add(&self.state.lock().unwrap_or_else(PoisonError::into_inner).carry);
+        framing
+    }
+}
+
+impl<R: Read> State<R> {
+    fn next(&mut self, block: &mut Block, size: usize) -> Result<bool, BlockError> {
+        block.sequence = self.sequence;
+        if self.ended {
+            return Ok(false);
+        }
+        let mut filled = self.carry.len();
+        let mut wanted = size.max(filled);
+        block.room(wanted)[..filled].copy_from_slice(&self.carry);
+        let end = loop {
+            let place = block.room(wanted);
+            if let Err(error) = fill(&mut self.stream, place, &mut filled) {
+                return Err(broken(error, &place[..filled], self.offset));
+            }
+            self.ended = filled < wanted;
+            let end = whole_lines(&place[..filled], self.ended);
+            if end > 0 || self.ended {
+                break end;
+            }
+            if filled > LONGEST_LINE {
+                // Blank lines without end are bad rows, not the end of the text.
+                match memchr::memrchr(b'\n', &place[..filled]) {
+                    Some(newline) => break newline + 1,
+                    None => return Err(BlockError::long_line(&[], self.offset)),
+                }
+            }
+            wanted *= 2;
+        };
+        block.set(0, end, self.offset);
+        self.carry.clear();
+        self.carry.extend_from_slice(&block.data()[end..filled]);
+        if end > 0 && block.data()[end - 1] != b'\n' {
+            block.end_line();
+        }
+        self.offset += end as u64;
+        self.sequence += 1;
+        Ok(end > 0)
+    }
+}
+
+/// Reads on behind the first `filled` bytes until the room is full or the stream ends.
+pub(super) fn fill(stream: &mut impl Read, room: &mut [u8], filled: &mut usize) -> io::Result<()> {
+    while *filled < room.len() {
+        match stream.read(&mut room[*filled..]) {
+            Ok(0) => break,
+            Ok(read) => *filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Damage is told with its place, which lies behind what could be `read` from `offset` on.
+pub(super) fn broken(error: io::Error, read: &[u8], offset: u64) -> BlockError {
+    if error.raw_os_error().is_some() || error.get_ref().is_none() {
+        return error.into();
+    }
+    BlockError::Malformed {
+        lines: memchr::memchr_iter(b'\n', read).count() as u64,
+        byte_offset: offset + read.len() as u64,
+        reason: error.to_string(),
+    }
+}
+
+/// Where the lines end that are whole and not blank to the end: what follows may be blank to the end of the text.
+fn whole_lines(text: &[u8], ended: bool) -> usize {
+    let Some(last) = text.iter().rposition(|byte| !is_blank(*byte)) else { return 0 };
+    match memchr::memchr(b'\n', &text[last..]) {
+        Some(newline) => last + newline + 1,
+        None if ended => text.len(),
+        None => memchr::memrchr(b'\n', &text[..last]).map_or(0, |newline| newline + 1),
+    }
+}
+
+/// Whether a byte may stand in a blank line.
+pub(super) fn is_blank(byte: u8) -> bool {
+    matches!(byte, b'\n' | b'\r' | b' ' | b'\t')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Gives a few bytes at a time.
+    struct Drip<'a>(&'a [u8], usize);
+
+    impl Read for Drip<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let n = self.1.min(buffer.len());
+            self.0.read(&mut buffer[..n])
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn blocks_hold_every_line_once_and_in_order(text in "[a \n]{0,60}", size in 1usize..20, drip in 1usize..9) {
+            let blocks = StreamBlocks::new(Drip(text.as_bytes(), drip), Vec::new(), 7, size);
+            let mut block = Block::default();
+            let mut whole = Vec::new();
+            let mut sequence = 0;
+            while blocks.next(&mut block).expect("a readable stream") {
+                prop_assert_eq!(block.sequence, sequence);
+                prop_assert_eq!(block.offset, 7 + whole.len() as u64);
+                prop_assert!(block.lines().ends_with(b"\n"));
+                whole.extend_from_slice(block.original());
+                sequence += 1;
+            }
+            let behind = blocks.behind().bytes as usize;
+            prop_assert_eq!(std::str::from_utf8(&whole), Ok(&text[..text.len() - behind]));
+            prop_assert!(text[whole.len()..].chars().all(|c| is_blank(c as u8)));
+            prop_assert!(whole.is_empty() || behind == 0 || whole.ends_with(b"\n"));
+        }
+    }
+
+    #[test]
+    fn a_line_without_end_is_an_error() {
+        let blocks = StreamBlocks::new(io::repeat(b'x'), Vec::new(), 5, 1 << 20);
+        let error = blocks.next(&mut Block::default());
+        assert!(matches!(error, Err(BlockError::Malformed { lines: 0, byte_offset: 5, .. })), "{error:?}");
+    }
+}
