@@ -115,7 +115,7 @@ def convert(
     *,
     format: Literal["auto", "text"] = "auto",
     member: str | None = None,
-    dtype: Literal["float32"] = "float32",
+    dtype: Literal["float32", "float16", "bfloat16", "int8"] = "float32",
     header: bool | Literal["auto"] = "auto",
     dim: int | None = None,
     duplicates: Literal["first", "last", "error"] = "first",
@@ -146,8 +146,10 @@ def convert(
         What the source is; found from its content by default.
     member : str, optional
         The file of an archive, by its path in it; needed only where several can be meant, which the error then lists.
-    dtype : {"float32"}
-        Type of the store's numbers.
+    dtype : {"float32", "float16", "bfloat16", "int8"}
+        Type of the store's numbers. A value ``x`` is off by at most ``2**-11 * abs(x)`` in float16 (``2**-25`` where
+        ``abs(x) < 2**-14``), ``2**-8 * abs(x)`` in bfloat16, and 1/254 of the row's largest ``abs(x)`` in int8, which keeps
+        a scale a row. A row with a number too large for the type is a bad row.
     header : bool or "auto"
         Whether the first line is a header; needed only where that line could be either.
     dim : int, optional
@@ -195,8 +197,6 @@ def convert(
     """
     if format not in ("auto", "text"):
         raise ValueError(f"format must be 'auto' or 'text', not {format!r}")
-    if dtype != "float32":
-        raise ValueError(f"dtype must be 'float32', not {dtype!r}")
     if header not in ("auto", True, False):
         raise ValueError(f"header must be 'auto', True or False, not {header!r}")
     for name, number in (("dim", dim), ("limit", limit), ("threads", threads)):
@@ -222,6 +222,7 @@ def convert(
             on_bad_row=on_bad_row,
             limit=limit,
             keep=keep,
+            dtype=dtype,
             normalize=normalize,
             threads=threads,
             progress=bar or (progress if callable(progress) else None),

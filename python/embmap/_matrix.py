@@ -100,7 +100,7 @@ def build_matrix(
     sources[places] = ids
     if padding is not None:
         sources[padding] = -1
-    array = np.empty((rows, store.dim), np.float32)
+    array = np.empty((rows, store.dim), np.float16 if wanted == np.float16 else np.float32)
     store._gather(sources, array)
 
     order = np.argsort(places, kind="stable")

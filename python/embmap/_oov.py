@@ -22,7 +22,7 @@ def fill_missing(
     store: Store,
     words: Sequence[str],
     rows: NDArray[np.int64],
-    out: NDArray[np.float32],
+    out: NDArray[Any],
     oov: OOV,
     *,
     scale: float,

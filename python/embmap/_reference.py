@@ -18,8 +18,11 @@ VERSION = 1
 HEADER_LENGTH = 4096
 TABLE = 128
 ENTRY = 32
-MATRIX, INVERSE_NORMS, PILOTS, SLOTS, WORDS, OFFSETS, METADATA, STATISTICS = range(1, 9)
+MATRIX, INVERSE_NORMS, PILOTS, SLOTS, WORDS, OFFSETS, METADATA, STATISTICS, SCALES = range(1, 10)
 OPTIONAL = (METADATA, STATISTICS)
+
+DTYPES = ("float32", "float16", "bfloat16", "int8")
+FLOAT32, FLOAT16, BFLOAT16, INT8 = range(4)
 
 BUCKET_WORDS = 4
 PART_BUCKETS = 2**14
@@ -156,6 +159,35 @@ def round_to_float32(x: float) -> float:
         return math.copysign(math.inf, x)
 
 
+def store_row(row: Sequence[float], dtype: int) -> tuple[bytes, float]:
+    """Give a row of float32 as it is stored, and its scale (int8 only, else 0)."""
+    if dtype == FLOAT32:
+        return struct.pack(f"<{len(row)}f", *row), 0.0
+    if dtype == FLOAT16:
+        return struct.pack(f"<{len(row)}e", *row), 0.0
+    if dtype == BFLOAT16:
+        bits = [int.from_bytes(struct.pack("<f", x), "little") for x in row]
+        return struct.pack(f"<{len(row)}H", *((b + 0x7FFF + (b >> 16 & 1)) >> 16 for b in bits)), 0.0
+    scale = round_to_float32(max(map(abs, row)) / 127)
+    if scale < 2.0**-126:
+        return bytes(len(row)), 0.0
+    inverse = round_to_float32(1 / scale)
+    # Python's round takes a tie to the even neighbour, too.
+    return struct.pack(f"<{len(row)}b", *(round(round_to_float32(x * inverse)) for x in row)), scale
+
+
+def load_row(stored: bytes, scale: float, dtype: int) -> tuple[float, ...]:
+    """Give the values of a row that `store_row` made."""
+    if dtype == BFLOAT16:
+        return struct.unpack(
+            f"<{len(stored) // 2}f", b"".join(b"\0\0" + stored[i : i + 2] for i in range(0, len(stored), 2))
+        )
+    if dtype == INT8:
+        return tuple(round_to_float32(x * scale) for x in struct.unpack(f"<{len(stored)}b", stored))
+    letter, size = ("f", 4) if dtype == FLOAT32 else ("e", 2)
+    return struct.unpack(f"<{len(stored) // size}{letter}", stored)
+
+
 def inverse_norm(row: Sequence[float]) -> float:
     """Give 1 / length in float32: squares summed in float64 in eight lanes, then the lanes from first to last."""
     lanes = [0.0] * 8
@@ -207,11 +239,15 @@ class Reference:
         return row if known else None
 
 
-def encode(words: Sequence[bytes], rows: Sequence[Sequence[float]], dim: int, metadata: str) -> bytes:
+def encode(
+    words: Sequence[bytes], rows: Sequence[Sequence[float]], dim: int, metadata: str, dtype: int = FLOAT32
+) -> bytes:
     """Write a store: distinct words, their rows of float32, and JSON."""
     seed, pilots, slots = build_index(words)
+    stored = [store_row(row, dtype) for row in rows]
+    rows = [load_row(row, scale, dtype) for row, scale in stored]
     sections = {
-        MATRIX: b"".join(struct.pack(f"<{dim}f", *row) for row in rows),
+        MATRIX: b"".join(row for row, _ in stored),
         INVERSE_NORMS: struct.pack(f"<{len(rows)}f", *map(inverse_norm, rows)),
         PILOTS: struct.pack(f"<{len(pilots)}H", *pilots),
         SLOTS: b"".join(struct.pack("<III", *slot) for slot in slots),
@@ -220,6 +256,8 @@ def encode(words: Sequence[bytes], rows: Sequence[Sequence[float]], dim: int, me
         METADATA: metadata.encode(),
         STATISTICS: struct.pack(f"<{2 * dim}d", *statistics(rows, dim)),
     }
+    if dtype == INT8:
+        sections[SCALES] = struct.pack(f"<{len(rows)}f", *(scale for _, scale in stored))
     page = bytearray(HEADER_LENGTH)
     body = bytearray()
     for i, (kind, section) in enumerate(sections.items()):
@@ -229,7 +267,7 @@ def encode(words: Sequence[bytes], rows: Sequence[Sequence[float]], dim: int, me
         entry = struct.pack("<IIQQII", kind, kind not in OPTIONAL, offset, len(section), zlib.crc32(section), 0)
         page[TABLE + i * ENTRY : TABLE + (i + 1) * ENTRY] = entry
     length = HEADER_LENGTH + len(body)
-    page[:48] = struct.pack("<8sIIIIQQQ", MAGIC, VERSION, 0, 0, dim, len(rows), length, seed)
+    page[:48] = struct.pack("<8sIIIIQQQ", MAGIC, VERSION, 0, dtype, dim, len(rows), length, seed)
     page[64:68] = struct.pack("<I", len(sections))
     page[48:64] = struct.pack("<QQ", hash_word(bytes(page), 0), hash_word(bytes(page), 1))
     page[68:72] = struct.pack("<I", zlib.crc32(page))
@@ -239,7 +277,7 @@ def encode(words: Sequence[bytes], rows: Sequence[Sequence[float]], dim: int, me
 def decode(data: bytes) -> Reference:
     """Read a store; ValueError where it is none."""
     magic, version, flags, dtype, dim, n, length, seed = struct.unpack_from("<8sIIIIQQQ", data)
-    if magic != MAGIC or version != VERSION or flags or dtype or length != len(data):
+    if magic != MAGIC or version != VERSION or flags or dtype > INT8 or length != len(data):
         raise ValueError("not a store that this reader knows")
     count, crc = struct.unpack_from("<II", data, 64)
     if zlib.crc32(data[:68] + b"\0\0\0\0" + data[72:HEADER_LENGTH]) != crc:
@@ -250,13 +288,15 @@ def decode(data: bytes) -> Reference:
         section = data[offset : offset + size]
         if zlib.crc32(section) != crc:
             raise ValueError(f"the checksum of section {kind} does not match")
-        if kind > STATISTICS and required & 1:
+        if kind > SCALES and required & 1:
             raise ValueError(f"section {kind} is required and unknown")
         sections[kind] = section
     offsets = struct.unpack(f"<{n + 1}I", sections[OFFSETS])
+    scales = struct.unpack(f"<{n}f", sections[SCALES]) if dtype == INT8 else (1.0,) * n
+    width = dim * (4, 2, 2, 1)[dtype]
     return Reference(
         words=[sections[WORDS][start:end] for start, end in pairwise(offsets)],
-        rows=list(struct.iter_unpack(f"<{dim}f", sections[MATRIX])),
+        rows=[load_row(sections[MATRIX][i * width : (i + 1) * width], scale, dtype) for i, scale in enumerate(scales)],
         inverse_norms=[x for (x,) in struct.iter_unpack("<f", sections[INVERSE_NORMS])],
         seed=seed,
         pilots=[pilot for (pilot,) in struct.iter_unpack("<H", sections[PILOTS])],

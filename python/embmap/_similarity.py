@@ -31,7 +31,7 @@ def neighbors(store: Store, queries: NDArray[np.float32], k: int) -> tuple[NDArr
     step = max(_SCRATCH // max(n, 1), 1)
     for start in range(0, rows, step):
         stop = min(start + step, rows)
-        scores = units @ store.vectors[start:stop].T
+        scores = units @ store._block(start, stop).T.astype(np.float32, copy=False)
         scores *= store._inverse_norms(start, stop)
         ids = np.broadcast_to(np.arange(start, stop), scores.shape)
         best, best_ids = _top(np.hstack((best, scores)), np.hstack((best_ids, ids)), k)

@@ -82,9 +82,9 @@ class Store(_embmap.Store, GensimNames, Mapping[str, NDArray[np.float32]]):
         return Words(self)
 
     @property
-    def dtype(self) -> np.dtype[Any]:
-        """Type of the numbers."""
-        return np.dtype(self._dtype_name)
+    def dtype(self) -> np.dtype[Any] | str:
+        """Type of the stored numbers; for bfloat16, which NumPy does not have, its name."""
+        return self._dtype_name if self._dtype_name == "bfloat16" else np.dtype(self._dtype_name)
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -98,14 +98,14 @@ class Store(_embmap.Store, GensimNames, Mapping[str, NDArray[np.float32]]):
             raise FormatError(f"{self.path}: corrupt: the metadata is not a JSON object")
         return found
 
-    def take(self, ids: ArrayLike, *, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
-        """Copy rows by id.
+    def take(self, ids: ArrayLike, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        """Copy rows by id, as float32 whatever the store's type.
 
         Parameters
         ----------
         ids : array_like of int, shape (n,)
             Rows, from 0.
-        out : ndarray of float32, shape (n, dim), C-contiguous, optional
+        out : ndarray of float32 or float16, shape (n, dim), C-contiguous, optional
             Filled and returned; a new array otherwise.
 
         Returns
@@ -129,9 +129,9 @@ class Store(_embmap.Store, GensimNames, Mapping[str, NDArray[np.float32]]):
         return self._rows(array, out)
 
     def lookup(
-        self, words: Iterable[str], *, oov: OOV = "zeros", out: NDArray[np.float32] | None = None, seed: int = 0
-    ) -> NDArray[np.float32]:
-        """Copy the rows of words.
+        self, words: Iterable[str], *, oov: OOV = "zeros", out: NDArray[Any] | None = None, seed: int = 0
+    ) -> NDArray[Any]:
+        """Copy the rows of words, as float32 whatever the store's type.
 
         Parameters
         ----------
@@ -139,7 +139,7 @@ class Store(_embmap.Store, GensimNames, Mapping[str, NDArray[np.float32]]):
             Repeats are fine.
         oov : str, callable or array_like
             What stands in for a missing word; as in `matrix`, with ``scale=0.6``.
-        out : ndarray of float32, shape (n, dim), C-contiguous, optional
+        out : ndarray of float32 or float16, shape (n, dim), C-contiguous, optional
             Filled and returned; a new array otherwise.
         seed : int
             For ``oov="normal"`` and ``"fitted"``.
@@ -161,11 +161,11 @@ class Store(_embmap.Store, GensimNames, Mapping[str, NDArray[np.float32]]):
         fill_missing(self, [words[i] for i in missing], missing, rows, oov, scale=0.6, seed=seed)
         return rows
 
-    def _rows(self, ids: NDArray[np.int64], out: NDArray[np.float32] | None) -> NDArray[np.float32]:
+    def _rows(self, ids: NDArray[np.int64], out: NDArray[Any] | None) -> NDArray[Any]:
         if out is None:
             out = np.empty((len(ids), self.dim), np.float32)
-        elif out.dtype != np.float32 or not out.flags.c_contiguous or not out.flags.writeable:
-            raise ValueError("out must be a C-contiguous, writable float32 array")
+        elif out.dtype not in (np.float32, np.float16) or not out.flags.c_contiguous or not out.flags.writeable:
+            raise ValueError("out must be a C-contiguous, writable float32 or float16 array")
         self._gather(ids, out)
         return out
 
@@ -205,7 +205,7 @@ class Store(_embmap.Store, GensimNames, Mapping[str, NDArray[np.float32]]):
             Forms tried in turn for a word that is missing: ``"lower"``, ``"upper"``, ``"title"``, ``"casefold"``,
             ``"nfc"``, ``"nfd"``, ``"nfkc"``, ``"nfkd"``, or a callable ``word -> str | None``.
         dtype : dtype, optional
-            Floating-point type of the matrix; the store's by default.
+            Floating-point type of the matrix, converted to on the way; float32 by default, whatever the store's.
 
         Returns
         -------

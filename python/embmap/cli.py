@@ -70,6 +70,13 @@ def main() -> None:
 @click.option("--on-bad-row", type=click.Choice(["error", "skip"]), default="error", show_default=True)
 @click.option("--limit", type=click.IntRange(min=0), help="Only the first N rows.")
 @click.option("--keep", type=click.File(encoding="utf-8-sig"), help="Only the words of this file, one a line.")
+@click.option(
+    "--dtype",
+    type=click.Choice(["float32", "float16", "bfloat16", "int8"]),
+    default="float32",
+    show_default=True,
+    help="Type of the store's numbers.",
+)
 @click.option("--normalize", is_flag=True, help="Scale each row to length 1.")
 @click.option("--threads", type=click.IntRange(min=1), help="All cores by default.")
 @click.option(

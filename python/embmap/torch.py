@@ -37,7 +37,9 @@ def tensor(
         writing, but a write shows in those tensors alone and neither crashes nor reaches the store or the file.
         ``"copy"``: ordinary memory.
     device, dtype : optional
-        Where the tensor goes and what it becomes, as in `torch.Tensor.to`; a change of either makes a copy.
+        Where the tensor goes and what it becomes, as in `torch.Tensor.to`; a change of either makes a copy. Without `dtype`
+        it has the store's type; a store of int8, whose numbers mean something with their scales only, gives float32,
+        which is a copy in every mode.
 
     Returns
     -------
@@ -49,15 +51,17 @@ def tensor(
     >>> table.shape, table.dtype
     (torch.Size([6, 4]), torch.float32)
     """
-    if mode == "cow":
-        array = store._vectors_cow()
-    elif mode == "readonly":
-        array = store._vectors_shared()
-    elif mode == "copy":
-        array = np.array(store.vectors)
-    else:
+    if mode not in ("cow", "readonly", "copy"):
         raise ValueError(f"mode must be 'cow', 'readonly' or 'copy', not {mode!r}")
-    return torch.from_numpy(array).to(device=device, dtype=dtype)
+    if store.dtype == np.int8:
+        table = torch.from_numpy(store.take(np.arange(len(store))))
+    else:
+        table = torch.from_numpy(store._vectors_shared() if mode == "readonly" else store._vectors_cow())
+        if store.dtype == "bfloat16":
+            table = table.view(torch.bfloat16)
+        if mode == "copy":
+            table = table.clone()
+    return table.to(device=device, dtype=dtype)
 
 
 def embedding(

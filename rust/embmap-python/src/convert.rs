@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use embmap::{Duplicates, Fault, OnBadRow, Options, Report, Utf8Errors};
+use embmap::{Dtype, Duplicates, Fault, OnBadRow, Options, Report, Utf8Errors};
 use pyo3::{
     exceptions::PyValueError,
     prelude::*,
@@ -13,7 +13,7 @@ use crate::{errors::raise, words::WordArgs};
 
 /// Converts the text vectors in `source` to a store at `target`; returns what `ConversionReport` holds.
 #[pyfunction]
-#[pyo3(signature = (source, target, *, member, max_expansion, header, dim, duplicates, errors, on_bad_row, limit, keep, normalize, threads, progress, metadata))]
+#[pyo3(signature = (source, target, *, member, max_expansion, header, dim, duplicates, errors, on_bad_row, limit, keep, dtype, normalize, threads, progress, metadata))]
 #[allow(clippy::too_many_arguments)]
 pub(crate) fn convert<'py>(
     py: Python<'py>,
@@ -28,6 +28,7 @@ pub(crate) fn convert<'py>(
     on_bad_row: &str,
     limit: Option<u64>,
     keep: Option<WordArgs<'py>>,
+    dtype: &str,
     normalize: bool,
     threads: Option<usize>,
     progress: Option<Py<PyAny>>,
@@ -52,6 +53,7 @@ pub(crate) fn convert<'py>(
         on_bad_row: choose("on_bad_row", on_bad_row, [("error", OnBadRow::Error), ("skip", OnBadRow::Skip)])?,
         limit,
         keep: keep.map(|words| words.bytes().into_iter().collect()),
+        dtype: choose("dtype", dtype, Dtype::ALL.map(|dtype| (dtype.name(), dtype)))?,
         normalize,
         threads,
         metadata,

@@ -5,8 +5,12 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use embmap::Map;
-use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadwriteArray2, PyUntypedArrayMethods};
+use embmap::{Dtype, Map, Number};
+use half::f16;
+use numpy::{
+    Element, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadwriteArray2, PyUntypedArray,
+    PyUntypedArrayMethods,
+};
 use pyo3::{
     exceptions::{PyIndexError, PyKeyError, PyValueError},
     prelude::*,
@@ -26,8 +30,16 @@ const WORTH_DETACHING: usize = 256;
 /// A store that is open.
 struct Open {
     store: Arc<embmap::Store<Map>>,
-    vectors: Py<PyArray2<f32>>,
-    shared: PyOnceLock<Py<PyArray2<f32>>>,
+    /// The matrix as it is stored.
+    stored: Py<PyUntypedArray>,
+    shared: PyOnceLock<Py<PyUntypedArray>>,
+}
+
+impl Open {
+    /// Whether NumPy can show the stored numbers as the values they are.
+    fn shows_values(&self) -> bool {
+        matches!(self.store.header().dtype, Dtype::Float32 | Dtype::Float16)
+    }
 }
 
 /// A read-only mapping word -> vector over one memory-mapped file.
@@ -49,8 +61,54 @@ impl Store {
         open.store.index().find(word.as_bytes()).map_err(|error| raise_format(py, &self.path, error))
     }
 
-    fn row<'py>(py: Python<'py>, open: &Open, id: u32) -> PyResult<Bound<'py, PyAny>> {
-        open.vectors.bind(py).as_any().get_item(id)
+    fn row<'py>(&self, py: Python<'py>, open: &Open, id: u32) -> PyResult<Bound<'py, PyAny>> {
+        if open.shows_values() {
+            return open.stored.bind(py).as_any().get_item(id);
+        }
+        let row = self.decoded(py, open, id as usize..id as usize + 1)?.reshape([open.store.dim()])?;
+        row.readwrite().make_nonwriteable();
+        Ok(row.into_any())
+    }
+
+    /// The values of rows, copied.
+    fn decoded<'py>(
+        &self,
+        py: Python<'py>,
+        open: &Open,
+        ids: std::ops::Range<usize>,
+    ) -> PyResult<Bound<'py, PyArray2<f32>>> {
+        let ids: Vec<i64> = (ids.start as i64..ids.end as i64).collect();
+        let values = PyArray2::zeros(py, [ids.len(), open.store.dim()], false);
+        let mut writing = values.readwrite();
+        let out = writing.as_slice_mut()?;
+        py.detach(|| open.store.gather(&ids, out)).map_err(|error| raise(py, error))?;
+        drop(writing);
+        Ok(values)
+    }
+
+    fn gather_into<T: Number + Element>(
+        &self,
+        py: Python<'_>,
+        open: &Open,
+        ids: &PyReadonlyArray1<'_, i64>,
+        mut out: PyReadwriteArray2<'_, T>,
+    ) -> PyResult<()> {
+        if out.shape() != [ids.len(), open.store.dim()] {
+            return Err(PyValueError::new_err(format!(
+                "out has shape {:?}, these rows need {:?}",
+                out.shape(),
+                [ids.len(), open.store.dim()]
+            )));
+        }
+        if !out.is_c_contiguous() {
+            return Err(PyValueError::new_err("out must be C-contiguous"));
+        }
+        let (ids, out) = (ids.as_slice()?, out.as_slice_mut()?);
+        let map = open.store.data().as_ptr_range();
+        if map.contains(&out.as_ptr().cast()) {
+            return Err(PyValueError::new_err("out is the store's own memory"));
+        }
+        py.detach(|| open.store.gather(ids, out)).map_err(|error| raise(py, error))
     }
 }
 
@@ -61,8 +119,8 @@ impl Store {
         let path = std::path::absolute(&path).unwrap_or(path);
         let store = py.detach(|| embmap::Store::open(&path)).map_err(|error| raise(py, error))?;
         let store = Arc::new(store);
-        let vectors = arrays::readonly(py, &store)?.unbind();
-        Ok(Store { path, open: RwLock::new(Some(Arc::new(Open { store, vectors, shared: PyOnceLock::new() }))) })
+        let stored = arrays::readonly(py, &store)?.unbind();
+        Ok(Store { path, open: RwLock::new(Some(Arc::new(Open { store, stored, shared: PyOnceLock::new() }))) })
     }
 
     fn __len__(&self) -> PyResult<usize> {
@@ -76,7 +134,7 @@ impl Store {
     fn __getitem__<'py>(&self, py: Python<'py>, word: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let open = self.open()?;
         match self.find(py, &open, word)? {
-            Some(id) => Self::row(py, &open, id),
+            Some(id) => self.row(py, &open, id),
             None => Err(PyKeyError::new_err(word.clone().unbind())),
         }
     }
@@ -91,7 +149,7 @@ impl Store {
     ) -> PyResult<Bound<'py, PyAny>> {
         let open = self.open()?;
         match self.find(py, &open, word)? {
-            Some(id) => Self::row(py, &open, id),
+            Some(id) => self.row(py, &open, id),
             None => Ok(default.unwrap_or_else(|| py.None().into_bound(py))),
         }
     }
@@ -128,48 +186,52 @@ impl Store {
         Ok(PyArray1::from_vec(py, ids))
     }
 
-    /// Rows by id into `out`; -1 gives zeros.
+    /// Rows by id into `out`, float32 or float16; -1 gives zeros.
     #[pyo3(name = "_gather")]
-    fn gather(
-        &self,
-        py: Python<'_>,
-        ids: PyReadonlyArray1<'_, i64>,
-        mut out: PyReadwriteArray2<'_, f32>,
-    ) -> PyResult<()> {
+    fn gather(&self, py: Python<'_>, ids: PyReadonlyArray1<'_, i64>, out: &Bound<'_, PyAny>) -> PyResult<()> {
         let open = self.open()?;
-        if out.shape() != [ids.len(), open.store.dim()] {
-            return Err(PyValueError::new_err(format!(
-                "out has shape {:?}, these rows need {:?}",
-                out.shape(),
-                [ids.len(), open.store.dim()]
-            )));
+        match out.extract::<PyReadwriteArray2<'_, f32>>() {
+            Ok(out) => self.gather_into(py, &open, &ids, out),
+            Err(_) => self.gather_into(py, &open, &ids, out.extract::<PyReadwriteArray2<'_, f16>>()?),
         }
-        if !out.is_c_contiguous() {
-            return Err(PyValueError::new_err("out must be C-contiguous"));
-        }
-        let (ids, out) = (ids.as_slice()?, out.as_slice_mut()?);
-        let map = open.store.data().as_ptr_range();
-        if map.contains(&out.as_ptr().cast()) {
-            return Err(PyValueError::new_err("out is the store's own memory"));
-        }
-        py.detach(|| open.store.gather(ids, out)).map_err(|error| raise(py, error))
     }
 
-    /// The matrix, `[rows, dim]`, read-only, without a copy.
+    /// The matrix, `[rows, dim]`, read-only: without a copy where NumPy has its type, a float32 copy otherwise.
     #[getter]
-    fn vectors<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<f32>>> {
-        Ok(self.open()?.vectors.bind(py).clone())
+    fn vectors<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyUntypedArray>> {
+        let open = self.open()?;
+        if open.shows_values() {
+            return Ok(open.stored.bind(py).clone());
+        }
+        let values = self.decoded(py, &open, 0..open.store.len())?;
+        values.readwrite().make_nonwriteable();
+        Ok(values.as_untyped().clone())
     }
 
-    /// The vectors once more, writable: what is written stays in this array.
+    /// Values of the rows from `start` to `stop`: a view where NumPy has their type, a float32 copy otherwise.
+    #[pyo3(name = "_block")]
+    fn block<'py>(&self, py: Python<'py>, start: usize, stop: usize) -> PyResult<Bound<'py, PyAny>> {
+        let open = self.open()?;
+        if open.shows_values() {
+            return open.stored.bind(py).as_any().get_item(pyo3::types::PySlice::new(
+                py,
+                start as isize,
+                stop as isize,
+                1,
+            ));
+        }
+        Ok(self.decoded(py, &open, start..stop)?.into_any())
+    }
+
+    /// The matrix as it is stored once more, writable: what is written stays in this array.
     #[pyo3(name = "_vectors_cow")]
-    fn vectors_cow<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<f32>>> {
+    fn vectors_cow<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyUntypedArray>> {
         arrays::writable(py, &self.open()?.store)
     }
 
-    /// The vectors once more, writable: one array for all who ask, and none of the store's own pages.
+    /// The matrix as it is stored once more, writable: one array for all who ask, and none of the store's own pages.
     #[pyo3(name = "_vectors_shared")]
-    fn vectors_shared<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<f32>>> {
+    fn vectors_shared<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyUntypedArray>> {
         let open = self.open()?;
         let make = || arrays::writable(py, &open.store).map(Bound::unbind);
         Ok(open.shared.get_or_try_init(py, make)?.bind(py).clone())

@@ -1,6 +1,7 @@
 //! The byte layout of a store: the only file that knows offsets. docs/format.md says the same in prose.
 
 use crate::{
+    dtype::Dtype,
     error::{FormatError, corrupt},
     hash::hash,
 };
@@ -28,32 +29,6 @@ const CRC_AT: usize = 68;
 const MAX_SECTIONS: usize = (HEADER_LEN as usize - TABLE_AT) / ENTRY_LEN;
 const REQUIRED: u32 = 1;
 
-/// The type of the matrix's numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u32)]
-pub enum Dtype {
-    /// IEEE 754 binary32.
-    Float32 = 0,
-}
-
-impl Dtype {
-    /// Bytes of one number.
-    #[must_use]
-    pub fn size(self) -> u64 {
-        match self {
-            Dtype::Float32 => 4,
-        }
-    }
-
-    /// NumPy's name of the type.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Dtype::Float32 => "float32",
-        }
-    }
-}
-
 /// What a section holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
@@ -74,11 +49,13 @@ pub enum Kind {
     Metadata = 7,
     /// `2 × dim` float64: mean, then standard deviation, of each dimension.
     Statistics = 8,
+    /// `rows` float32: what one whole number of the row is worth. Only where the numbers are int8.
+    Scales = 9,
 }
 
 impl Kind {
     /// Every kind of version 1, in the order in which they are written.
-    pub const ALL: [Kind; 8] = [
+    pub const ALL: [Kind; 9] = [
         Kind::Matrix,
         Kind::InverseNorms,
         Kind::Pilots,
@@ -87,6 +64,7 @@ impl Kind {
         Kind::Offsets,
         Kind::Metadata,
         Kind::Statistics,
+        Kind::Scales,
     ];
 
     fn align(self) -> u64 {
@@ -96,6 +74,11 @@ impl Kind {
     /// Whether a reader that does not know the kind must give up.
     fn required(self) -> bool {
         !matches!(self, Kind::Metadata | Kind::Statistics)
+    }
+
+    /// Whether a store of such numbers must have the section.
+    fn expected_with(self, dtype: Dtype) -> bool {
+        self.required() && (self != Kind::Scales || dtype == Dtype::Int8)
     }
 }
 
@@ -137,19 +120,20 @@ pub struct Header {
 }
 
 impl Header {
-    /// Lays out the sections, whose lengths are given in the order of [`Kind::ALL`], behind the header.
+    /// Lays out sections of the given lengths behind the header, in the order given.
     #[must_use]
-    pub fn lay_out(dtype: Dtype, dim: u32, rows: u64, seed: u64, lengths: [u64; Kind::ALL.len()]) -> Header {
+    pub fn lay_out(dtype: Dtype, dim: u32, rows: u64, seed: u64, lengths: &[(Kind, u64)]) -> Header {
         let mut sections = [Section::default(); Kind::ALL.len()];
         let mut end = HEADER_LEN;
-        for ((section, kind), length) in sections.iter_mut().zip(Kind::ALL).zip(lengths) {
-            *section = Section { offset: end.next_multiple_of(kind.align()), length, crc: 0 };
-            end = section.offset + length;
+        for &(kind, length) in lengths {
+            let offset = end.next_multiple_of(kind.align());
+            sections[kind as usize - 1] = Section { offset, length, crc: 0 };
+            end = offset + length;
         }
         Header { dtype, dim, rows, file_length: end, seed, identity: [0; 16], sections }
     }
 
-    /// The section of that kind.
+    /// The section of that kind; at offset 0, with no bytes, where the file has none.
     #[must_use]
     pub fn section(&self, kind: Kind) -> &Section {
         &self.sections[kind as usize - 1]
@@ -172,8 +156,9 @@ impl Header {
         put(24, &self.rows.to_le_bytes());
         put(32, &self.file_length.to_le_bytes());
         put(40, &self.seed.to_le_bytes());
-        put(64, &(self.sections.len() as u32).to_le_bytes());
-        for (i, (kind, section)) in Kind::ALL.iter().zip(&self.sections).enumerate() {
+        let present = || Kind::ALL.iter().zip(&self.sections).filter(|(_, section)| section.offset != 0);
+        put(64, &(present().count() as u32).to_le_bytes());
+        for (i, (kind, section)) in present().enumerate() {
             let at = TABLE_AT + i * ENTRY_LEN;
             put(at, &(*kind as u32).to_le_bytes());
             put(at + 4, &u32::from(kind.required()).to_le_bytes());
@@ -216,9 +201,9 @@ impl Header {
         if u32_at(page, 12) != 0 {
             return Err(FormatError::TooNew(format!("flags {:#x}", u32_at(page, 12))));
         }
-        let dtype = match u32_at(page, 16) {
-            0 => Dtype::Float32,
-            other => return Err(FormatError::TooNew(format!("number type {other}"))),
+        let code = u32_at(page, 16);
+        let Some(&dtype) = Dtype::ALL.get(code as usize) else {
+            return Err(FormatError::TooNew(format!("number type {code}")));
         };
         let mut header = Header {
             dtype,
@@ -262,7 +247,7 @@ impl Header {
             }
             *self.section_mut(kind) = section;
         }
-        match Kind::ALL.into_iter().find(|kind| kind.required() && self.section(*kind).offset == 0) {
+        match Kind::ALL.into_iter().find(|kind| kind.expected_with(self.dtype) && self.section(*kind).offset == 0) {
             Some(kind) => Err(corrupt(format!("section {kind:?} is missing"))),
             None => Ok(()),
         }
@@ -280,11 +265,14 @@ impl Header {
             }
             Err(corrupt(format!("section {kind:?} has {found} bytes, not what {rows} rows of {dim} numbers need")))
         };
-        expect(Kind::Matrix, rows.checked_mul(dim).and_then(|n| n.checked_mul(self.dtype.size())))?;
+        expect(Kind::Matrix, rows.checked_mul(dim).and_then(|n| n.checked_mul(self.dtype.size() as u64)))?;
         expect(Kind::InverseNorms, Some(rows * 4))?;
         expect(Kind::Offsets, Some((rows + 1) * 4))?;
         if self.section(Kind::Statistics).offset != 0 {
             expect(Kind::Statistics, Some(dim * 16))?;
+        }
+        if self.section(Kind::Scales).offset != 0 {
+            expect(Kind::Scales, Some(rows * 4))?;
         }
         let (pilots, slots) = (self.section(Kind::Pilots).length, self.section(Kind::Slots).length);
         let parts = (pilots / PILOT_LEN as u64).div_ceil(PART_BUCKETS as u64);

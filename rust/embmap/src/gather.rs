@@ -1,6 +1,9 @@
-//! Rows by id, copied into one matrix.
+//! Rows by id, copied into one matrix, converted on the way where the types differ.
+
+use half::{f16, slice::HalfFloatSliceExt};
 
 use crate::{
+    dtype::Dtype,
     error::{Error, Result},
     parallel::in_parts,
     prefetch::prefetch,
@@ -11,40 +14,111 @@ const AHEAD: usize = 3;
 /// Bytes that are worth a thread of their own.
 const PART: usize = 1 << 20;
 
-/// Copies row `ids[i]` of `matrix` to row `i` of `out`; an id of -1 gives zeros, any other id without a row is an error.
-pub(crate) fn gather(matrix: &[f32], dim: usize, ids: &[i64], out: &mut [f32]) -> Result<()> {
-    let rows = matrix.len() / dim;
-    if out.len() != ids.len() * dim {
-        return Err(Error::Argument(format!(
-            "out has {} numbers, {} rows of {dim} need {}",
-            out.len(),
-            ids.len(),
-            ids.len() * dim
-        )));
-    }
-    in_parts(ids, out, dim, PART.div_ceil(dim * 4), |start, ids, out| {
-        for (i, (&id, row)) in ids.iter().zip(out.chunks_exact_mut(dim)).enumerate() {
-            if let Some(&next) = ids.get(i + AHEAD) {
-                prefetch_row(matrix, dim, next);
-            }
-            match usize::try_from(id) {
-                Ok(id) if id < rows => row.copy_from_slice(&matrix[id * dim..][..dim]),
-                _ if id == -1 => row.fill(0.0),
-                _ => {
-                    return Err(Error::NoSuchRow { id, position: start + i, rows });
-                }
-            }
-        }
-        Ok(())
-    })
+/// The rows of a store, as they are stored.
+#[derive(Debug, Clone, Copy)]
+pub struct Rows<'a> {
+    pub(crate) dtype: Dtype,
+    pub(crate) dim: usize,
+    pub(crate) stored: &'a [u8],
+    /// One a row, or none.
+    pub(crate) scales: &'a [f32],
 }
 
-#[inline(always)]
-fn prefetch_row(matrix: &[f32], dim: usize, id: i64) {
-    let bytes: &[u8] = bytemuck::cast_slice(matrix);
-    let start = (id as usize).wrapping_mul(dim * 4);
-    for line in (0..dim * 4).step_by(64) {
-        prefetch(bytes, start.wrapping_add(line));
+impl<'a> Rows<'a> {
+    /// How many.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.stored.len() / self.row_len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.stored.is_empty()
+    }
+
+    fn row_len(&self) -> usize {
+        self.dim * self.dtype.size()
+    }
+
+    /// Row `i`, which must exist, as it is stored.
+    #[inline(always)]
+    fn get(&self, i: usize) -> &'a [u8] {
+        &self.stored[i * self.row_len()..][..self.row_len()]
+    }
+
+    /// The float32 values of row `i`, which must exist.
+    ///
+    /// # Panics
+    ///
+    /// Where there is no such row, or no room for `dim` values.
+    #[inline(always)]
+    pub fn decode(&self, i: usize, values: &mut [f32]) {
+        let scale = if self.dtype == Dtype::Int8 { self.scales[i] } else { 1.0 };
+        self.dtype.decode(self.get(i), scale, values);
+    }
+
+    /// Copies row `ids[i]` to row `i` of `out`; an id of -1 gives zeros, any other id without a row is an error.
+    pub fn gather<T: Number>(&self, ids: &[i64], out: &mut [T]) -> Result<()> {
+        let (rows, dim) = (self.len(), self.dim);
+        if out.len() != ids.len() * dim {
+            return Err(Error::Argument(format!(
+                "out has {} numbers, {} rows of {dim} need {}",
+                out.len(),
+                ids.len(),
+                ids.len() * dim
+            )));
+        }
+        in_parts(ids, out, dim, PART.div_ceil(self.row_len()), |start, ids, out| {
+            let mut scratch = vec![0.0; if T::DTYPE == Dtype::Float32 { 0 } else { dim }];
+            for (i, (&id, row)) in ids.iter().zip(out.chunks_exact_mut(dim)).enumerate() {
+                if let Some(&next) = ids.get(i + AHEAD) {
+                    self.prefetch(next);
+                }
+                match usize::try_from(id) {
+                    Ok(id) if id < rows && self.dtype == T::DTYPE => {
+                        bytemuck::cast_slice_mut(row).copy_from_slice(self.get(id));
+                    }
+                    Ok(id) if id < rows => T::put(self, id, row, &mut scratch),
+                    _ if id == -1 => row.fill(T::zeroed()),
+                    _ => return Err(Error::NoSuchRow { id, position: start + i, rows }),
+                }
+            }
+            Ok(())
+        })
+    }
+
+    #[inline(always)]
+    fn prefetch(&self, id: i64) {
+        let start = (id as usize).wrapping_mul(self.row_len());
+        for line in (0..self.row_len()).step_by(64) {
+            prefetch(self.stored, start.wrapping_add(line));
+        }
+    }
+}
+
+/// A type that rows can be gathered into.
+pub trait Number: bytemuck::Pod + Send {
+    /// The same type in a store.
+    const DTYPE: Dtype;
+    /// Converts row `i` of `rows` into `row`, with room for float32 values where the type is another.
+    fn put(rows: &Rows, i: usize, row: &mut [Self], scratch: &mut [f32]);
+}
+
+impl Number for f32 {
+    const DTYPE: Dtype = Dtype::Float32;
+
+    fn put(rows: &Rows, i: usize, row: &mut [f32], _: &mut [f32]) {
+        rows.decode(i, row);
+    }
+}
+
+impl Number for f16 {
+    const DTYPE: Dtype = Dtype::Float16;
+
+    fn put(rows: &Rows, i: usize, row: &mut [f16], scratch: &mut [f32]) {
+        rows.decode(i, scratch);
+        row.convert_from_f32_slice(scratch);
     }
 }
 
@@ -52,13 +126,33 @@ fn prefetch_row(matrix: &[f32], dim: usize, id: i64) {
 mod tests {
     use super::*;
 
+    fn rows_of(matrix: &[f32], dim: usize) -> Rows<'_> {
+        Rows { dtype: Dtype::Float32, dim, stored: bytemuck::cast_slice(matrix), scales: &[] }
+    }
+
+    #[test]
+    fn rows_are_converted_on_the_way() {
+        let row = [1.0f32, -0.1, 0.333_333_34, 65_000.0];
+        for dtype in Dtype::ALL {
+            let (mut stored, mut scales, mut values) = (Vec::new(), Vec::new(), [0f32; 4]);
+            dtype.encode(&row, 4, &mut stored, &mut scales);
+            dtype.decode(&stored, scales.first().copied().unwrap_or(1.0), &mut values);
+            let rows = Rows { dtype, dim: 4, stored: &stored, scales: &scales };
+            let (mut floats, mut halves) = ([f32::NAN; 8], [f16::NAN; 8]);
+            rows.gather(&[-1, 0], &mut floats).expect("a row");
+            rows.gather(&[-1, 0], &mut halves).expect("a row");
+            assert_eq!((&floats[..4], &floats[4..]), (&[0.0; 4][..], &values[..]), "{dtype:?}");
+            assert_eq!(halves[4..], values.map(f16::from_f32), "{dtype:?}");
+        }
+    }
+
     #[test]
     fn rows_arrive_in_the_order_asked_and_minus_one_is_zeros() {
         let (rows, dim) = (3_000, 7);
         let matrix: Vec<f32> = (0..rows * dim).map(|i| i as f32).collect();
         let ids: Vec<i64> = (0..100_000).map(|i| (i * 37) % (rows as i64 + 1) - 1).collect();
         let mut out = vec![f32::NAN; ids.len() * dim];
-        gather(&matrix, dim, &ids, &mut out).expect("all ids have rows");
+        rows_of(&matrix, dim).gather(&ids, &mut out).expect("all ids have rows");
         for (id, row) in ids.iter().zip(out.chunks(dim)) {
             match usize::try_from(*id) {
                 Ok(id) => assert_eq!(row, &matrix[id * dim..][..dim]),
@@ -70,9 +164,10 @@ mod tests {
     #[test]
     fn an_id_without_a_row_is_named() {
         let mut out = [0.0; 4];
-        let error = gather(&[1.0, 2.0], 2, &[0, 1], &mut out).expect_err("there is one row");
+        let one = rows_of(&[1.0, 2.0], 2);
+        let error = one.gather(&[0, 1], &mut out).expect_err("there is one row");
         assert_eq!(error.to_string(), "id 1 at position 1 is not a row: there are 1");
-        assert!(gather(&[1.0, 2.0], 2, &[0, -2], &mut out).is_err());
-        assert!(gather(&[1.0, 2.0], 2, &[0], &mut out).is_err());
+        assert!(one.gather(&[0, -2], &mut out).is_err());
+        assert!(one.gather(&[0], &mut out).is_err());
     }
 }

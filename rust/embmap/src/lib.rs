@@ -26,6 +26,7 @@ compile_error!("stores are larger than the addresses of this machine");
 
 mod container;
 mod convert;
+mod dtype;
 mod error;
 pub mod format;
 mod gather;
@@ -45,7 +46,9 @@ pub mod words;
 mod writer;
 
 pub use convert::{Duplicates, Fault, OnBadRow, Options, Rejected, Report, Utf8Errors, convert};
+pub use dtype::Dtype;
 pub use error::{Error, FormatError, ParseError, Result};
+pub use gather::{Number, Rows};
 pub use map::Map;
 pub use norms::inverse_norm;
 pub use store::Store;

@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use crate::{
+    dtype::Dtype,
     error::{Error, FormatError, Result, corrupt},
     format::{HEADER_LEN, Header, Kind},
-    gather::gather,
+    gather::{Number, Rows},
     index::Index,
     map::Map,
     parallel::in_parts,
@@ -78,9 +79,19 @@ impl<D: AsRef<[u8]>> Store<D> {
         bytemuck::try_cast_slice(self.section(kind)).map_err(|error| corrupt(format!("section {kind:?}: {error}")))
     }
 
-    /// The matrix, row after row.
+    /// The matrix, row after row, where its numbers are float32.
     pub fn vectors(&self) -> Result<&[f32], FormatError> {
-        self.numbers(Kind::Matrix)
+        match self.header.dtype {
+            Dtype::Float32 => self.numbers(Kind::Matrix),
+            other => Err(FormatError::NotAStore(format!("of float32: its numbers are {}", other.name()))),
+        }
+    }
+
+    /// The matrix as it is stored, whatever its numbers are.
+    pub fn rows(&self) -> Result<Rows<'_>, FormatError> {
+        let (dtype, dim) = (self.header.dtype, self.dim());
+        let scales = self.numbers(Kind::Scales)?;
+        Ok(Rows { dtype, dim, stored: self.section(Kind::Matrix), scales })
     }
 
     /// 1 / length of each row, 0 for a row of zeros.
@@ -122,8 +133,7 @@ impl<D: AsRef<[u8]>> Store<D> {
     }
 
     /// Copies row `ids[i]` to row `i` of `out`; an id of -1 gives zeros, any other id without a row is an error.
-    pub fn gather(&self, ids: &[i64], out: &mut [f32]) -> Result<()> {
-        let matrix = self.vectors().map_err(|error| Error::Argument(error.to_string()))?;
-        gather(matrix, self.dim(), ids, out)
+    pub fn gather<T: Number>(&self, ids: &[i64], out: &mut [T]) -> Result<()> {
+        self.rows().map_err(|error| Error::Argument(error.to_string()))?.gather(ids, out)
     }
 }

@@ -44,11 +44,14 @@ impl<D: AsRef<[u8]>> Store<D> {
             return Err(corrupt("the words do not begin or end where the offsets say"));
         }
         let norms = self.inverse_norms()?;
-        for (i, (row, &norm)) in self.vectors()?.chunks_exact(self.dim()).zip(norms).enumerate() {
+        let rows = self.rows()?;
+        let mut row = vec![0.0; self.dim()];
+        for (i, &norm) in norms.iter().enumerate() {
+            rows.decode(i, &mut row);
             if !row.iter().all(|x| x.is_finite()) {
                 return Err(corrupt(format!("row {i} has a number that is not finite")));
             }
-            if inverse_norm(row).to_bits() != norm.to_bits() {
+            if inverse_norm(&row).to_bits() != norm.to_bits() {
                 return Err(corrupt(format!("the inverse norm of row {i} is not that of its numbers")));
             }
             if i % (STEP / (self.dim() * 4) + 1) == 0 && !go_on() {

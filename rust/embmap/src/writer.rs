@@ -3,8 +3,9 @@
 use std::{path::Path, sync::atomic::AtomicBool};
 
 use crate::{
+    dtype::Dtype,
     error::{Error, Result},
-    format::{Dtype, HEADER_LEN, Header, Kind, MATRIX_ALIGN},
+    format::{HEADER_LEN, Header, Kind, MATRIX_ALIGN},
     index::BuiltIndex,
     positioned::{read_at, write_at},
     publish::NewFile,
@@ -14,6 +15,7 @@ use crate::{
 /// A store in the making, invisible until it is finished.
 pub(crate) struct StoreWriter {
     file: NewFile,
+    dtype: Dtype,
     dim: usize,
 }
 
@@ -27,15 +29,17 @@ pub(crate) struct Contents {
     pub norms: Vec<f32>,
     /// Means, then deviations, of each dimension.
     pub statistics: Vec<f64>,
+    /// What one whole number of each row is worth, where the numbers are int8.
+    pub scales: Vec<f32>,
 }
 
 impl StoreWriter {
     /// Begins a store at `target`.
-    pub(crate) fn create(target: &Path, dim: usize) -> Result<StoreWriter> {
+    pub(crate) fn create(target: &Path, dtype: Dtype, dim: usize) -> Result<StoreWriter> {
         if dim == 0 || u32::try_from(dim).is_err() {
             return Err(Error::Argument(format!("dim must be between 1 and 2³² - 1, not {dim}")));
         }
-        Ok(StoreWriter { file: NewFile::create(target)?, dim })
+        Ok(StoreWriter { file: NewFile::create(target)?, dtype, dim })
     }
 
     /// Where the store will be.
@@ -44,13 +48,23 @@ impl StoreWriter {
         self.file.target()
     }
 
-    fn place_of(&self, row: u64) -> u64 {
-        HEADER_LEN.next_multiple_of(MATRIX_ALIGN) + row * self.dim as u64 * Dtype::Float32.size()
+    /// The type of the numbers.
+    pub(crate) fn dtype(&self) -> Dtype {
+        self.dtype
     }
 
-    /// Writes rows, the first of them at `first`.
-    pub(crate) fn write_rows(&self, first: u64, rows: &[f32]) -> Result<()> {
-        write_at(self.file.file(), bytemuck::cast_slice(rows), self.place_of(first)).map_err(Error::io(self.target()))
+    /// Bytes of a row.
+    fn row_len(&self) -> usize {
+        self.dim * self.dtype.size()
+    }
+
+    fn place_of(&self, row: u64) -> u64 {
+        HEADER_LEN.next_multiple_of(MATRIX_ALIGN) + row * self.row_len() as u64
+    }
+
+    /// Writes rows, as they are stored, the first of them at `first`.
+    pub(crate) fn write_rows(&self, first: u64, stored: &[u8]) -> Result<()> {
+        write_at(self.file.file(), stored, self.place_of(first)).map_err(Error::io(self.target()))
     }
 
     /// Waits until what has been written so far is on the disk.
@@ -58,23 +72,21 @@ impl StoreWriter {
         self.file.file().sync_data().map_err(Error::io(self.target()))
     }
 
-    /// Reads rows back.
-    pub(crate) fn read_rows(&self, first: u64, count: usize) -> Result<Vec<f32>> {
-        let mut rows = vec![0f32; count * self.dim];
-        let bytes = bytemuck::cast_slice_mut(&mut rows);
-        let (wanted, read) = (bytes.len(), read_at(self.file.file(), bytes, self.place_of(first)));
-        match read.map_err(Error::io(self.target()))? {
-            read if read == wanted => {}
-            _ => return Err(Error::io(self.target())(std::io::ErrorKind::UnexpectedEof.into())),
+    /// Reads rows back, as they are stored.
+    pub(crate) fn read_rows(&self, first: u64, count: usize) -> Result<Vec<u8>> {
+        let mut stored = vec![0; count * self.row_len()];
+        let read = read_at(self.file.file(), &mut stored, self.place_of(first)).map_err(Error::io(self.target()))?;
+        if read < stored.len() {
+            return Err(Error::io(self.target())(std::io::ErrorKind::UnexpectedEof.into()));
         }
-        Ok(rows)
+        Ok(stored)
     }
 
     /// Writes the rest, the header last, and publishes the store, unless told to `stop`; returns its length.
     pub(crate) fn finish(self, contents: &Contents, metadata: &str, stop: &AtomicBool) -> Result<u64> {
         let index = BuiltIndex::build(&contents.words)?;
         let rows = contents.words.len() as u64;
-        let sections: [(Kind, &[u8]); 7] = [
+        let mut sections: Vec<(Kind, &[u8])> = vec![
             (Kind::InverseNorms, bytemuck::cast_slice(&contents.norms)),
             (Kind::Pilots, &index.pilots),
             (Kind::Slots, &index.slots),
@@ -83,12 +95,13 @@ impl StoreWriter {
             (Kind::Metadata, metadata.as_bytes()),
             (Kind::Statistics, bytemuck::cast_slice(&contents.statistics)),
         ];
-        let mut lengths = [0; Kind::ALL.len()];
-        lengths[0] = rows * self.dim as u64 * Dtype::Float32.size();
-        for (length, (_, bytes)) in lengths[1..].iter_mut().zip(&sections) {
-            *length = bytes.len() as u64;
+        if self.dtype == Dtype::Int8 {
+            sections.push((Kind::Scales, bytemuck::cast_slice(&contents.scales)));
         }
-        let mut header = Header::lay_out(Dtype::Float32, self.dim as u32, rows, index.seed, lengths);
+        let matrix = (Kind::Matrix, rows * self.row_len() as u64);
+        let others = sections.iter().map(|(kind, bytes)| (*kind, bytes.len() as u64));
+        let lengths: Vec<_> = std::iter::once(matrix).chain(others).collect();
+        let mut header = Header::lay_out(self.dtype, self.dim as u32, rows, index.seed, &lengths);
         header.section_mut(Kind::Matrix).crc = contents.matrix_crc;
         for (kind, bytes) in sections {
             let section = header.section_mut(kind);

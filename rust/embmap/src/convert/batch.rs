@@ -86,7 +86,10 @@ impl<'a> Batch<'a> {
     ) {
         let start = self.rows.len();
         self.rows.resize(start + self.dim, 0.0);
-        let word = read(&mut self.rows[start..]).and_then(|word| self.decode(word, origin));
+        let word = read(&mut self.rows[start..]).and_then(|word| {
+            self.finish_row(start)?;
+            self.decode(word, origin)
+        });
         let kept = match word {
             Ok(word) if self.keeps(&word) => {
                 if word.contains(&b' ') {
@@ -105,6 +108,22 @@ impl<'a> Batch<'a> {
         if !kept {
             self.rows.truncate(start);
         }
+    }
+
+    /// Makes of the row at `start` what the store will have.
+    fn finish_row(&mut self, start: usize) -> Result<(), (Fault, String)> {
+        let row = &mut self.rows[start..];
+        if self.options.normalize {
+            normalize(row);
+        }
+        let (dtype, edge) = (self.options.dtype, self.options.dtype.too_large());
+        if edge.is_finite()
+            && let Some(i) = row.iter().position(|x| x.abs() >= edge)
+        {
+            let reason = format!("number {} of {}, {}, is too large for {}", i + 1, self.dim, row[i], dtype.name());
+            return Err((Fault::NotFinite, reason));
+        }
+        Ok(())
     }
 
     /// Whether the row of `word` is worth reading: one that is not UTF-8 may become a word that is kept.
@@ -162,5 +181,14 @@ impl<'a> Batch<'a> {
             }
         }
         self.rows.truncate(kept * self.dim);
+    }
+}
+
+/// Scales a row to length 1; a row of zeros stays one.
+fn normalize(row: &mut [f32]) {
+    let square: f64 = row.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
+    if square > 0.0 {
+        let length = square.sqrt();
+        row.iter_mut().for_each(|x| *x = (f64::from(*x) / length) as f32);
     }
 }

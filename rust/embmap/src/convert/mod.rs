@@ -5,6 +5,7 @@ mod commit;
 mod pipeline;
 mod report;
 mod source;
+mod summary;
 
 use std::{
     path::Path,
@@ -23,6 +24,7 @@ pub(crate) use source::{Framing, Source, SourceError};
 
 use crate::{
     container::Unpacking,
+    dtype::Dtype,
     error::{Error, Result},
     text::TextSource,
     words::WordSet,
@@ -84,6 +86,8 @@ pub struct Options {
     pub limit: Option<u64>,
     /// Only these words.
     pub keep: Option<WordSet>,
+    /// The type of the store's numbers.
+    pub dtype: Dtype,
     /// Scale each row to length 1.
     pub normalize: bool,
     /// `None` for all cores.
@@ -106,6 +110,7 @@ impl Default for Options {
             on_bad_row: OnBadRow::default(),
             limit: None,
             keep: None,
+            dtype: Dtype::default(),
             normalize: false,
             threads: None,
             metadata: serde_json::Map::new(),
@@ -133,7 +138,7 @@ pub fn convert(
     let how =
         Unpacking { member: options.member.as_deref(), max_expansion: options.max_expansion, stop: Arc::clone(&stop) };
     let text = while_ticking(&stop, || TextSource::open(source, options, &how), &mut || tick(0, 0))?;
-    let writer = StoreWriter::create(target, text.dim())?;
+    let writer = StoreWriter::create(target, options.dtype, text.dim())?;
     let (contents, mut report) = pipeline::run(&text, &writer, options, &stop, tick)?;
     let mut metadata = options.metadata.clone();
     let name = source.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();

@@ -17,10 +17,10 @@ use std::{
 use super::{
     Batch, Options, Report, Source, SourceError,
     commit::{Committer, Placement},
+    summary::{Stored, Summary},
 };
 use crate::{
     error::{Error, Result},
-    norms::Statistics,
     parallel,
     writer::{Contents, StoreWriter},
 };
@@ -32,13 +32,6 @@ const FLUSH: Duration = Duration::from_millis(20);
 /// Source bytes from which that is worth a thread.
 const WORTH_FLUSHING: u64 = 64 << 20;
 
-/// What a written batch adds to the store besides its rows.
-struct Summary {
-    norms: Vec<f32>,
-    statistics: Statistics,
-    crc: crc32fast::Hasher,
-}
-
 /// Batches in source order: those placed, those written.
 struct Ordered<'a> {
     committer: Committer<'a>,
@@ -47,7 +40,8 @@ struct Ordered<'a> {
     waiting: BTreeMap<u64, Summary>,
     folded: u64,
     total: Summary,
-    replaced: bool,
+    /// Rows that were overwritten, and their scales where they have any.
+    replaced: Vec<(u64, Option<f32>)>,
     running: usize,
     failure: Option<Error>,
 }
@@ -81,8 +75,8 @@ pub(crate) fn run<S: Source>(
         placed: 0,
         waiting: BTreeMap::new(),
         folded: 0,
-        total: Summary { norms: Vec::new(), statistics: Statistics::new(dim), crc: crc32fast::Hasher::new() },
-        replaced: false,
+        total: Summary::empty(dim),
+        replaced: Vec::new(),
         running: threads,
         failure: None,
     };
@@ -116,12 +110,20 @@ pub(crate) fn run<S: Source>(
     }
     let (words, report) = committer.finish(source)?;
     let mut go_on = || tick_at_the_end(source, tick);
-    let total = if replaced { reread(writer, words.len(), dim, &mut go_on)? } else { total };
+    let total = if replaced.is_empty() {
+        total
+    } else {
+        let mut scales = total.scales;
+        for (row, scale) in replaced.into_iter().filter_map(|(row, scale)| Some((row, scale?))) {
+            scales[row as usize] = scale;
+        }
+        Summary::reread(writer, words.len(), dim, scales, &mut go_on)?
+    };
     if !go_on() {
         return Err(Error::Cancelled);
     }
-    let contents =
-        Contents { words, matrix_crc: total.crc.finalize(), norms: total.norms, statistics: total.statistics.finish() };
+    let Summary { norms, statistics, scales, crc } = total;
+    let contents = Contents { words, matrix_crc: crc.finalize(), norms, statistics: statistics.finish(), scales };
     Ok((contents, report))
 }
 
@@ -207,6 +209,7 @@ impl<'a, S: Source> Pipeline<'a, S> {
     fn batches(&self) -> Result<()> {
         let mut batch = Batch::new(self.options, self.source.dim());
         let (mut scratch, mut hashes) = (S::Scratch::default(), Vec::new());
+        let mut stored = Stored::new(self.writer.dtype(), self.source.dim());
         let seed = self.lock().committer.seed();
         while !self.stop.load(Ordering::Relaxed) {
             match self.source.next(&mut scratch, &mut batch) {
@@ -219,7 +222,7 @@ impl<'a, S: Source> Pipeline<'a, S> {
             }
             Committer::hashes(seed, &batch, &mut hashes);
             let Some(placement) = self.place(&batch, &hashes)? else { break };
-            self.write(&mut batch, placement)?;
+            self.write(&mut batch, &mut stored, placement)?;
             self.done.fetch_add(batch.bytes, Ordering::Relaxed);
         }
         Ok(())
@@ -250,19 +253,18 @@ impl<'a, S: Source> Pipeline<'a, S> {
     }
 
     /// Writes the rows of new words, then those that replace earlier ones, and folds what they add.
-    fn write(&self, batch: &mut Batch, placement: Placement) -> Result<()> {
+    fn write(&self, batch: &mut Batch, stored: &mut Stored, placement: Placement) -> Result<()> {
         let dim = self.source.dim();
-        if self.options.normalize {
-            batch.rows.chunks_exact_mut(dim).for_each(normalize);
-        }
         if !placement.replaced.is_empty() {
-            self.replace(batch, &placement)?;
+            self.replace(batch, stored, &placement)?;
         }
         if !placement.new.is_empty() {
             batch.retain_rows(|i| placement.new[i]);
         }
-        self.writer.write_rows(placement.first, &batch.rows)?;
-        let summary = Summary::of(&batch.rows, dim);
+        stored.store(&mut batch.rows);
+        let bytes = stored.bytes(&batch.rows);
+        self.writer.write_rows(placement.first, bytes)?;
+        let summary = Summary::of(&batch.rows, dim, bytes, &stored.scales);
         let ordered = &mut *self.lock();
         ordered.waiting.insert(batch.sequence, summary);
         while let Some(next) = ordered.waiting.remove(&ordered.folded) {
@@ -274,7 +276,7 @@ impl<'a, S: Source> Pipeline<'a, S> {
     }
 
     /// Overwrites rows of earlier batches, or of this one, once those are written.
-    fn replace(&self, batch: &mut Batch, placement: &Placement) -> Result<()> {
+    fn replace(&self, batch: &mut Batch, stored: &mut Stored, placement: &Placement) -> Result<()> {
         let dim = self.source.dim();
         let mut ordered = self.lock();
         while ordered.folded != batch.sequence {
@@ -283,13 +285,15 @@ impl<'a, S: Source> Pipeline<'a, S> {
             }
             ordered = self.turn.wait_timeout(ordered, TICK).unwrap_or_else(PoisonError::into_inner).0;
         }
-        ordered.replaced = true;
         drop(ordered);
         let new_rows: Vec<usize> = (0..placement.new.len()).filter(|&i| placement.new[i]).collect();
         for &(from, to) in &placement.replaced {
             let row = from * dim..(from + 1) * dim;
             if to < placement.first {
-                self.writer.write_rows(to, &batch.rows[row])?;
+                let row = &mut batch.rows[row];
+                stored.store(row);
+                self.writer.write_rows(to, stored.bytes(row))?;
+                self.lock().replaced.push((to, stored.scales.first().copied()));
             } else {
                 batch.rows.copy_within(row, new_rows[(to - placement.first) as usize] * dim);
             }
@@ -298,48 +302,9 @@ impl<'a, S: Source> Pipeline<'a, S> {
     }
 }
 
-impl Summary {
-    fn of(rows: &[f32], dim: usize) -> Summary {
-        let mut crc = crc32fast::Hasher::new();
-        crc.update(bytemuck::cast_slice(rows));
-        let (mut statistics, mut norms) = (Statistics::new(dim), Vec::with_capacity(rows.len() / dim));
-        statistics.add_rows(rows, &mut norms);
-        Summary { norms, statistics, crc }
-    }
-
-    fn add(&mut self, next: Summary) {
-        self.norms.extend(next.norms);
-        self.statistics.add(&next.statistics);
-        self.crc.combine(&next.crc);
-    }
-}
-
 /// The caller's tick when all of the source has been read.
 pub(super) fn tick_at_the_end(source: &impl Source, tick: &mut dyn FnMut(u64, u64) -> bool) -> bool {
     let (done, total) = source.progress(source.length().unwrap_or(0));
     let total = total.max(done);
     tick(total, total)
-}
-
-/// The summary of rows that were changed after they were first written.
-fn reread(writer: &StoreWriter, rows: usize, dim: usize, go_on: &mut dyn FnMut() -> bool) -> Result<Summary> {
-    let step = ((1 << 20) / dim).max(1);
-    let mut total = Summary::of(&[], dim);
-    for first in (0..rows).step_by(step) {
-        if !go_on() {
-            return Err(Error::Cancelled);
-        }
-        let part = writer.read_rows(first as u64, step.min(rows - first))?;
-        total.add(Summary::of(&part, dim));
-    }
-    Ok(total)
-}
-
-/// Scales a row to length 1; a row of zeros stays one.
-fn normalize(row: &mut [f32]) {
-    let square: f64 = row.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
-    if square > 0.0 {
-        let length = square.sqrt();
-        row.iter_mut().for_each(|x| *x = (f64::from(*x) / length) as f32);
-    }
 }
