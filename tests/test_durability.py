@@ -1,6 +1,9 @@
 """Conversion is all or nothing, memory is bounded, Ctrl-C answers."""
 
+import bz2
+import gzip
 import itertools
+import lzma
 import os
 import subprocess
 import sys
@@ -111,6 +114,24 @@ def test_an_exception_in_the_progress_callable_ends_the_conversion(tmp_path):
     with pytest.raises(RuntimeError, match="enough"):
         convert_text(tmp_path, "".join(f"w{i} {i} 0.5\n" for i in range(200_000)), progress=progress)
     assert [path.name for path in tmp_path.iterdir()] == ["v.txt"]
+
+
+@pytest.mark.parametrize("suffix", ["txt", "gz", "bz2", "xz"])
+def test_a_conversion_that_is_stopped_answers_within_half_a_second(tmp_path, suffix):
+    pack = {"txt": bytes, "gz": gzip.compress, "bz2": bz2.compress, "xz": lambda text: lzma.compress(text, preset=0)}
+    source = big_text(tmp_path, rows=30_000, dim=100)
+    source.write_bytes(pack[suffix](source.read_bytes()))
+    stopped = []
+
+    def progress(done, total):
+        if done > total / 4:
+            stopped.append(time.monotonic())
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        embmap.convert(source, tmp_path / "v.embmap", progress=progress)
+    assert time.monotonic() - stopped[0] < 0.5
+    assert [path.name for path in tmp_path.iterdir()] == ["big.txt"]
 
 
 def test_progress_ends_at_the_total(tmp_path, capsys):

@@ -265,6 +265,16 @@ def test_the_first_error_of_the_file_is_the_one_raised(tmp_path):
     assert raised.value.line == 2
 
 
+def test_keep_reads_no_numbers_of_other_rows(tmp_path):
+    text = "a 1 2\nb x nan\nnew york 1 2\nc 3 4 \nd \xff 1\nshort 1\n"
+    report = convert_text(tmp_path, text, keep=["c", "new york"], on_bad_row="skip")
+    assert list(embmap.open(report.path)) == ["new york", "c"]
+    # A row that has not as many fields as the others is looked at, whatever its word.
+    assert (report.rejected_by["not_a_number"], report.rejected) == (0, 1)
+    report = convert_text(tmp_path, b"1 2\n\xffking 1 2\nking 3 4\n", keep=["king"], errors="ignore", header=True)
+    assert (report.rows, report.duplicates) == (1, 1)
+
+
 def test_keep_is_words_not_one_str(tmp_path):
     with pytest.raises(TypeError, match="one str"):
         convert_text(tmp_path, "king 1 2\n", keep="king")

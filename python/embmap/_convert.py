@@ -49,8 +49,8 @@ class ConversionReport:
         Type of its numbers.
     bytes_read, bytes_written : int
         Bytes of the text, unpacked, all of it unless `limit` ended the conversion before, and of the store.
-    seconds : float
-        Wall-clock time.
+    seconds, sync_seconds : float
+        Wall-clock time, and the part of it, at the end, in which the disk was waited for.
     checksum : str
         Of those bytes: ``"crc32:"`` and eight hexadecimal digits, as zlib computes it and ``unzip -v`` shows it.
     duplicates : int
@@ -76,6 +76,7 @@ class ConversionReport:
     bytes_read: int
     bytes_written: int
     seconds: float
+    sync_seconds: float
     checksum: str
     duplicates: int
     rejected_by: dict[str, int]

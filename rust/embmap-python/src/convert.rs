@@ -99,6 +99,7 @@ fn as_dict<'py>(py: Python<'py>, report: &Report) -> PyResult<Bound<'py, PyDict>
     dict.set_item("bytes_read", report.bytes_read)?;
     dict.set_item("bytes_written", report.bytes_written)?;
     dict.set_item("seconds", report.seconds)?;
+    dict.set_item("sync_seconds", report.sync_seconds)?;
     dict.set_item("checksum", format!("crc32:{:08x}", report.checksum))?;
     dict.set_item("duplicates", report.duplicates)?;
     let by_fault: Vec<(&str, u64)> =

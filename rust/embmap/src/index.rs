@@ -78,15 +78,16 @@ pub struct BuiltIndex {
 }
 
 impl BuiltIndex {
-    /// Builds the index of distinct words. The seed follows from the words, so that equal words make equal files.
-    pub fn build(words: &WordList) -> Result<BuiltIndex> {
+    /// Builds the index of distinct words on so many threads, or all. The seed follows from the words, so that equal words
+    /// make equal files.
+    pub fn build(words: &WordList, threads: Option<usize>) -> Result<BuiltIndex> {
         let material = u64::from(crc32fast::hash(words.bytes()));
-        (0..ATTEMPTS).find_map(|attempt| Self::build_with(words, seed_from(material, attempt))).ok_or_else(|| {
-            Error::Argument(format!("no index for these words after {ATTEMPTS} seeds: are they distinct?"))
-        })
+        (0..ATTEMPTS).find_map(|attempt| Self::build_with(words, seed_from(material, attempt), threads)).ok_or_else(
+            || Error::Argument(format!("no index for these words after {ATTEMPTS} seeds: are they distinct?")),
+        )
     }
 
-    fn build_with(words: &WordList, seed: u64) -> Option<BuiltIndex> {
+    fn build_with(words: &WordList, seed: u64, threads: Option<usize>) -> Option<BuiltIndex> {
         let mut buckets = words.len().div_ceil(BUCKET_WORDS).max(1);
         if buckets > PART_BUCKETS {
             buckets = buckets.next_multiple_of(PART_BUCKETS);
@@ -100,7 +101,7 @@ impl BuiltIndex {
         let pieces = pilots.chunks_mut(PART_BUCKETS * PILOT_LEN).zip(table.chunks_mut(slots * SLOT_LEN));
         let mut pieces: Vec<Part> =
             pieces.enumerate().map(|(i, (pilots, table))| Part { first: i * PART_BUCKETS, pilots, table }).collect();
-        for_each(&mut pieces, |part| part.build(&members, words).ok_or(())).ok()?;
+        for_each(threads, &mut pieces, |part| part.build(&members, words).ok_or(())).ok()?;
         drop(pieces);
         Some(BuiltIndex { seed, pilots, slots: table })
     }
@@ -300,7 +301,7 @@ mod tests {
     fn every_word_is_found_and_no_other() {
         for n in [0, 1, 2, 3, 100, 20_000, 65_536, 65_537, 300_000] {
             let words = list((0..n).map(|i| format!("w{i}")));
-            let built = BuiltIndex::build(&words).expect("an index");
+            let built = BuiltIndex::build(&words, None).expect("an index");
             let offsets = offsets(&words);
             let index = Index::new(built.seed, &built.pilots, &built.slots, Words::new(words.bytes(), &offsets));
             let keys: Vec<Vec<u8>> = (0..2 * n).map(|i| format!("w{i}").into_bytes()).chain([Vec::new()]).collect();
@@ -318,7 +319,7 @@ mod tests {
     #[test]
     fn words_longer_than_the_check_can_say_are_told_apart() {
         let words = list([70_000, 65_535, 65_536].map(|n| "a".repeat(n)));
-        let built = BuiltIndex::build(&words).expect("an index");
+        let built = BuiltIndex::build(&words, None).expect("an index");
         let offsets = offsets(&words);
         let index = Index::new(built.seed, &built.pilots, &built.slots, Words::new(words.bytes(), &offsets));
         assert_eq!(index.find("a".repeat(65_536).as_bytes()), Ok(Some(2)));
@@ -327,13 +328,13 @@ mod tests {
 
     #[test]
     fn a_word_twice_is_an_error_not_a_hang() {
-        assert!(BuiltIndex::build(&list(["a".into(), "a".into()])).is_err());
+        assert!(BuiltIndex::build(&list(["a".into(), "a".into()]), None).is_err());
     }
 
     #[test]
     fn an_index_of_garbage_answers_or_errs_but_never_panics() {
         let words = list((0..50).map(|i| format!("w{i}")));
-        let built = BuiltIndex::build(&words).expect("an index");
+        let built = BuiltIndex::build(&words, None).expect("an index");
         let offsets = offsets(&words);
         for at in 0..built.slots.len() {
             let mut slots = built.slots.clone();

@@ -37,12 +37,13 @@ pub(crate) fn in_parts<A: Sync, B: Send, E: Send>(
     })
 }
 
-/// Calls `work` on each of `items`, whichever thread is free next; any of the errors wins.
+/// Calls `work` on each of `items`, whichever of so many threads is free next; any of the errors wins.
 pub(crate) fn for_each<A: Send, E: Send>(
+    asked: Option<usize>,
     items: &mut [A],
     work: impl Fn(&mut A) -> Result<(), E> + Sync,
 ) -> Result<(), E> {
-    let workers = threads(None).min(items.len());
+    let workers = threads(asked).min(items.len());
     if workers <= 1 {
         return items.iter_mut().try_for_each(work);
     }

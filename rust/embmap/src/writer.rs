@@ -1,6 +1,10 @@
 //! Writes a store: rows as they come, from any thread, then everything else.
 
-use std::{path::Path, sync::atomic::AtomicBool};
+use std::{
+    path::Path,
+    sync::atomic::AtomicBool,
+    time::{Duration, Instant},
+};
 
 use crate::{
     dtype::Dtype,
@@ -82,9 +86,16 @@ impl StoreWriter {
         Ok(stored)
     }
 
-    /// Writes the rest, the header last, and publishes the store, unless told to `stop`; returns its length.
-    pub(crate) fn finish(self, contents: &Contents, metadata: &str, stop: &AtomicBool) -> Result<u64> {
-        let index = BuiltIndex::build(&contents.words)?;
+    /// Writes the rest, the header last, and publishes the store, unless told to `stop`; returns its length, and how long
+    /// the disk was waited for.
+    pub(crate) fn finish(
+        self,
+        contents: &Contents,
+        metadata: &str,
+        threads: Option<usize>,
+        stop: &AtomicBool,
+    ) -> Result<(u64, Duration)> {
+        let index = BuiltIndex::build(&contents.words, threads)?;
         let rows = contents.words.len() as u64;
         let mut sections: Vec<(Kind, &[u8])> = vec![
             (Kind::InverseNorms, bytemuck::cast_slice(&contents.norms)),
@@ -111,7 +122,8 @@ impl StoreWriter {
         let page = header.encode();
         write_at(self.file.file(), &page, 0).map_err(Error::io(self.target()))?;
         self.file.file().set_len(header.file_length).map_err(Error::io(self.target()))?;
+        let started = Instant::now();
         self.file.publish(stop)?;
-        Ok(header.file_length)
+        Ok((header.file_length, started.elapsed()))
     }
 }

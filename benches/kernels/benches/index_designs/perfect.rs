@@ -69,7 +69,7 @@ pub struct Displaced {
 impl Design for Displaced {
     const NAME: &'static str = "embmap's index";
     fn build(words: &WordList) -> Self {
-        let built = BuiltIndex::build(words).expect("distinct words");
+        let built = BuiltIndex::build(words, None).expect("distinct words");
         let offsets: Vec<u8> = words.offsets().iter().flat_map(|end| end.to_le_bytes()).collect();
         Displaced {
             seed: built.seed,

@@ -153,9 +153,11 @@ pub fn convert(
     let metadata = serde_json::Value::Object(metadata).to_string();
     // Another flag: the first is up once a limit is reached, too.
     let stop = AtomicBool::new(false);
-    report.bytes_written = while_ticking(&stop, || writer.finish(&contents, &metadata, &stop), &mut || {
-        pipeline::tick_at_the_end(&text, tick)
-    })?;
+    let (bytes_written, syncing) =
+        while_ticking(&stop, || writer.finish(&contents, &metadata, options.threads, &stop), &mut || {
+            pipeline::tick_at_the_end(&text, tick)
+        })?;
+    (report.bytes_written, report.sync_seconds) = (bytes_written, syncing.as_secs_f64());
     report.source = source.to_path_buf();
     report.seconds = started.elapsed().as_secs_f64();
     Ok(report)

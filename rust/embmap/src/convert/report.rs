@@ -56,6 +56,8 @@ pub struct Report {
     pub bytes_written: u64,
     /// Wall-clock time.
     pub seconds: f64,
+    /// The part of it, at the end, in which the disk was waited for.
+    pub sync_seconds: f64,
     /// CRC-32 of those bytes, as zlib computes it.
     pub checksum: u32,
     /// Rows whose word was there before.
