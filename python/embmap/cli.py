@@ -1,4 +1,4 @@
-"""The command line: ``embmap convert | info | lookup | similar | analogy | verify | demo``."""
+"""The command line: ``embmap convert | info | lookup | similar | analogy | verify | bench | demo``."""
 
 from __future__ import annotations
 
@@ -187,6 +187,54 @@ def verify(store: Path, json: bool) -> None:
     with Store(store) as opened:
         opened.verify()
         _print(json, {"path": opened.path, "whole": True}, f"{opened.path}: whole")
+
+
+@main.command(epilog="Example: embmap bench glove.6B.300d.txt")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--header/--no-header", default=None, help="Whether the first line is a header; found by default.")
+@click.option(
+    "--errors",
+    type=click.Choice(["strict", "replace", "ignore"]),
+    default="strict",
+    show_default=True,
+    help="Words that are not UTF-8.",
+)
+@click.option("--on-bad-row", type=click.Choice(["error", "skip"]), default="error", show_default=True)
+@click.option("--runs", type=click.IntRange(min=1), default=3, show_default=True, help="Conversions by embmap.")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    default=10,
+    show_default=True,
+    help="How long each other loader reads, about; a larger file is sampled and the time scaled.",
+)
+@click.option("--full", is_flag=True, help="Let every loader read all of the file, into memory.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("embmap-bench"),
+    show_default=True,
+    help="Folder for bench.json and the chart; needs room for a store until the end.",
+)
+@_json
+def bench(file: Path, header: bool | None, seconds: float, full: bool, out: Path, json: bool, **options: Any) -> None:
+    """Time embmap beside the usual loaders on FILE, and compare what they give."""
+    from .bench.run import run
+    from .bench.table import table
+
+    found = run(
+        file,
+        out,
+        lambda line: click.echo(line, err=True) if sys.stderr.isatty() else None,
+        header="auto" if header is None else header,
+        seconds=None if full else seconds,
+        **options,
+    )
+    shown = [out / name for name in ("bench.json", "bench.png") if (out / name).exists()]
+    _print(json, found.as_json(), f"{table(found)}\n{' '.join(map(str, shown))}")
+    if found.disagreeing:
+        names = " and ".join(timing.title for timing in found.disagreeing)
+        raise click.ClickException(f"{names} gave other numbers than embmap for the same words")
 
 
 @main.command(epilog="Example: embmap demo")
