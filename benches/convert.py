@@ -1,185 +1,143 @@
-"""Text to vectors: embmap beside the loaders that people use, on one file, with the answers checked.
+"""Text to vectors: embmap beside the loaders that people use, with the answers checked.
 
-    python benches/convert.py [--rows 400000] [--dim 300] [--vocabulary FOLDER] [--runs 5] [--only NAME ...] [--json OUT]
+    python benches/convert.py [--sizes 400000x300 ...] [--vocabulary FOLDER] [--runs 5] [--only NAME ...]
+                              [--leave-out [SIZE=]NAME,NAME ...] [--timeout SECONDS] [--json OUT]
 
 Every run is a process of its own, warm page cache, the peers in turn; the table gives the median, the fastest and the
-slowest run, and how many times as long as embmap each takes. The loaders end with the vectors in memory; embmap ends with
-the finished file on the disk, synced, index and checksums included. The CRC-32 of every answer must be embmap's.
+slowest run, and how many times as long as embmap each takes. The loaders end with the vectors in memory, or with a file
+of theirs; embmap ends with the finished file on the disk, synced, index and checksums included. Where embmap says how long
+its sync took, the peers, which sync nothing, are compared with the rest of its time too. Every answer must be embmap's.
+
+What is left out, because it was asked for, is not installed, took too long or was killed, is listed below the table.
+`benches/chart.py` draws the JSON.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
-import platform
-import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 
+import machine
 import numpy as np
+from loaders import LOADERS, PACKAGES, Loaded
 from make_text import write
 
+Run = dict[str, object]
 
-def embmap_convert(path: Path) -> np.ndarray:
+
+def one(name: str, path: Path) -> Run:
+    """Run one loader once; give seconds, peak memory and what tells whether the answer is right."""
     import embmap
 
-    target = path.with_suffix(".embmap")
-    target.unlink(missing_ok=True)
-    start = time.perf_counter()
-    embmap.convert(path, target)
-    embmap_convert.seconds = time.perf_counter() - start
-    return embmap.open(target).vectors
-
-
-def tutorial(path: Path) -> np.ndarray:
-    """The loop of the Keras tutorial: split, np.asarray(values, dtype="float32")."""
-    from embmap.demo.loader import load_glove
-
-    return load_glove(path)
-
-
-def tutorial_float64(path: Path) -> np.ndarray:
-    """The loop of the PyTorch tutorial: split, np.array(values).astype(float)."""
-    vectors = {}
-    with path.open("rb") as file:
-        for line in file:
-            values = line.decode().split()
-            vectors[values[0]] = np.array(values[1:]).astype(float)
-    return vectors
-
-
-def careful(path: Path) -> np.ndarray:
-    """A careful Python loader: partition, np.fromstring."""
-    vectors = {}
-    with path.open(encoding="utf-8", newline="\n") as file:
-        for line in file:
-            word, _, numbers = line.partition(" ")
-            vectors[word] = np.fromstring(numbers, np.float32, sep=" ")
-    return vectors
-
-
-def gensim(path: Path) -> np.ndarray:
-    from gensim.models import KeyedVectors
-
-    return KeyedVectors.load_word2vec_format(path, binary=False, no_header=True).vectors
-
-
-def pandas(path: Path) -> np.ndarray:
-    import pandas
-
-    frame = pandas.read_csv(
-        path, sep=" ", header=None, index_col=0, quoting=3, keep_default_na=False, dtype=_dtypes(path)
-    )
-    return frame.to_numpy(np.float32)
-
-
-def _dtypes(path: Path) -> dict[int, object]:
-    with path.open(encoding="utf-8") as file:
-        return {0: str, **dict.fromkeys(range(1, len(file.readline().split(" "))), np.float32)}
-
-
-def polars(path: Path) -> np.ndarray:
-    import polars
-
-    schema = {f"c{i}": polars.Float32 if i else polars.String for i in _dtypes(path)}
-    frame = polars.read_csv(path, separator=" ", has_header=False, quote_char=None, schema=schema)
-    return frame.drop("c0").to_numpy()
-
-
-def pyarrow(path: Path) -> np.ndarray:
-    import pyarrow
-    from pyarrow import csv
-
-    names = [f"c{i}" for i in _dtypes(path)]
-    table = csv.read_csv(
-        path,
-        read_options=csv.ReadOptions(column_names=names, block_size=1 << 24),
-        parse_options=csv.ParseOptions(delimiter=" ", quote_char=False),
-        convert_options=csv.ConvertOptions(
-            column_types={name: pyarrow.float32() if name != "c0" else pyarrow.string() for name in names},
-            strings_can_be_null=False,
-        ),
-    )
-    return np.column_stack([column.to_numpy() for column in table.columns[1:]])
-
-
-def duckdb(path: Path) -> np.ndarray:
-    import duckdb
-
-    columns = {f"c{i}": "FLOAT" if i else "VARCHAR" for i in _dtypes(path)}
-    found = duckdb.read_csv(
-        str(path),
-        sep=" ",
-        header=False,
-        quotechar="",
-        escapechar="",
-        columns=columns,
-        auto_detect=False,
-        max_line_size=1 << 20,
-    ).fetchnumpy()
-    return np.column_stack([found[name] for name in columns if name != "c0"])
-
-
-def floor(path: Path) -> None:
-    """Read the text once, write as many bytes as the matrix has once, on one thread; no sync."""
-    with path.open("rb", buffering=0) as source, tempfile.TemporaryFile(dir=path.parent) as target:
-        rows = sum(1 for _ in path.with_suffix(".words").open("rb"))
-        written = memoryview(bytes(1 << 20))
-        left = rows * (len(_dtypes(path)) - 1) * 4
-        buffer = bytearray(1 << 20)
-        start = time.perf_counter()
-        while source.readinto(buffer):
-            pass
-        while left:
-            left -= os.write(target.fileno(), written[: min(left, 1 << 20)])
-        floor.seconds = time.perf_counter() - start
-
-
-LOADERS: dict[str, Callable[[Path], object]] = {
-    "embmap": embmap_convert,
-    "tutorial": tutorial,
-    "tutorial-float64": tutorial_float64,
-    "careful": careful,
-    "gensim": gensim,
-    "pandas": pandas,
-    "polars": polars,
-    "pyarrow": pyarrow,
-    "duckdb": duckdb,
-    "floor": floor,
-}
-
-
-def one(name: str, path: Path) -> dict[str, object]:
-    """Run one loader once; give seconds, peak memory and what tells whether the answer is right."""
     loader = LOADERS[name]
-    if name in ("gensim", "pandas", "polars", "pyarrow", "duckdb"):
-        __import__(name)
-    base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for package in (*loader.needs, "embmap.demo.loader"):
+        importlib.import_module(package)
+    base = machine.peak_mb()
     start = time.perf_counter()
-    found = loader(path)
-    seconds = getattr(loader, "seconds", time.perf_counter() - start)
-    peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - base) / 1024
-    if isinstance(found, dict):
-        found = np.array(list(found.values()), np.float32)
-    crc = None if found is None else zlib.crc32(np.ascontiguousarray(found, np.float32))
-    return {"seconds": seconds, "peak_mb": peak, "crc": crc}
+    found = loader.load(path)
+    seconds = time.perf_counter() - start
+    peak = machine.peak_mb() - base
+    if not isinstance(found, Loaded):
+        found = Loaded(found, seconds)
+    vectors = found.vectors
+    if isinstance(vectors, dict):
+        vectors = np.array(list(vectors.values()), np.float32)
+    run: Run = {"seconds": found.seconds, "peak_mb": peak}
+    if found.sync_seconds is not None:
+        run["sync_seconds"] = found.sync_seconds
+    if vectors is not None and loader.exact:
+        run["crc"] = zlib.crc32(np.ascontiguousarray(vectors, np.float32))
+    elif vectors is not None:
+        ours = embmap.open(path.with_suffix(".embmap")).vectors
+        run["close"] = bool(np.allclose(vectors, ours, rtol=1e-4, atol=1e-6))
+    return run
+
+
+def measure(path: Path, names: list[str], runs: int, timeout: float) -> tuple[dict[str, list[Run]], dict[str, str]]:
+    """Run the loaders in turn; give their runs, and why some have none."""
+    found: dict[str, list[Run]] = {name: [] for name in names}
+    left_out: dict[str, str] = {}
+    for turn in range(runs + 1):
+        for name in names:
+            if name in left_out or (turn == 0 and LOADERS[name].is_slow):
+                continue
+            environment = {**os.environ, "PYTHONHASHSEED": "0"}
+            if kernel := LOADERS[name].kernel:
+                environment["EMBMAP_KERNEL"] = kernel
+            try:
+                done = subprocess.run(
+                    [sys.executable, "-W", "ignore", __file__, "--one", name, str(path)],
+                    capture_output=True,
+                    text=True,
+                    check=True,
+                    env=environment,
+                    timeout=timeout,
+                )
+            except subprocess.TimeoutExpired:
+                left_out[name] = f"took more than {timeout:,.0f} s"
+            except subprocess.CalledProcessError as error:
+                last = (error.stderr.strip().splitlines() or ["no message"])[-1]
+                left_out[name] = "was killed, for memory perhaps" if error.returncode < 0 else f"failed: {last}"
+            else:
+                if turn:
+                    found[name].append(json.loads(done.stdout.splitlines()[-1]))
+    return {name: done for name, done in found.items() if name not in left_out}, left_out
+
+
+def wrong(runs: dict[str, list[Run]]) -> list[str]:
+    """Give the loaders whose answer is not embmap's."""
+    right = runs["embmap"][0]["crc"]
+    return [
+        name
+        for name, done in runs.items()
+        if any(run.get("crc", right) != right or not run.get("close", True) for run in done)
+    ]
+
+
+def table(runs: dict[str, list[Run]]) -> str:
+    """Give the table of one size."""
+    ours = statistics.median(run["seconds"] for run in runs["embmap"])
+    synced = all("sync_seconds" in run for run in runs["embmap"])
+    lines = [f"{'':<18}{'median s':>10}{'min':>9}{'max':>9}{'x embmap':>10}{'peak MB':>10}"]
+    if synced:
+        unsynced = statistics.median(run["seconds"] - run["sync_seconds"] for run in runs["embmap"])
+        lines[0] += f"{'x without its sync':>20}"
+    for name, done in runs.items():
+        seconds = [run["seconds"] for run in done]
+        middle = statistics.median(seconds)
+        line = f"{name:<18}{middle:>10.2f}{min(seconds):>9.2f}{max(seconds):>9.2f}{middle / ours:>10.1f}"
+        line += f"{max(run['peak_mb'] for run in done):>10,.0f}"
+        if synced:
+            # embmap's other kernels sync too, and are compared without.
+            own = statistics.median(run["seconds"] - run.get("sync_seconds", 0) for run in done)
+            line += f"{own / unsynced:>20.1f}"
+        lines.append(line)
+    if synced:
+        syncs = [run["sync_seconds"] for run in runs["embmap"]]
+        lines.append(
+            f"\nfsync counted apart: embmap takes {unsynced:.2f} s and {statistics.median(syncs):.2f} s to sync"
+        )
+    return "\n".join(lines)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, default=400_000)
-    parser.add_argument("--dim", type=int, default=300)
+    parser.add_argument("--sizes", nargs="+", type=size, default=[(400_000, 300)], metavar="ROWSxDIM")
     parser.add_argument("--vocabulary", type=Path)
     parser.add_argument("--format", default="%.5g")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--only", nargs="+", choices=LOADERS, default=list(LOADERS))
+    parser.add_argument("--leave-out", nargs="+", default=[], metavar="[SIZE=]NAME,NAME")
+    parser.add_argument("--timeout", type=float, default=3600, help="for one run, seconds")
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "embmap-bench")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
@@ -188,43 +146,60 @@ def main() -> None:
         print(json.dumps(one(arguments.one[0], Path(arguments.one[1]))))
         return
 
+    unwanted = [without(item, parser) for item in arguments.leave_out]
+    if "embmap" not in arguments.only or any("embmap" in names for _, names in unwanted):
+        parser.error("embmap is what the others are compared with: it cannot be left out")
+    described = machine.describe(PACKAGES)
+    print(machine.headline(described))
     arguments.folder.mkdir(parents=True, exist_ok=True)
-    path = arguments.folder / f"{arguments.rows}x{arguments.dim}{arguments.format.replace('%', '-')}.txt"
-    if not path.exists():
-        write(path, arguments.rows, arguments.dim, arguments.vocabulary, arguments.format)
-    path.with_suffix(".words").write_bytes(b"\n" * arguments.rows)
-
-    runs: dict[str, list[dict[str, object]]] = {name: [] for name in arguments.only}
-    for turn in range(arguments.runs + 1):
-        for name in runs:
-            if turn == 0 and name not in ("embmap", "floor", "polars", "pyarrow", "duckdb"):
-                continue  # The slow ones need no warm-up.
-            command = [sys.executable, "-W", "ignore", __file__, "--one", name, str(path)]
-            done = subprocess.run(
-                command, capture_output=True, text=True, check=True, env={**os.environ, "PYTHONHASHSEED": "0"}
+    sizes = []
+    for rows, dim in arguments.sizes:
+        left_out = {
+            name: reason for name in arguments.only if (reason := LOADERS[name].missing(described["flags"])) is not None
+        }
+        for where, names in unwanted:
+            if where in (None, (rows, dim)):
+                left_out |= dict.fromkeys(names, "as was asked")
+        path = arguments.folder / f"{rows}x{dim}{arguments.format.replace('%', '-')}.txt"
+        if not path.exists():
+            write(path, rows, dim, arguments.vocabulary, arguments.format)
+        bytes_ = path.stat().st_size
+        print(f"\n{rows:,} x {dim}, {arguments.format}: {bytes_:,} bytes; {arguments.runs} runs\n", flush=True)
+        names = [name for name in arguments.only if name not in left_out]
+        runs, failed = measure(path, names, arguments.runs, arguments.timeout)
+        left_out |= failed
+        if "embmap" not in runs:
+            sys.exit(f"embmap {left_out['embmap']}")
+        if names := wrong(runs):
+            sys.exit(f"the answer differs from embmap's: {', '.join(names)}")
+        print(table(runs))
+        for name, reason in left_out.items():
+            print(f"left out: {name} ({reason})")
+        if cold := bytes_ + rows * dim * 8 > machine.available_bytes():
+            print("text, store and a matrix together are larger than the free memory: reads may come from the disk")
+        sizes.append(
+            {"rows": rows, "dim": dim, "bytes": bytes_, "may_be_cold": cold, "left_out": left_out, "runs": runs}
+        )
+        sys.stdout.flush()
+        if arguments.json:
+            found = {"machine": described, "command": machine.command(), "runs": arguments.runs}
+            arguments.json.write_text(
+                json.dumps({**found, "format": arguments.format, "sizes": sizes}, indent=1) + "\n"
             )
-            if turn:
-                runs[name].append(json.loads(done.stdout.splitlines()[-1]))
-    report(runs, path, arguments)
 
 
-def report(runs: dict[str, list[dict[str, object]]], path: Path, arguments: argparse.Namespace) -> None:
-    """Print the table, write the JSON; fail where an answer is wrong."""
-    right = runs["embmap"][0]["crc"]
-    ours = statistics.median(run["seconds"] for run in runs["embmap"])
-    print(
-        f"{path.name}: {path.stat().st_size:,} bytes; {os.cpu_count()} cores, {platform.machine()}; {arguments.runs} runs\n"
-    )
-    print(f"{'':<18}{'median s':>10}{'min':>8}{'max':>8}{'x embmap':>10}{'peak MB':>10}")
-    for name, found in runs.items():
-        seconds = [run["seconds"] for run in found]
-        if any(run["crc"] not in (None, right) for run in found):
-            sys.exit(f"{name}: the answer differs from embmap's")
-        middle = statistics.median(seconds)
-        peak = max(run["peak_mb"] for run in found)
-        print(f"{name:<18}{middle:>10.2f}{min(seconds):>8.2f}{max(seconds):>8.2f}{middle / ours:>10.1f}{peak:>10,.0f}")
-    if arguments.json:
-        arguments.json.write_text(json.dumps({"file": path.name, "runs": runs}, indent=1))
+def size(text: str) -> tuple[int, int]:
+    """Read ROWSxDIM."""
+    rows, dim = text.split("x")
+    return int(rows), int(dim)
+
+
+def without(text: str, parser: argparse.ArgumentParser) -> tuple[tuple[int, int] | None, list[str]]:
+    """Read [SIZE=]NAME,NAME."""
+    where, _, names = text.rpartition("=")
+    if unknown := [name for name in names.split(",") if name not in LOADERS]:
+        parser.error(f"no such loader: {', '.join(unknown)}")
+    return size(where) if where else None, names.split(",")
 
 
 if __name__ == "__main__":
