@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use embmap::{Dtype, Duplicates, Fault, OnBadRow, Options, Report, Utf8Errors};
+use embmap::{Dtype, Duplicates, Fault, OnBadRow, Options, Report, Utf8Errors, words::WordSet};
 use pyo3::{
     exceptions::PyValueError,
     prelude::*,
@@ -52,7 +52,7 @@ pub(crate) fn convert<'py>(
         )?,
         on_bad_row: choose("on_bad_row", on_bad_row, [("error", OnBadRow::Error), ("skip", OnBadRow::Skip)])?,
         limit,
-        keep: keep.map(|words| words.bytes().into_iter().collect()),
+        keep: keep.map(|words| words.bytes().map(WordSet::from_iter)).transpose()?,
         dtype: choose("dtype", dtype, Dtype::ALL.map(|dtype| (dtype.name(), dtype)))?,
         normalize,
         threads,

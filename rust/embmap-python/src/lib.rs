@@ -25,7 +25,7 @@ fn fill_normal(
         return Err(PyValueError::new_err("out must be C-contiguous"));
     }
     let (mean, deviation, out) = (mean.as_slice()?, deviation.as_slice()?, out.as_slice_mut()?);
-    let words = words.bytes();
+    let words = words.bytes()?;
     py.detach(|| embmap::normal::fill_rows(&words, seed, mean, deviation, out)).map_err(|error| raise(py, error))
 }
 

@@ -177,7 +177,7 @@ impl Store {
     #[pyo3(signature = (words, missing=-1), text_signature = "($self, words, missing=-1)")]
     fn indices<'py>(&self, py: Python<'py>, words: WordArgs<'py>, missing: i64) -> PyResult<Bound<'py, PyArray1<i64>>> {
         let open = self.open()?;
-        let words = words.bytes();
+        let words = words.bytes()?;
         let mut ids = vec![0; words.len()];
         let store = &*open.store;
         let mut find = || store.find_all(&words, missing, &mut ids);

@@ -6,15 +6,35 @@ use pyo3::{
     types::{PyList, PyString, PyTuple},
 };
 
-/// A list, a tuple or any iterable of `str`. The objects are held, so that threads may read their text without the GIL.
+/// Words ahead of the one that is read whose objects are asked for.
+const AHEAD: usize = 16;
+
+/// A list, a tuple or any iterable of `str`. The tuple holds the objects, so that threads may read their text without the
+/// GIL.
 pub(crate) struct WordArgs<'py> {
-    words: Vec<Bound<'py, PyString>>,
+    words: Bound<'py, PyTuple>,
 }
 
-impl<'py> WordArgs<'py> {
-    /// The UTF-8 of each word. A word with a lone surrogate has none and is in no store: it counts as empty, as no word is.
-    pub(crate) fn bytes(&self) -> Vec<&[u8]> {
-        self.words.iter().map(|word| word.to_str().map_or(&b""[..], str::as_bytes)).collect()
+impl WordArgs<'_> {
+    /// The UTF-8 of each word, TypeError for what is no `str`. A word with a lone surrogate has none and is in no store: it
+    /// counts as empty, as no word is.
+    pub(crate) fn bytes(&self) -> PyResult<Vec<&[u8]>> {
+        let mut texts = Vec::with_capacity(self.words.len());
+        let mut ahead = self.words.iter_borrowed().skip(AHEAD);
+        for (position, word) in self.words.iter_borrowed().enumerate() {
+            if let Some(later) = ahead.next() {
+                embmap::prefetch::prefetch_address(later.as_ptr().cast());
+            }
+            match word.extract::<&str>() {
+                Ok(text) => texts.push(text.as_bytes()),
+                Err(_) if word.is_instance_of::<PyString>() => texts.push(b""),
+                Err(_) => {
+                    let found = word.get_type().name().map_or_else(|_| "?".into(), |name| name.to_string());
+                    return Err(PyTypeError::new_err(format!("expected str, found {found} at position {position}")));
+                }
+            }
+        }
+        Ok(texts)
     }
 }
 
@@ -22,7 +42,7 @@ impl<'a, 'py> FromPyObject<'a, 'py> for WordArgs<'py> {
     type Error = PyErr;
 
     fn extract(argument: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
-        let tuple = if let Ok(list) = argument.cast::<PyList>() {
+        let words = if let Ok(list) = argument.cast::<PyList>() {
             // A copy: another thread may change the list while this one reads it.
             list.to_tuple()
         } else if let Ok(tuple) = argument.cast::<PyTuple>() {
@@ -32,15 +52,6 @@ impl<'a, 'py> FromPyObject<'a, 'py> for WordArgs<'py> {
         } else {
             PyTuple::new(argument.py(), argument.try_iter()?.collect::<PyResult<Vec<_>>>()?)?
         };
-        let mut words = Vec::with_capacity(tuple.len());
-        for (position, word) in tuple.iter().enumerate() {
-            let word = word.cast_into::<PyString>().map_err(|error| {
-                let found = error.into_inner().get_type();
-                let name = found.name().map_or_else(|_| "?".into(), |name| name.to_string());
-                PyTypeError::new_err(format!("expected str, found {name} at position {position}"))
-            })?;
-            words.push(word);
-        }
         Ok(WordArgs { words })
     }
 }

@@ -37,7 +37,7 @@ pub mod normal;
 mod norms;
 pub mod parallel;
 mod positioned;
-mod prefetch;
+pub mod prefetch;
 mod publish;
 mod store;
 mod text;

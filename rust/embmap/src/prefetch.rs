@@ -2,15 +2,20 @@
 
 /// Asks for the line that holds `bytes[at]`; does nothing where there is no such byte or no such instruction.
 #[inline(always)]
-#[allow(unsafe_code)]
 pub(crate) fn prefetch(bytes: &[u8], at: usize) {
+    prefetch_address(bytes.as_ptr().wrapping_add(at));
+}
+
+/// Asks for the line at an address, whatever is there; does nothing where there is no such instruction.
+#[inline(always)]
+#[allow(unsafe_code)]
+pub fn prefetch_address(address: *const u8) {
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: a prefetch is a hint that reads nothing and faults at no address; `wrapping_add` makes no promise that
-        // the address lies inside the slice.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(bytes.as_ptr().wrapping_add(at).cast()) };
+        // SAFETY: a prefetch is a hint that reads nothing and faults at no address.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) };
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = (bytes, at);
+    let _ = address;
 }
