@@ -13,54 +13,121 @@ pub(crate) enum NotANumber {
     NotFinite,
 }
 
-/// Powers of ten that float64 holds exactly.
-const POWERS: [f64; 23] = [
-    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
-    1e21, 1e22,
-];
+/// The largest power of ten that a mantissa is scaled by at once.
+pub(super) const LARGEST: usize = 38;
+/// Powers of ten, each the float64 nearest to it; up to 10²² that is the power itself.
+pub(super) const POWERS: [f64; LARGEST + 1] = {
+    let mut powers = [0.0; LARGEST + 1];
+    let mut i = 0;
+    while i <= LARGEST {
+        powers[i] = 10u128.pow(i as u32) as f64;
+        i += 1;
+    }
+    powers
+};
+
+/// How far the bounds of [`scaled`] are from what is between them, as a share of it.
+///
+/// The promised value rounds the float64 nearest to the text, `n`. Instead, `v` is a mantissa divided or multiplied by a
+/// power of ten. The mantissa, the power, the result and `n` are each off by a factor within 1 ± 2⁻⁵³, the mantissa perhaps
+/// by two such factors: `n` lies within `v` · (1 ± 5.1 · 2⁻⁵³). The bounds `v` · (1 ± 8 · 2⁻⁵³), each rounded once more,
+/// hold it; nothing here is near the ends of float64. Rounding to float32 is monotone: what both bounds round to, `n` does.
+pub(super) const MARGIN: f64 = 1.0 / (1u64 << 50) as f64;
+
+/// The value of `mantissa` · 10^`exponent` where one multiplication or division in float64 proves it, see [`MARGIN`]; `None`
+/// where the text is to be read with care, because it is too long, too large, or too close to the middle between two
+/// float32.
+#[inline]
+pub(super) fn scaled(mantissa: u64, exponent: i32) -> Option<f32> {
+    // Signed integers are cheaper to convert, and what fits them not is rare.
+    let mantissa = i64::try_from(mantissa).ok()? as f64;
+    let power = *POWERS.get(exponent.unsigned_abs() as usize)?;
+    let v = if exponent < 0 { mantissa / power } else { mantissa * power };
+    let (low, high) = ((v * (1.0 - MARGIN)) as f32, (v * (1.0 + MARGIN)) as f32);
+    (low == high && high < f32::INFINITY).then_some(low)
+}
+
 /// Any text of the grammar.
 pub(crate) fn parse(text: &[u8]) -> Result<f32, NotANumber> {
-    let (negative, digits) = match text {
+    let (negative, unsigned) = match text {
         [b'-', rest @ ..] => (true, rest),
         [b'+', rest @ ..] => (false, rest),
         _ => (false, text),
     };
-    let mut mantissa = 0u64;
-    let (mut seen, mut decimals, mut dot, mut at) = (0, 0, false, 0);
-    while at < digits.len() {
-        match digits[at] {
-            digit @ b'0'..=b'9' => {
-                // Past nineteen digits the mantissa overflows, but then it is not used either.
-                mantissa = mantissa.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'));
-                seen += 1;
-                decimals += usize::from(dot);
-            }
-            b'.' if !dot => dot = true,
-            _ => break,
+    let (whole, after_whole) = digits(0, unsigned);
+    let (mantissa, after_mantissa, decimals) = match after_whole {
+        [b'.', fraction @ ..] => {
+            let (mantissa, rest) = digits(whole, fraction);
+            (mantissa, rest, fraction.len() - rest.len())
         }
-        at += 1;
-    }
-    if seen == 0 {
-        return Err(if is_not_finite(digits) { NotANumber::NotFinite } else { NotANumber::Malformed });
-    }
-    let value = if at == digits.len() && seen <= 19 && mantissa < 1 << 53 && decimals < POWERS.len() {
-        mantissa as f64 / POWERS[decimals]
-    } else {
-        if at < digits.len() && !is_exponent(&digits[at..]) {
-            return Err(NotANumber::Malformed);
-        }
-        fast_float2::parse::<f64, _>(digits).map_err(|_| NotANumber::Malformed)?
+        rest => (whole, rest, 0),
     };
-    let value = (if negative { -value } else { value }) as f32;
-    if value.is_finite() { Ok(value) } else { Err(NotANumber::NotFinite) }
+    let count = unsigned.len() - after_whole.len() + decimals;
+    if count == 0 {
+        return Err(if is_not_finite(unsigned) { NotANumber::NotFinite } else { NotANumber::Malformed });
+    }
+    let exponent = exponent(after_mantissa).ok_or(NotANumber::Malformed)?;
+    // With more than nineteen digits the mantissa may have overflowed.
+    let quick = if count <= 19 { scaled(mantissa, exponent.saturating_sub(decimals as i32)) } else { None };
+    let value = match quick {
+        Some(value) => value,
+        None => fast_float2::parse::<f64, _>(unsigned).map_err(|_| NotANumber::Malformed)? as f32,
+    };
+    if value.is_finite() { Ok(if negative { -value } else { value }) } else { Err(NotANumber::NotFinite) }
 }
 
-fn is_exponent(text: &[u8]) -> bool {
-    let digits = match text {
-        [b'e' | b'E', b'+' | b'-', digits @ ..] | [b'e' | b'E', digits @ ..] => digits,
-        _ => return false,
+/// Appends the digits that `text` begins with to those of `mantissa`; what is behind them. Overflow wraps.
+#[inline]
+fn digits(mut mantissa: u64, mut text: &[u8]) -> (u64, &[u8]) {
+    while let Some((eight, rest)) = text.split_first_chunk() {
+        let x = u64::from_le_bytes(*eight) ^ ZEROS;
+        if not_digits(x) != 0 {
+            break;
+        }
+        (mantissa, text) = (mantissa.wrapping_mul(100_000_000).wrapping_add(eight_digits(x)), rest);
+    }
+    while let [digit @ b'0'..=b'9', rest @ ..] = text {
+        (mantissa, text) = (mantissa.wrapping_mul(10).wrapping_add(u64::from(digit - b'0')), rest);
+    }
+    (mantissa, text)
+}
+
+/// Zero for no text, else what stands behind the letter; `None` where that is no exponent. Large ones stop growing.
+#[inline]
+fn exponent(text: &[u8]) -> Option<i32> {
+    let (negative, digits) = match text {
+        [] => return Some(0),
+        [b'e' | b'E', b'-', digits @ ..] => (true, digits),
+        [b'e' | b'E', b'+', digits @ ..] | [b'e' | b'E', digits @ ..] => (false, digits),
+        _ => return None,
     };
-    !digits.is_empty() && digits.iter().all(u8::is_ascii_digit)
+    let mut magnitude = 0i32;
+    for digit in digits {
+        if !digit.is_ascii_digit() {
+            return None;
+        }
+        magnitude = magnitude.saturating_mul(10).saturating_add(i32::from(digit - b'0'));
+    }
+    (!digits.is_empty()).then_some(if negative { -magnitude } else { magnitude })
+}
+
+/// Eight times the digit zero.
+pub(super) const ZEROS: u64 = 0x3030_3030_3030_3030;
+
+/// Zero if each byte is a digit less the digit zero.
+#[inline(always)]
+pub(super) fn not_digits(x: u64) -> u64 {
+    (x.wrapping_add(0x0606_0606_0606_0606) | x) & 0xf0f0_f0f0_f0f0_f0f0
+}
+
+/// Eight digits, the first in the lowest byte, to their number.
+#[inline(always)]
+pub(super) fn eight_digits(x: u64) -> u64 {
+    let pairs = x.wrapping_mul(10).wrapping_add(x >> 8);
+    let mask = 0x0000_00ff_0000_00ff;
+    let high = (pairs & mask).wrapping_mul(0x000f_4240_0000_0064);
+    let low = ((pairs >> 16) & mask).wrapping_mul(0x0000_2710_0000_0001);
+    high.wrapping_add(low) >> 32
 }
 
 fn is_not_finite(text: &[u8]) -> bool {
