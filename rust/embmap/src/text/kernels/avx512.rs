@@ -2,11 +2,12 @@
 
 use std::arch::x86_64::*;
 
-use super::{BACK, FRONT, Marks, Padded, SCALES, scalar};
+use super::{BACK, FRONT, Padded, SCALES, SPARE, wide};
 
 /// Whether this processor has what the two stages use.
 pub(super) fn available() -> bool {
-    is_x86_feature_detected!("avx512f")
+    is_x86_feature_detected!("avx2")
+        && is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512bw")
         && is_x86_feature_detected!("avx512dq")
         && is_x86_feature_detected!("avx512vl")
@@ -20,14 +21,13 @@ pub(super) fn available() -> bool {
 ///
 /// # Safety
 ///
-/// The processor must be [`available`].
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512cd,bmi1,lzcnt,popcnt")]
-pub(super) unsafe fn index(text: Padded, separator: u8, marks: &mut Marks) {
+/// The processor must be [`available`], and `places` have room for every byte of the text and [`SPARE`] more.
+#[target_feature(enable = "avx2,avx512f,avx512bw,avx512dq,avx512vl,avx512cd,bmi1,lzcnt,popcnt")]
+pub(super) unsafe fn index(text: Padded, separator: u8, places: &mut [u32], newlines: &mut Vec<u32>) -> usize {
+    const { assert!(BACK >= 64 && SPARE >= 64) };
     let separators = _mm512_set1_epi8(separator as i8);
-    let newlines = _mm512_set1_epi8(b'\n' as i8);
+    let line_ends = _mm512_set1_epi8(b'\n' as i8);
     let count_up = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    // Sixteen places are written at a time, of which those that count are kept.
-    marks.places.reserve(text.end - text.start + 64);
     let mut found = 0;
     for at in (text.start..text.end).step_by(64) {
         // SAFETY: a `Padded` text has `BACK`, 64, readable bytes behind its end, and `at` is before that end.
@@ -36,26 +36,26 @@ pub(super) unsafe fn index(text: Padded, separator: u8, marks: &mut Marks) {
             left @ 0..64 => (1u64 << left) - 1,
             _ => u64::MAX,
         };
-        let mut lines = _mm512_mask_cmpeq_epi8_mask(inside, bytes, newlines);
+        let mut lines = _mm512_mask_cmpeq_epi8_mask(inside, bytes, line_ends);
         let fields = _mm512_mask_cmpeq_epi8_mask(inside, bytes, separators) | lines;
         while lines != 0 {
             let before = lines & lines.wrapping_neg();
-            marks.newlines.push(found as u32 + (fields & (before - 1)).count_ones());
+            newlines.push(found as u32 + (fields & (before - 1)).count_ones());
             lines &= lines - 1;
         }
-        // Sixteen bytes at a time, the places of those that count are moved together; no branch depends on the text.
+        // Sixteen bytes at a time, the places of those that count are moved together and all sixteen written; no branch
+        // depends on the text.
         for part in 0..4 {
             let counted = (fields >> (16 * part)) as u16;
-            let places = _mm512_add_epi32(count_up, _mm512_set1_epi32((at + 16 * part) as i32));
-            let places = _mm512_maskz_compress_epi32(counted, places);
-            // SAFETY: `found` counts bytes before `at + 16 * part`, so that the sixteen places from there on are within
-            // `text.end - text.start + 64`, which is reserved.
-            unsafe { _mm512_storeu_epi32(marks.places.as_mut_ptr().add(found).cast(), places) };
+            let all = _mm512_add_epi32(count_up, _mm512_set1_epi32((at + 16 * part) as i32));
+            let kept = _mm512_maskz_compress_epi32(counted, all);
+            // SAFETY: `found` counts bytes before `at + 16 * part`, which is less than 64 behind the last byte of the text:
+            // sixteen places from there on are within the room that the caller promises.
+            unsafe { _mm512_storeu_epi32(places.as_mut_ptr().add(found).cast(), kept) };
             found += counted.count_ones() as usize;
         }
     }
-    // SAFETY: the first `found` places have been written, and are within the capacity reserved.
-    unsafe { marks.places.set_len(found) };
+    found
 }
 
 /// The second stage: number `i` of `row` lies between the separator at `ends[i]` and `ends[i + 1]`.
@@ -63,35 +63,23 @@ pub(super) unsafe fn index(text: Padded, separator: u8, marks: &mut Marks) {
 /// # Safety
 ///
 /// The processor must be [`available`]; there is one end more than numbers; all ends lie inside `text`, rising.
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512cd,bmi1,lzcnt,popcnt")]
+#[target_feature(enable = "avx2,avx512f,avx512bw,avx512dq,avx512vl,avx512cd,bmi1,lzcnt,popcnt")]
 pub(super) unsafe fn row(text: Padded, ends: &[u32], row: &mut [f32]) -> bool {
-    let dim = row.len();
-    if dim < 8 {
-        return scalar::row(text.buffer, ends, row);
-    }
-    let mut at = 0;
-    loop {
-        // SAFETY: `at + 8 <= dim`, so that there are nine ends and eight places of `row` from `at` on; the rest is the
-        // caller's promise.
-        if !unsafe { eight(text, ends.as_ptr().add(at), row.as_mut_ptr().add(at)) } {
-            return false;
-        }
-        if at + 8 == dim {
-            return true;
-        }
-        // The last eight overlap those before: reading a number twice is cheaper than a special case.
-        at = (at + 8).min(dim - 8);
-    }
+    // SAFETY: the caller's promises, and `wide::row` asks for nine ends and eight numbers of theirs.
+    unsafe { wide::row(text, ends, row, |ends, row| eight(text, ends, row)) }
 }
 
-/// Reads eight numbers as [`scalar::number`] reads one; the names are the same there, with the reasons.
+/// Reads those of eight numbers that [`scalar::number`](super::scalar::number) reads at once, as it does and with its
+/// names; they are the bits of the answer. What is written for the others means nothing.
+///
+/// Digits have the bit 0x10; dot, sign, blank, tab and newline have not: that is how many digits end a number.
 ///
 /// # Safety
 ///
 /// As for [`row`], with nine `ends` and eight numbers of room.
 #[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512cd,bmi1,lzcnt,popcnt")]
-unsafe fn eight(text: Padded, ends: *const u32, row: *mut f32) -> bool {
+#[target_feature(enable = "avx2,avx512f,avx512bw,avx512dq,avx512vl,avx512cd,bmi1,lzcnt,popcnt")]
+unsafe fn eight(text: Padded, ends: *const u32, row: *mut f32) -> u8 {
     const { assert!(FRONT >= 8 && BACK >= 2) };
     let base = text.buffer.as_ptr();
     // SAFETY: an end lies inside the text, so eight bytes before it and, one further, two bytes behind it lie inside the
@@ -146,15 +134,5 @@ unsafe fn eight(text: Padded, ends: *const u32, row: *mut f32) -> bool {
     // SAFETY: the caller has room for eight numbers.
     unsafe { _mm256_storeu_epi32(row.cast(), signed) };
 
-    let mut unusual = !(all_digits & (short | integer));
-    while unusual != 0 {
-        let i = unusual.trailing_zeros() as usize;
-        unusual &= unusual - 1;
-        // SAFETY: `i < 8`, of nine ends and eight numbers.
-        let (start, end, value) = unsafe { (*ends.add(i) + 1, *ends.add(i + 1), &mut *row.add(i)) };
-        if !scalar::number(text.buffer, start as usize, end as usize, value) {
-            return false;
-        }
-    }
-    true
+    all_digits & (short | integer)
 }
