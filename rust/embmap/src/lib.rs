@@ -32,6 +32,9 @@ pub mod format;
 mod gather;
 pub mod hash;
 pub mod index;
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub mod internals;
 mod map;
 pub mod normal;
 mod norms;

@@ -7,10 +7,10 @@
 mod block;
 mod file;
 mod head;
-mod kernels;
+pub(crate) mod kernels;
 mod layout;
-mod number;
-mod row;
+pub(crate) mod number;
+pub(crate) mod row;
 mod sniff;
 mod stream;
 

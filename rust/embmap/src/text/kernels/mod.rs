@@ -73,7 +73,7 @@ impl Kernel {
     }
 
     /// What `EMBMAP_KERNEL` calls it.
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Kernel::Scalar => "scalar",
             #[cfg(target_arch = "x86_64")]
@@ -133,6 +133,17 @@ impl<'a> Indexed<'a> {
     pub(crate) fn line(&self, i: usize) -> (&'a [u8], usize) {
         let start = self.start(i);
         (&self.text.buffer[start..=self.places[self.newlines[i] as usize] as usize], start)
+    }
+
+    /// What stands before each separator and newline.
+    #[cfg(feature = "internals")]
+    pub(crate) fn fields(&self) -> impl Iterator<Item = &'a [u8]> {
+        let (buffer, mut start) = (self.text.buffer, self.text.start);
+        self.places.iter().map(move |&end| {
+            let field = &buffer[start..end as usize];
+            start = end as usize + 1;
+            field
+        })
     }
 
     fn start(&self, i: usize) -> usize {

@@ -1,0 +1,81 @@
+//! The kernels of the text parser, by name, for benchmarks and fuzzing: no part of the interface, and free to change.
+
+use crate::text::{
+    kernels::{BACK, FRONT, Indexed, Kernel, Marks, Padded},
+    number, row,
+};
+
+/// Bytes that go through both stages at a time, as in a conversion.
+const PIECE: usize = 64 << 10;
+
+/// The kernels that this processor can run, the best first.
+pub fn kernels() -> Vec<&'static str> {
+    Kernel::available().iter().map(|kernel| kernel.name()).collect()
+}
+
+fn named(name: &str) -> Kernel {
+    *Kernel::available().iter().find(|kernel| kernel.name() == name).expect("one of kernels()")
+}
+
+/// Whole lines with the room around them that the kernels need.
+pub struct Text {
+    buffer: Vec<u8>,
+}
+
+impl Text {
+    /// A copy of `lines`, whose last newline may be missing.
+    pub fn new(lines: &[u8]) -> Text {
+        let newline: &[u8] = if lines.last().is_some_and(|&last| last != b'\n') { b"\n" } else { b"" };
+        Text { buffer: [&[b'9'; FRONT], lines, newline, &[b'9'; BACK]].concat() }
+    }
+
+    fn pieces(&self) -> impl Iterator<Item = Padded<'_>> {
+        let mut start = FRONT;
+        std::iter::from_fn(move || {
+            let rest = &self.buffer[start..self.buffer.len() - BACK];
+            let near = PIECE.min(rest.len());
+            let length = match memchr::memrchr(b'\n', &rest[..near]) {
+                Some(newline) => newline + 1,
+                None => memchr::memchr(b'\n', rest)? + 1,
+            };
+            start += length;
+            Some(Padded::new(&self.buffer, start - length, start))
+        })
+    }
+}
+
+/// The first stage alone: how many lines `text` has.
+pub fn index(kernel: &str, text: &Text, separator: u8) -> usize {
+    let (kernel, mut marks) = (named(kernel), Marks::default());
+    text.pieces().map(|piece| Indexed::new(kernel, piece, separator, &mut marks).len()).sum()
+}
+
+/// Both stages: for each line, its word where it is a usual one, and `row` with its numbers.
+pub fn parse(kernel: &str, text: &Text, separator: u8, row: &mut [f32], mut each: impl FnMut(Option<&[u8]>, &[f32])) {
+    let (kernel, mut marks) = (named(kernel), Marks::default());
+    for piece in text.pieces() {
+        let mut indexed = Indexed::new(kernel, piece, separator, &mut marks);
+        for i in 0..indexed.len() {
+            let word = indexed.parse_usual(i, row);
+            each(word, row);
+        }
+    }
+}
+
+/// The fields of the first stage: for each separator and newline, what stands before it.
+pub fn fields(kernel: &str, text: &Text, separator: u8, mut each: impl FnMut(&[u8])) {
+    let (kernel, mut marks) = (named(kernel), Marks::default());
+    for piece in text.pieces() {
+        Indexed::new(kernel, piece, separator, &mut marks).fields().for_each(&mut each);
+    }
+}
+
+/// Reads a line as the careful parser does; `None` where it would say what is wrong.
+pub fn careful<'a>(line: &'a [u8], separator: u8, row: &mut [f32]) -> Option<&'a [u8]> {
+    row::parse_line(line, separator, row).ok()
+}
+
+/// The value of a decimal text; `None` where it is malformed or not finite.
+pub fn number(text: &[u8]) -> Option<f32> {
+    number::parse(text).ok()
+}
