@@ -1,4 +1,6 @@
-//! The words that the kernel benchmarks run on: real ones where a vocabulary is at hand, others made from them.
+//! What the kernel benchmarks run on: words, real ones where a vocabulary is at hand, others made from them; and text.
+
+pub mod text;
 
 use std::collections::HashSet;
 
