@@ -56,7 +56,7 @@ pub(crate) enum Kernel {
 }
 
 impl Kernel {
-    /// The best for this processor; `EMBMAP_KERNEL=scalar` asks for less, to measure or to compare.
+    /// The best for this processor; `EMBMAP_KERNEL`, `avx2` or `scalar`, asks for less, to measure or to compare.
     pub(crate) fn detect() -> Kernel {
         let asked = std::env::var("EMBMAP_KERNEL").unwrap_or_default();
         *Kernel::available().iter().find(|kernel| asked.is_empty() || kernel.name() == asked).unwrap_or(&Kernel::Scalar)

@@ -83,7 +83,7 @@ pub(super) fn number(buffer: &[u8], start: usize, end: usize, value: &mut f32) -
     let head = word_at(buffer, start) as u32;
     let negative = head as u8 == b'-';
     let head = head >> (8 * u32::from(negative));
-    // An empty number is minus nothing: the byte of a separator there is no digit, and no digits are out of range.
+    // Of an empty number the first byte is the separator behind it, no sign; its length, less one or two, is out of range.
     let length = (end - start) as u32 - u32::from(negative);
     let short = (head >> 8) as u8 == b'.';
     let decimals = length.wrapping_sub(2);
