@@ -156,14 +156,14 @@ impl<'a> Indexed<'a> {
     /// The word of line `i`, where the line has the usual form: a word without a separator and as many fields as `dim` says.
     #[inline]
     pub(crate) fn usual_word(&self, i: usize, dim: usize) -> Option<&'a [u8]> {
-        let (first, last, _) = self.fields(i);
+        let (first, last, _) = self.ends(i);
         let (start, end) = (self.start(i), self.places[first] as usize);
         (last - first == dim && end > start).then(|| &self.text.buffer[start..end])
     }
 
     /// The first and the last place of line `i` that end a field, and whether a carriage return ends the line.
     #[inline]
-    fn fields(&self, i: usize) -> (usize, usize, bool) {
+    fn ends(&self, i: usize) -> (usize, usize, bool) {
         let first = if i == 0 { 0 } else { self.newlines[i - 1] as usize + 1 };
         let last = self.newlines[i] as usize;
         let (start, end) = (self.start(i), self.places[last] as usize);
@@ -179,7 +179,7 @@ impl<'a> Indexed<'a> {
     #[inline]
     #[allow(unsafe_code)]
     pub(crate) fn parse_usual(&mut self, i: usize, row: &mut [f32]) -> Option<&'a [u8]> {
-        let (first, last, returned) = self.fields(i);
+        let (first, last, returned) = self.ends(i);
         let (start, end) = (self.start(i), self.places[self.newlines[i] as usize] as usize);
         let buffer = self.text.buffer;
         if last - first != row.len() || self.places[first] as usize == start {
