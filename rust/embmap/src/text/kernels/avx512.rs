@@ -17,6 +17,11 @@ pub(super) fn available() -> bool {
         && is_x86_feature_detected!("popcnt")
 }
 
+/// Whether it can also move single bytes together.
+pub(super) fn has_vbmi2() -> bool {
+    available() && is_x86_feature_detected!("avx512vbmi2")
+}
+
 /// The first stage.
 ///
 /// # Safety
@@ -24,10 +29,76 @@ pub(super) fn available() -> bool {
 /// The processor must be [`available`], and `places` have room for every byte of the text and [`SPARE`] more.
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512dq,avx512vl,avx512cd,bmi1,lzcnt,popcnt")]
 pub(super) unsafe fn index(text: Padded, separator: u8, places: &mut [u32], newlines: &mut Vec<u32>) -> usize {
+    let count_up = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    // SAFETY: the caller's promises; `found` grows by what was counted.
+    unsafe {
+        index_by(text, separator, places, newlines, |fields, at, to| {
+            // Sixteen bytes at a time, the places of those that count are moved together and all sixteen written; no
+            // branch depends on the text.
+            let mut found = 0;
+            for part in 0..4 {
+                let counted = (fields >> (16 * part)) as u16;
+                let all = _mm512_add_epi32(count_up, _mm512_set1_epi32(at + 16 * part));
+                // SAFETY: at most 16 of `part` have been counted, and there is room for 64 places.
+                _mm512_storeu_epi32(to.add(found).cast(), _mm512_maskz_compress_epi32(counted, all));
+                found += counted.count_ones() as usize;
+            }
+        })
+    }
+}
+
+/// The first stage where single bytes can be moved together: one move for all sixty-four.
+///
+/// # Safety
+///
+/// As for [`index`], and the processor must have [VBMI2](has_vbmi2).
+#[target_feature(enable = "avx2,avx512f,avx512bw,avx512dq,avx512vl,avx512cd,avx512vbmi2,bmi1,lzcnt,popcnt")]
+pub(super) unsafe fn index_vbmi2(text: Padded, separator: u8, places: &mut [u32], newlines: &mut Vec<u32>) -> usize {
+    const COUNT_UP: [u8; 64] = {
+        let mut bytes = [0; 64];
+        let mut i = 0;
+        while i < 64 {
+            bytes[i] = i as u8;
+            i += 1;
+        }
+        bytes
+    };
+    // SAFETY: the array has 64 bytes.
+    let count_up = unsafe { _mm512_loadu_epi8(COUNT_UP.as_ptr().cast()) };
+    // SAFETY: the caller's promises.
+    unsafe {
+        index_by(text, separator, places, newlines, |fields, at, to| {
+            let kept = _mm512_maskz_compress_epi8(fields, count_up);
+            let sixteen = |bytes| _mm512_add_epi32(_mm512_set1_epi32(at), _mm512_cvtepu8_epi32(bytes));
+            // SAFETY: there is room for 64 places. More than sixteen, four bytes a field, are rare.
+            _mm512_storeu_epi32(to.cast(), sixteen(_mm512_castsi512_si128(kept)));
+            if fields.count_ones() > 16 {
+                _mm512_storeu_epi32(to.add(16).cast(), sixteen(_mm512_extracti32x4_epi32::<1>(kept)));
+                _mm512_storeu_epi32(to.add(32).cast(), sixteen(_mm512_extracti32x4_epi32::<2>(kept)));
+                _mm512_storeu_epi32(to.add(48).cast(), sixteen(_mm512_extracti32x4_epi32::<3>(kept)));
+            }
+        })
+    }
+}
+
+/// The first stage; `write` gets the bits of those of 64 bytes that end a field, the place of the first byte, and room for
+/// 64 places, of which it fills as many as there are bits.
+///
+/// # Safety
+///
+/// As for [`index`].
+#[inline]
+#[target_feature(enable = "avx2,avx512f,avx512bw,avx512dq,avx512vl,avx512cd,bmi1,lzcnt,popcnt")]
+unsafe fn index_by(
+    text: Padded,
+    separator: u8,
+    places: &mut [u32],
+    newlines: &mut Vec<u32>,
+    write: impl Fn(u64, i32, *mut u32),
+) -> usize {
     const { assert!(BACK >= 64 && SPARE >= 64) };
     let separators = _mm512_set1_epi8(separator as i8);
     let line_ends = _mm512_set1_epi8(b'\n' as i8);
-    let count_up = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     let mut found = 0;
     for at in (text.start..text.end).step_by(64) {
         // SAFETY: a `Padded` text has `BACK`, 64, readable bytes behind its end, and `at` is before that end.
@@ -43,17 +114,10 @@ pub(super) unsafe fn index(text: Padded, separator: u8, places: &mut [u32], newl
             newlines.push(found as u32 + (fields & (before - 1)).count_ones());
             lines &= lines - 1;
         }
-        // Sixteen bytes at a time, the places of those that count are moved together and all sixteen written; no branch
-        // depends on the text.
-        for part in 0..4 {
-            let counted = (fields >> (16 * part)) as u16;
-            let all = _mm512_add_epi32(count_up, _mm512_set1_epi32((at + 16 * part) as i32));
-            let kept = _mm512_maskz_compress_epi32(counted, all);
-            // SAFETY: `found` counts bytes before `at + 16 * part`, which is less than 64 behind the last byte of the text:
-            // sixteen places from there on are within the room that the caller promises.
-            unsafe { _mm512_storeu_epi32(places.as_mut_ptr().add(found).cast(), kept) };
-            found += counted.count_ones() as usize;
-        }
+        // SAFETY: `found` counts bytes before `at`, which is less than 64 behind the last byte of the text: 64 places from
+        // there on are within the room that the caller promises.
+        write(fields, at as i32, unsafe { places.as_mut_ptr().add(found) });
+        found += fields.count_ones() as usize;
     }
     found
 }

@@ -53,6 +53,9 @@ pub(crate) enum Kernel {
     /// AVX-512 F, BW, DQ, VL and CD, and all that is AVX2's.
     #[cfg(target_arch = "x86_64")]
     Avx512,
+    /// The same, and VBMI2.
+    #[cfg(target_arch = "x86_64")]
+    Avx512Vbmi2,
 }
 
 impl Kernel {
@@ -66,8 +69,14 @@ impl Kernel {
     pub(crate) fn available() -> &'static [Kernel] {
         #[cfg(target_arch = "x86_64")]
         if avx2::available() {
-            let all = &[Kernel::Avx512, Kernel::Avx2, Kernel::Scalar];
-            return if avx512::available() { all } else { &all[1..] };
+            let all = &[Kernel::Avx512Vbmi2, Kernel::Avx512, Kernel::Avx2, Kernel::Scalar];
+            return &all[if avx512::has_vbmi2() {
+                0
+            } else if avx512::available() {
+                1
+            } else {
+                2
+            }..];
         }
         &[Kernel::Scalar]
     }
@@ -80,6 +89,8 @@ impl Kernel {
             Kernel::Avx2 => "avx2",
             #[cfg(target_arch = "x86_64")]
             Kernel::Avx512 => "avx512",
+            #[cfg(target_arch = "x86_64")]
+            Kernel::Avx512Vbmi2 => "avx512vbmi2",
         }
     }
 }
@@ -117,8 +128,11 @@ impl<'a> Indexed<'a> {
             // SAFETY: as below.
             Kernel::Avx2 => unsafe { avx2::index(text, separator, places, newlines) },
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: the kernel is one of those that `available` found; there is room for every byte and `SPARE` more.
+            // SAFETY: as below.
             Kernel::Avx512 => unsafe { avx512::index(text, separator, places, newlines) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the kernel is one of those that `available` found; there is room for every byte and `SPARE` more.
+            Kernel::Avx512Vbmi2 => unsafe { avx512::index_vbmi2(text, separator, places, newlines) },
         };
         let places = &mut places[..found];
         Indexed { kernel, text, places, newlines }
@@ -197,7 +211,7 @@ impl<'a> Indexed<'a> {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the kernel is one of those that `available` found; `ends` are `row.len() + 1` places of the text,
             // rising, the last perhaps moved back over a carriage return that lies behind the one before it.
-            Kernel::Avx512 => unsafe { avx512::row(self.text, ends, row) },
+            Kernel::Avx512 | Kernel::Avx512Vbmi2 => unsafe { avx512::row(self.text, ends, row) },
         };
         let word = &buffer[start..ends[0] as usize];
         self.places[last] += shortened;
