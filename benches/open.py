@@ -21,7 +21,7 @@ import embmap
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 400_000, 3_000_000])
+    parser.add_argument("--rows", type=int, nargs="+", default=[100, 10_000, 400_000, 3_000_000])
     parser.add_argument("--dim", type=int, default=300)
     parser.add_argument("--vocabulary", type=Path)
     parser.add_argument("--runs", type=int, default=200)
@@ -68,7 +68,7 @@ def measure(rows: int, arguments: argparse.Namespace) -> None:
     ratio = report.bytes_written / (rows * arguments.dim * 4)
     spread = f"{statistics.median(times):.0f} ({cuts[0]:.0f}-{cuts[-1]:.0f})"
     print(
-        f"{rows:>10,}{text.stat().st_size / 1e9:>9.2f}{report.seconds:>11.2f}{peak:>9.0f}"
+        f"{rows:>10,}{text.stat().st_size / 1e9:>9.2f}{report.seconds:>11.4f}{peak:>9.0f}"
         f"{report.bytes_written / 1e9:>10.2f}{ratio:>10.4f}{spread:>38}"
     )
 

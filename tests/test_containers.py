@@ -189,6 +189,41 @@ def test_other_archives_are_refused_by_name(tmp_path):
             embmap.convert(tmp_path / "v")
 
 
+@pytest.mark.parametrize("policy", ["error", "skip"])
+@pytest.mark.parametrize("kind", ["gzip", "tar in gzip", "two candidates"])
+def test_damage_found_at_the_end_is_told_whatever_the_threads(tmp_path, policy, kind):
+    text = b"".join(b"%d " % i + TEXT for i in range(60))
+    packed = {
+        "gzip": gzip.compress(text, 1)[:-8] + bytes(8),
+        "tar in gzip": gzip.compress(tar_of({"v.txt": text}), 1)[:-8] + bytes(8),
+        "two candidates": tar_of({"v.txt": text, "w.txt": text}),
+    }[kind]
+    (tmp_path / "v").write_bytes(packed)
+    for _ in range(3):
+        with pytest.raises(embmap.ParseError, match=r"damaged|several files"):
+            embmap.convert(tmp_path / "v", tmp_path / "v.embmap", threads=8, on_bad_row=policy, header=False, dim=3)
+    assert not (tmp_path / "v.embmap").exists()
+
+
+def test_what_lies_before_the_damage_comes_first(tmp_path):
+    packed = gzip.compress(TEXT, 0)
+    (tmp_path / "v.gz").write_bytes(packed[: len(packed) // 2])
+    assert embmap.convert(tmp_path / "v.gz", limit=5).rows == 5
+    bad = gzip.compress(b"w 1 2 3\nbad 1\n" + TEXT, 0)
+    (tmp_path / "v.gz").write_bytes(bad[: len(bad) // 2])
+    with pytest.raises(embmap.ParseError, match="found a word and 1") as raised:
+        embmap.convert(tmp_path / "v.gz", dim=3)
+    assert raised.value.line == 2
+
+
+def test_text_packed_four_times_is_read(tmp_path):
+    packed = TEXT
+    for _ in range(4):
+        packed = gzip.compress(packed)
+    (tmp_path / "v").write_bytes(packed)
+    assert embmap.convert(tmp_path / "v").rows == ROWS
+
+
 def test_bad_rows_of_a_container_have_their_place_in_the_text(tmp_path):
     text = TEXT + b"bad 1 2\n" + TEXT.replace(b"w", b"x")
     (tmp_path / "v.gz").write_bytes(gzip.compress(text))
@@ -231,6 +266,22 @@ def test_the_standard_input_is_a_source(tmp_path, plain, kind):
     command.communicate(content)
     assert command.returncode == 0
     assert same(embmap.open(target), plain)
+
+
+def test_ctrl_c_ends_the_wait_for_the_writer_of_a_named_pipe(tmp_path):
+    os.mkfifo(tmp_path / "v.pipe")
+    command = embmap_command("convert", tmp_path / "v.pipe", stderr=subprocess.DEVNULL)
+    time.sleep(1.0)
+    command.send_signal(signal.SIGINT)
+    started = time.monotonic()
+    command.wait(timeout=10)
+    assert time.monotonic() - started < 0.5
+
+
+def test_load_wants_a_file_that_can_be_read_again(tmp_path):
+    os.mkfifo(tmp_path / "v.pipe")
+    with pytest.raises(ValueError, match="cannot be read again"):
+        embmap.load(tmp_path / "v.pipe", cache_dir=tmp_path)
 
 
 def test_a_named_pipe_is_a_source(tmp_path, plain):

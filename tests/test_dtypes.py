@@ -173,6 +173,16 @@ def test_a_number_that_does_not_fit_is_a_bad_row(tmp_path, dtype, number):
     assert convert_text(tmp_path, text, dtype=dtype, normalize=True).rows == 3
 
 
+def test_the_largest_numbers_stay_finite(tmp_path):
+    store = store_of(tmp_path, "a 3.4028235e38 1\nb -3.4028235e38 3e38\n", dtype="int8")
+    store.verify()
+    assert np.isfinite(store.vectors).all()
+    words, rows = [b"a", b"b"], [[3.4028234663852886e38, 1.0], [-3.4028234663852886e38, 2.9999999e38]]
+    rows = np.array(rows, np.float32).tolist()
+    expected = _reference.encode(words, rows, 2, store._metadata_json(), _reference.INT8)
+    assert _reference.decode(expected).rows[0] == tuple(store["a"].tolist())
+
+
 def test_dtype_is_checked_and_reported(tmp_path):
     with pytest.raises(
         ValueError, match='dtype must be one of "float32", "float16", "bfloat16", "int8", not "float64"'

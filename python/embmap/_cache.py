@@ -48,6 +48,8 @@ def load(source: str | os.PathLike[str], *, cache_dir: str | os.PathLike[str] | 
     6
     """
     source = Path(source)
+    if source.exists() and not (source.is_file() or source.is_dir()):
+        raise ValueError(f"{source} cannot be read again, as load() must: convert() reads it once")
     with source.open("rb") as file:
         if file.read(len(_embmap.MAGIC)) == _embmap.MAGIC:
             if options.keys() - set(_UNREMEMBERED):

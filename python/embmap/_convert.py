@@ -150,7 +150,8 @@ def convert(
     dtype : {"float32", "float16", "bfloat16", "int8"}
         Type of the store's numbers. A value ``x`` is off by at most ``2**-11 * abs(x)`` in float16 (``2**-25`` where
         ``abs(x) < 2**-14``), ``2**-8 * abs(x)`` in bfloat16, and 1/254 of the row's largest ``abs(x)`` in int8, which keeps
-        a scale a row. A row with a number too large for the type is a bad row.
+        a scale a row; numbers near the smallest of float32 may be off by ``2**-126``. A row with a number too large for the
+        type is a bad row.
     header : bool or "auto"
         Whether the first line is a header; needed only where that line could be either.
     dim : int, optional

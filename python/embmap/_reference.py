@@ -171,6 +171,8 @@ def store_row(row: Sequence[float], dtype: int) -> tuple[bytes, float]:
     scale = round_to_float32(max(map(abs, row)) / 127)
     if scale < 2.0**-126:
         return bytes(len(row)), 0.0
+    if math.isinf(round_to_float32(127 * scale)):
+        scale -= 2.0**98  # The next float32 below.
     inverse = round_to_float32(1 / scale)
     # Python's round takes a tie to the even neighbour, too.
     return struct.pack(f"<{len(row)}b", *(round(round_to_float32(x * inverse)) for x in row)), scale

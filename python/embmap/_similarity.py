@@ -29,6 +29,8 @@ def neighbors(store: Store, queries: NDArray[np.float32], k: int) -> tuple[NDArr
     best_ids = np.empty((n, 0), np.int64)
     best = np.empty((n, 0), np.float32)
     step = max(_SCRATCH // max(n, 1), 1)
+    if store.dtype != np.float32:
+        step = min(step, max(_SCRATCH // store.dim, 1))  # These rows are copied.
     for start in range(0, rows, step):
         stop = min(start + step, rows)
         scores = units @ store._block(start, stop).T.astype(np.float32, copy=False)

@@ -191,6 +191,7 @@ def verify(store: Path, json: bool) -> None:
 
 @main.command(epilog="Example: embmap bench glove.6B.300d.txt")
 @click.argument("file", type=click.Path(path_type=Path))
+@click.option("--member", help="The file of an archive, where several can be meant.")
 @click.option("--header/--no-header", default=None, help="Whether the first line is a header; found by default.")
 @click.option(
     "--errors",

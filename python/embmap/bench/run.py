@@ -9,7 +9,6 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,90 +18,13 @@ from .. import ConversionReport, Store, __version__, convert
 from .chart import draw
 from .compare import Comparison, compare
 from .loaders import Loader, Vectors, available
+from .result import Benchmark, Timing, counted
 from .sample import Sample, cut, is_text
 
 _PILOT_ROWS = 1000
 _OPENINGS = 20
 # What the loaders raise where they cannot read a row, or where a header counts wrongly.
 _UNREADABLE = (ValueError, IndexError, EOFError)
-
-
-@dataclass
-class Timing:
-    """How long a loader takes for the whole file, and how that is known.
-
-    Attributes
-    ----------
-    name, title : str
-        The loader, for programs and for readers.
-    seconds : float or None
-        For the whole file, median of the runs; None where the loader cannot read it.
-    times : list of float
-        Each run, for the rows it read.
-    rows, rows_in_file : int
-        How many rows it read, and how many there are. Where they differ, `seconds` is scaled.
-    times_embmap : float or None
-        `seconds` in times of embmap's.
-    agreement : Comparison or None
-        Its answer beside embmap's; None for embmap.
-    notes : list of str
-        What a reader should know.
-    """
-
-    name: str
-    title: str
-    seconds: float | None
-    times: list[float]
-    rows: int
-    rows_in_file: int
-    times_embmap: float | None = None
-    agreement: Comparison | None = None
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def is_scaled(self) -> bool:
-        """Whether the loader read a part of the file."""
-        return self.rows < self.rows_in_file
-
-
-@dataclass
-class Benchmark:
-    """All that was measured; `json.dumps` takes `as_json()`.
-
-    Attributes
-    ----------
-    file : Path
-        The source.
-    bytes, rows, dim : int
-        Its size, its rows, and the numbers of each.
-    open_seconds : float
-        Median time to open the store and look a word up.
-    timings : list of Timing
-        embmap first.
-    notes : list of str
-        About the whole.
-    machine : dict
-        What it was measured on.
-    """
-
-    file: Path
-    bytes: int
-    rows: int
-    dim: int
-    open_seconds: float
-    timings: list[Timing]
-    notes: list[str]
-    machine: dict[str, Any]
-
-    @property
-    def disagreeing(self) -> list[Timing]:
-        """Loaders that gave other numbers for the same words."""
-        return [timing for timing in self.timings if timing.agreement and timing.agreement.different]
-
-    def as_json(self) -> dict[str, Any]:
-        """Give what a program reads."""
-        timings = [{**asdict(timing), "scaled": timing.is_scaled} for timing in self.timings]
-        return {**asdict(self), "file": str(self.file), "timings": timings}
 
 
 def run(
@@ -130,7 +52,7 @@ def run(
     seconds : float or None
         How long one of the other loaders may read, about; None for as long as it takes.
     **options
-        Those of `convert` that say how the text is read: `header`, `errors`, `on_bad_row`.
+        Those of `convert` that say how the text is read: `member`, `header`, `errors`, `on_bad_row`.
 
     Returns
     -------
@@ -150,6 +72,8 @@ def run(
     (6, [], ['bench.json', 'bench.png'])
     """
     options = {"header": "auto", **options}
+    if file == Path("-"):
+        raise ValueError("every loader reads the file, so that it cannot be the standard input")
     with tempfile.TemporaryDirectory() as temporary:
         # A wrong file is told from at once, and leaves nothing behind.
         convert(file, Path(temporary) / "vectors.embmap", limit=1, **options)
@@ -301,11 +225,6 @@ def _remarks(found: Comparison, dim: int) -> list[str]:
         (found.absent, "of the file missing"),
     ]
     return [f"{counted(count, 'word')} {what}" for count, what in counts if count]
-
-
-def counted(count: int, what: str) -> str:
-    """Say how many of what there are: `1 row`, `2,000 rows`."""
-    return f"{count:,} {what}{'s' * (count != 1)}"
 
 
 def _short(text: str) -> str:

@@ -69,7 +69,10 @@ def is_text(path: Path, dim: int, header: bool) -> bool:
     with path.open("rb") as file:
         if header:
             file.readline(_HEADER)
-        fields = file.readline(1 << 24).split()[-dim:]
+        line = file.readline(1 << 24)
+    if b"\0" in line or line.startswith(b"PK"):
+        return False  # An archive whose first file is not compressed.
+    fields = line.split()[-dim:]
     try:
         return len([float(field) for field in fields]) == dim
     except ValueError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .chart import show_seconds, show_times
-from .run import Benchmark, Timing, counted
+from .result import Benchmark, Timing, counted
 
 
 def table(found: Benchmark) -> str:

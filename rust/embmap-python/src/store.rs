@@ -78,7 +78,9 @@ impl Store {
         ids: std::ops::Range<usize>,
     ) -> PyResult<Bound<'py, PyArray2<f32>>> {
         let ids: Vec<i64> = (ids.start as i64..ids.end as i64).collect();
-        let values = PyArray2::zeros(py, [ids.len(), open.store.dim()], false);
+        // NumPy's own call raises MemoryError where there is none.
+        let values = py.import("numpy")?.call_method1("empty", ((ids.len(), open.store.dim()), "float32"))?;
+        let values = values.cast_into::<PyArray2<f32>>()?;
         let mut writing = values.readwrite();
         let out = writing.as_slice_mut()?;
         py.detach(|| open.store.gather(&ids, out)).map_err(|error| raise(py, error))?;
@@ -190,10 +192,10 @@ impl Store {
     #[pyo3(name = "_gather")]
     fn gather(&self, py: Python<'_>, ids: PyReadonlyArray1<'_, i64>, out: &Bound<'_, PyAny>) -> PyResult<()> {
         let open = self.open()?;
-        match out.extract::<PyReadwriteArray2<'_, f32>>() {
-            Ok(out) => self.gather_into(py, &open, &ids, out),
-            Err(_) => self.gather_into(py, &open, &ids, out.extract::<PyReadwriteArray2<'_, f16>>()?),
+        if out.cast::<PyArray2<f16>>().is_ok() {
+            return self.gather_into(py, &open, &ids, out.extract::<PyReadwriteArray2<'_, f16>>()?);
         }
+        self.gather_into(py, &open, &ids, out.extract::<PyReadwriteArray2<'_, f32>>()?)
     }
 
     /// The matrix, `[rows, dim]`, read-only: without a copy where NumPy has its type, a float32 copy otherwise.

@@ -70,7 +70,7 @@ impl<'a> Rows<'a> {
             )));
         }
         in_parts(ids, out, dim, PART.div_ceil(self.row_len()), |start, ids, out| {
-            let mut scratch = vec![0.0; if T::DTYPE == Dtype::Float32 { 0 } else { dim }];
+            let mut scratch = vec![0.0; if T::DTYPE == Dtype::Float32 || ids.is_empty() { 0 } else { dim }];
             for (i, (&id, row)) in ids.iter().zip(out.chunks_exact_mut(dim)).enumerate() {
                 if let Some(&next) = ids.get(i + AHEAD) {
                     self.prefetch(next);

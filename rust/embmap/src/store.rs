@@ -80,10 +80,12 @@ impl<D: AsRef<[u8]>> Store<D> {
     }
 
     /// The matrix, row after row, where its numbers are float32.
-    pub fn vectors(&self) -> Result<&[f32], FormatError> {
+    pub fn vectors(&self) -> Result<&[f32]> {
         match self.header.dtype {
-            Dtype::Float32 => self.numbers(Kind::Matrix),
-            other => Err(FormatError::NotAStore(format!("of float32: its numbers are {}", other.name()))),
+            Dtype::Float32 => self.numbers(Kind::Matrix).map_err(|error| Error::Argument(error.to_string())),
+            other => {
+                Err(Error::Argument(format!("the numbers are {}, not float32: gather() converts them", other.name())))
+            }
         }
     }
 

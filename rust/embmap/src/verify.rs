@@ -45,7 +45,12 @@ impl<D: AsRef<[u8]>> Store<D> {
         }
         let norms = self.inverse_norms()?;
         let rows = self.rows()?;
-        let mut row = vec![0.0; self.dim()];
+        let mut row = Vec::new();
+        if !self.is_empty() {
+            // A header may announce rows that no machine has memory for.
+            row.try_reserve_exact(self.dim()).map_err(|_| corrupt(format!("rows of {} numbers", self.dim())))?;
+            row.resize(self.dim(), 0.0);
+        }
         for (i, &norm) in norms.iter().enumerate() {
             rows.decode(i, &mut row);
             if !row.iter().all(|x| x.is_finite()) {

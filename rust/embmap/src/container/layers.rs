@@ -5,6 +5,11 @@ use std::{
     sync::{Arc, atomic::AtomicU64},
 };
 
+use liblzma::{
+    bufread::XzDecoder,
+    stream::{CONCATENATED, Stream},
+};
+
 use super::{
     SNIFFED, Unpacking, damage,
     limit::Limited,
@@ -67,10 +72,7 @@ impl Layer {
         let inside: Bytes = match self {
             Layer::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(packed)),
             Layer::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(packed)),
-            Layer::Xz => {
-                let stream = liblzma::stream::Stream::new_stream_decoder(XZ_MEMORY, liblzma::stream::CONCATENATED)?;
-                Box::new(liblzma::bufread::XzDecoder::new_stream(packed, stream))
-            }
+            Layer::Xz => Box::new(XzDecoder::new_stream(packed, Stream::new_stream_decoder(XZ_MEMORY, CONCATENATED)?)),
             Layer::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(packed)?),
             Layer::Tar => return Ok(Box::new(Tar::new(packed, Members::new(how.member)))),
         };
@@ -81,7 +83,7 @@ impl Layer {
 /// Unpacks `bytes` until what comes out is packed in nothing.
 pub(super) fn unpack(mut bytes: Bytes, packed: &Arc<AtomicU64>, how: &Unpacking) -> io::Result<Bytes> {
     let mut in_archive = false;
-    for _ in 0..DEEPEST {
+    for depth in 0.. {
         let mut head = Vec::with_capacity(SNIFFED);
         bytes.by_ref().take(SNIFFED as u64).read_to_end(&mut head)?;
         if zip::is_archive(&head) {
@@ -91,16 +93,17 @@ pub(super) fn unpack(mut bytes: Bytes, packed: &Arc<AtomicU64>, how: &Unpacking)
         }
         let layer = Layer::of(&head);
         let whole = io::Cursor::new(head).chain(bytes);
-        let Some(layer) = layer else {
-            return match how.member {
-                Some(member) if !in_archive => {
-                    Err(damage(format!("member={member:?} is for an archive: this is none")))
-                }
-                _ => Ok(Box::new(whole)),
-            };
-        };
-        in_archive |= layer == Layer::Tar;
-        bytes = Box::new(Limited::new(layer.unpack(whole, how)?, packed, how.max_expansion));
+        match (layer, how.member) {
+            (None, Some(member)) if !in_archive => {
+                return Err(damage(format!("member={member:?} is for an archive: this is none")));
+            }
+            (None, _) => return Ok(Box::new(whole)),
+            (Some(_), _) if depth == DEEPEST => break,
+            (Some(layer), _) => {
+                in_archive |= layer == Layer::Tar;
+                bytes = Box::new(Limited::new(layer.unpack(whole, how)?, packed, how.max_expansion));
+            }
+        }
     }
     Err(damage(format!("packed more than {DEEPEST} times over: unpack it first")))
 }
@@ -112,7 +115,7 @@ pub(super) fn unpack_member(packed: impl Read + Send + 'static, layer: Option<La
         // In a zip archive, deflated bytes have no gzip header around them.
         Some(Layer::Gzip) => ("deflate", Box::new(flate2::bufread::DeflateDecoder::new(packed))),
         Some(Layer::Bzip2) => ("bzip2", Box::new(bzip2::bufread::BzDecoder::new(packed))),
-        Some(Layer::Xz) => ("xz", Box::new(liblzma::bufread::XzDecoder::new(packed))),
+        Some(Layer::Xz) => ("xz", Box::new(XzDecoder::new_stream(packed, Stream::new_stream_decoder(XZ_MEMORY, 0)?))),
         Some(Layer::Zstd) => ("zstd", Box::new(zstd::stream::read::Decoder::with_buffer(packed)?)),
         Some(Layer::Tar) | None => ("zip", Box::new(packed)),
     };

@@ -1,61 +1,86 @@
 //! Which file of an archive holds the vectors: the one that is named, or the only one that can be meant.
 
-use std::io;
+use std::{fmt, io};
 
 use super::damage;
 
 /// Names shown in an error.
 const SHOWN: usize = 20;
 /// What lies beside vectors.
-const BESIDE: [&str; 8] = ["readme", "license", "licence", "copying", "notice", "changelog", "manifest", "meta"];
+const BESIDE: [&str; 8] = ["readme", "license", "licence", "copying", "notice", "changelog", "manifest", "metadata"];
 const NO_VECTORS: [&str; 8] = [".md", ".rst", ".pdf", ".html", ".json", ".py", ".sh", ".png"];
 
 /// The files met so far in an archive.
 pub(super) struct Members {
     wanted: Option<String>,
-    names: Vec<String>,
-    candidates: Vec<usize>,
+    all: Names,
+    meant: Names,
+    /// The place of the first that can be meant.
+    first: usize,
+}
+
+/// Names, of which as many are kept as are shown: an archive may have millions.
+#[derive(Default)]
+struct Names {
+    count: usize,
+    shown: Vec<String>,
+}
+
+impl Names {
+    fn add(&mut self, name: &str) {
+        self.count += 1;
+        if self.shown.len() < SHOWN {
+            self.shown.push(format!("{name:?}"));
+        }
+    }
+}
+
+impl fmt::Display for Names {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(&self.shown.join(", "))?;
+        match self.count - self.shown.len() {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
+        }
+    }
 }
 
 impl Members {
     /// Before the first file.
     pub(super) fn new(wanted: Option<&str>) -> Members {
-        Members { wanted: wanted.map(str::to_owned), names: Vec::new(), candidates: Vec::new() }
+        Members { wanted: wanted.map(str::to_owned), all: Names::default(), meant: Names::default(), first: 0 }
     }
 
     /// Notes a file; whether it is the first that can be meant.
     pub(super) fn meet(&mut self, name: &str) -> bool {
-        self.names.push(name.to_owned());
+        self.all.add(name);
         let meant = match &self.wanted {
             Some(wanted) => name.strip_prefix("./").unwrap_or(name) == wanted.strip_prefix("./").unwrap_or(wanted),
             None => may_hold_vectors(name),
         };
-        if meant {
-            self.candidates.push(self.names.len() - 1);
+        if !meant {
+            return false;
         }
-        meant && self.candidates.len() == 1
+        self.meant.add(name);
+        if self.meant.count == 1 {
+            self.first = self.all.count - 1;
+        }
+        self.meant.count == 1
     }
 
     /// Once all files have been met: which one it is.
     pub(super) fn only(&self) -> io::Result<usize> {
-        let candidate_names = || list(self.candidates.iter().map(|&i| self.names[i].as_str()));
-        match (&self.wanted, self.candidates.as_slice()) {
-            (_, &[only]) => Ok(only),
-            (Some(wanted), []) => Err(damage(format!(
-                "no member {wanted:?} in the archive, which holds {}",
-                list(self.names.iter().map(String::as_str))
-            ))),
-            (Some(wanted), _) => Err(damage(format!("{wanted:?} is in the archive several times: unpack it first"))),
-            (None, []) if self.names.is_empty() => Err(damage("the archive is empty")),
-            (None, []) => Err(damage(format!(
-                "no file of vectors in the archive, which holds {}; member= names one nevertheless",
-                list(self.names.iter().map(String::as_str))
-            ))),
-            (None, _) => Err(damage(format!(
-                "several files in the archive can be meant: name one as member=, of {}",
-                candidate_names()
-            ))),
-        }
+        let Members { wanted, all, meant, first } = self;
+        Err(damage(match (wanted, meant.count) {
+            (_, 1) => return Ok(*first),
+            (Some(wanted), 0) => format!("no member {wanted:?} in the archive, which holds {all}"),
+            (Some(wanted), _) => format!("{wanted:?} is in the archive several times: unpack it first"),
+            (None, 0) if all.count == 0 => "the archive is empty".into(),
+            (None, 0) => {
+                format!("no file of vectors in the archive, which holds {all}; member= names one nevertheless")
+            }
+            (None, _) => format!("several files in the archive can be meant: name one as member=, of {meant}"),
+        }))
     }
 }
 
@@ -66,12 +91,6 @@ fn may_hold_vectors(name: &str) -> bool {
     !hidden
         && !BESIDE.iter().any(|beside| base.starts_with(beside))
         && !NO_VECTORS.iter().any(|suffix| base.ends_with(suffix))
-}
-
-fn list<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
-    let more = names.len().saturating_sub(SHOWN);
-    let shown: Vec<String> = names.take(SHOWN).map(|name| format!("{name:?}")).collect();
-    if more > 0 { format!("{} and {more} more", shown.join(", ")) } else { shown.join(", ") }
 }
 
 #[cfg(test)]

@@ -71,10 +71,11 @@ pub(crate) fn open(path: &Path, how: &Unpacking) -> Result<Input> {
     if metadata.is_dir() {
         return Err(fail(io::ErrorKind::IsADirectory.into()));
     }
-    let file = File::open(path).map_err(fail)?;
     if !metadata.is_file() {
-        return Stream::of_pipe(file, how).map(Input::Stream).map_err(fail);
+        let pipe = stream::open_pipe(path).map_err(fail)?;
+        return Stream::of_pipe(pipe, how).map(Input::Stream).map_err(fail);
     }
+    let file = File::open(path).map_err(fail)?;
     let mut head = [0; SNIFFED];
     let read = read_at(&file, &mut head, 0).map_err(fail)?;
     let head = &head[..read];

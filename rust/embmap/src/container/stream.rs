@@ -2,7 +2,8 @@
 
 use std::{
     fs::File,
-    io::{self, Read},
+    io::{self, Read, Seek},
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -30,7 +31,9 @@ impl Stream {
     }
 
     /// What is packed in a file.
-    pub(super) fn of_file(file: File, length: u64, how: &Unpacking) -> io::Result<Stream> {
+    pub(super) fn of_file(mut file: File, length: u64, how: &Unpacking) -> io::Result<Stream> {
+        // Where reading at a position moves the cursor, as on Windows, it is not at the start any more.
+        file.rewind()?;
         Stream::of(file, Some(length), how)
     }
 
@@ -83,13 +86,18 @@ struct Pipe {
 
 impl Read for Pipe {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        #[cfg(unix)]
-        while !is_ready(&self.pipe)? {
-            if self.stop.load(Ordering::Relaxed) {
-                return Err(damage("the conversion was stopped"));
+        loop {
+            #[cfg(unix)]
+            while !is_ready(&self.pipe)? {
+                if self.stop.load(Ordering::Relaxed) {
+                    return Err(damage("the conversion was stopped"));
+                }
+            }
+            match self.pipe.read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                read => return read,
             }
         }
-        self.pipe.read(buffer)
     }
 }
 
@@ -103,6 +111,18 @@ fn is_ready(pipe: &File) -> io::Result<bool> {
         Err(rustix::io::Errno::INTR) => Ok(false),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Opens a named pipe without waiting for its writer: the first read waits, and can be stopped.
+pub(super) fn open_pipe(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits() as i32);
+    }
+    options.open(path)
 }
 
 /// The standard input as a file of its own.

@@ -10,11 +10,18 @@ use super::{damage, members::Members};
 
 const BLOCK: usize = 512;
 /// Longer names and extensions are no names.
-const LONGEST_EXTENSION: u64 = 1 << 20;
+const LONGEST_EXTENSION: u64 = 64 << 10;
 
 /// Whether `head` starts a tar archive: POSIX's and GNU's, which have a mark.
 pub(super) fn is_archive(head: &[u8]) -> bool {
-    head.get(257..262) == Some(b"ustar")
+    head.first_chunk::<BLOCK>().is_some_and(|block| &block[257..262] == b"ustar" && sound(block).is_some())
+}
+
+/// A header that matches its checksum: the sum of all bytes, its own eight counted as blanks.
+fn sound(block: &[u8; BLOCK]) -> Option<&tar::Header> {
+    let header = tar::Header::from_byte_slice(block);
+    let sum = |bytes: &[u8]| bytes.iter().map(|&byte| u32::from(byte)).sum::<u32>();
+    (header.cksum().ok() == Some(sum(&block[..148]) + sum(&[b' '; 8]) + sum(&block[156..]))).then_some(header)
 }
 
 /// The bytes of the one member.
@@ -82,13 +89,8 @@ impl<R: Read> Tar<R> {
         if block.iter().all(|&byte| byte == 0) {
             return Ok(None);
         }
-        let header = tar::Header::from_byte_slice(&block).clone();
-        // The sum of all bytes, its own eight counted as blanks.
-        let sum = |bytes: &[u8]| bytes.iter().map(|&byte| u32::from(byte)).sum::<u32>();
-        if header.cksum().ok() != Some(sum(&block[..148]) + sum(&[b' '; 8]) + sum(&block[156..])) {
-            return Err(damaged("a header does not match its checksum"));
-        }
-        Ok(Some(header))
+        let header = sound(&block).ok_or_else(|| damaged("a header does not match its checksum"))?;
+        Ok(Some(header.clone()))
     }
 
     fn extension(&mut self, size: u64, padding: u64) -> io::Result<String> {

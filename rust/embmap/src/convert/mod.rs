@@ -137,7 +137,11 @@ pub fn convert(
     let stop = Arc::new(AtomicBool::new(false));
     let how =
         Unpacking { member: options.member.as_deref(), max_expansion: options.max_expansion, stop: Arc::clone(&stop) };
-    let text = while_ticking(&stop, || TextSource::open(source, options, &how), &mut || tick(0, 0))?;
+    let text = while_ticking(&stop, || TextSource::open(source, options, &how), &mut || tick(0, 0));
+    if stop.load(Ordering::Relaxed) {
+        return Err(Error::Cancelled);
+    }
+    let text = text?;
     let writer = StoreWriter::create(target, options.dtype, text.dim())?;
     let (contents, mut report) = pipeline::run(&text, &writer, options, &stop, tick)?;
     let mut metadata = options.metadata.clone();

@@ -169,6 +169,9 @@ impl<'a, S: Source> Pipeline<'a, S> {
         let mut ordered = self.lock();
         while ordered.running > 0 {
             ordered = self.left.wait_timeout(ordered, FLUSH).unwrap_or_else(PoisonError::into_inner).0;
+            if self.done.load(Ordering::Relaxed) < WORTH_FLUSHING {
+                continue;
+            }
             drop(ordered);
             let synced = self.writer.sync_data();
             ordered = self.lock();

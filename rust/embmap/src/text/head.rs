@@ -1,5 +1,7 @@
 //! The first lines of a text, from which its layout is found.
 
+use std::io;
+
 use super::{
     block::{BlockError, LONGEST_LINE},
     stream::{broken, fill},
@@ -13,6 +15,8 @@ pub(super) const HEAD: usize = 256 << 10;
 pub(super) struct Head {
     pub bytes: Vec<u8>,
     whole: usize,
+    /// Why no more of a stream can be read, where there is a line before that.
+    pub failure: Option<io::Error>,
 }
 
 impl Head {
@@ -29,7 +33,13 @@ impl Head {
                 }
                 Input::Stream(stream) => {
                     bytes.resize(size, 0);
-                    fill(stream, &mut bytes, &mut filled).map_err(|error| broken(error, &bytes[..filled], 0))?;
+                    if let Err(error) = fill(stream, &mut bytes, &mut filled) {
+                        bytes.truncate(filled);
+                        return match memchr::memrchr(b'\n', &bytes) {
+                            Some(last) => Ok(Head { bytes, whole: last + 1, failure: Some(error) }),
+                            None => Err(broken(error, &bytes, 0)),
+                        };
+                    }
                     filled < size
                 }
             };
@@ -43,7 +53,7 @@ impl Head {
                     continue;
                 }
             };
-            return Ok(Head { bytes, whole });
+            return Ok(Head { bytes, whole, failure: None });
         }
     }
 

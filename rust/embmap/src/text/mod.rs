@@ -83,7 +83,7 @@ impl TextSource {
             }
             Input::Stream(stream) => {
                 let (progress, carry) = (stream.progress(), head.bytes[layout.body as usize..].to_vec());
-                let blocks = StreamBlocks::new(stream, carry, layout.body, options.block_bytes);
+                let blocks = StreamBlocks::new(stream, carry, layout.body, head.failure, options.block_bytes);
                 Blocks::Stream { blocks, progress }
             }
         };

@@ -22,12 +22,15 @@ struct State<R> {
     offset: u64,
     sequence: u64,
     ended: bool,
+    /// Why no more can be read. The lines before are given out first.
+    failure: Option<io::Error>,
 }
 
 impl<R: Read> StreamBlocks<R> {
-    /// Over `carry`, which has been read already and starts at `offset`, and the rest of `stream`.
-    pub(crate) fn new(stream: R, carry: Vec<u8>, offset: u64, size: usize) -> StreamBlocks<R> {
-        StreamBlocks { size, state: Mutex::new(State { stream, carry, offset, sequence: 0, ended: false }) }
+    /// Over `carry`, which has been read already and starts at `offset`, and the rest of `stream`, unless reading has failed.
+    pub(crate) fn new(stream: R, carry: Vec<u8>, offset: u64, failure: Option<io::Error>, size: usize) -> Self {
+        let state = State { stream, carry, offset, sequence: 0, ended: false, failure };
+        StreamBlocks { size, state: Mutex::new(state) }
     }
 
     /// Fills `block` with the next one; `false` when there is none.
@@ -54,19 +57,26 @@ impl<R: Read> State<R> {
         block.room(wanted)[..filled].copy_from_slice(&self.carry);
         let end = loop {
             let place = block.room(wanted);
-            if let Err(error) = fill(&mut self.stream, place, &mut filled) {
-                return Err(broken(error, &place[..filled], self.offset));
+            if self.failure.is_none() {
+                self.failure = fill(&mut self.stream, place, &mut filled).err();
             }
-            self.ended = filled < wanted;
+            self.ended = filled < wanted && self.failure.is_none();
             let end = whole_lines(&place[..filled], self.ended);
             if end > 0 || self.ended {
                 break end;
+            }
+            if let Some(error) = self.failure.take() {
+                self.ended = true;
+                return Err(broken(error, &place[..filled], self.offset));
             }
             if filled > LONGEST_LINE {
                 // Blank lines without end are bad rows, not the end of the text.
                 match memchr::memrchr(b'\n', &place[..filled]) {
                     Some(newline) => break newline + 1,
-                    None => return Err(BlockError::long_line(&[], self.offset)),
+                    None => {
+                        self.ended = true;
+                        return Err(BlockError::long_line(&[], self.offset));
+                    }
                 }
             }
             wanted *= 2;
@@ -96,14 +106,15 @@ pub(super) fn fill(stream: &mut impl Read, room: &mut [u8], filled: &mut usize) 
     Ok(())
 }
 
-/// Damage is told with its place, which lies behind what could be `read` from `offset` on.
+/// Damage is told with the line in which it lies, the last of what could be `read` from `offset` on.
 pub(super) fn broken(error: io::Error, read: &[u8], offset: u64) -> BlockError {
     if error.raw_os_error().is_some() || error.get_ref().is_none() {
         return error.into();
     }
+    let start = memchr::memrchr(b'\n', read).map_or(0, |newline| newline + 1);
     BlockError::Malformed {
         lines: memchr::memchr_iter(b'\n', read).count() as u64,
-        byte_offset: offset + read.len() as u64,
+        byte_offset: offset + start as u64,
         reason: error.to_string(),
     }
 }
@@ -141,7 +152,7 @@ mod tests {
     proptest! {
         #[test]
         fn blocks_hold_every_line_once_and_in_order(text in "[a \n]{0,60}", size in 1usize..20, drip in 1usize..9) {
-            let blocks = StreamBlocks::new(Drip(text.as_bytes(), drip), Vec::new(), 7, size);
+            let blocks = StreamBlocks::new(Drip(text.as_bytes(), drip), Vec::new(), 7, None, size);
             let mut block = Block::default();
             let mut whole = Vec::new();
             let mut sequence = 0;
@@ -160,8 +171,26 @@ mod tests {
     }
 
     #[test]
+    fn what_was_read_before_a_failure_comes_first() {
+        struct Failing;
+        impl Read for Failing {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(io::Error::other("damaged"))
+            }
+        }
+        let blocks = StreamBlocks::new(b"a 1\nb 2\nc".chain(Failing), Vec::new(), 0, None, 100);
+        let mut block = Block::default();
+        assert!(blocks.next(&mut block).expect("two lines"));
+        assert_eq!((block.sequence, block.lines()), (0, &b"a 1\nb 2\n"[..]));
+        let error = blocks.next(&mut block);
+        assert_eq!(block.sequence, 1);
+        assert!(matches!(error, Err(BlockError::Malformed { lines: 0, byte_offset: 8, .. })), "{error:?}");
+        assert!(!blocks.next(&mut block).expect("the end, for other threads"));
+    }
+
+    #[test]
     fn a_line_without_end_is_an_error() {
-        let blocks = StreamBlocks::new(io::repeat(b'x'), Vec::new(), 5, 1 << 20);
+        let blocks = StreamBlocks::new(io::repeat(b'x'), Vec::new(), 5, None, 1 << 20);
         let error = blocks.next(&mut Block::default());
         assert!(matches!(error, Err(BlockError::Malformed { lines: 0, byte_offset: 5, .. })), "{error:?}");
     }
