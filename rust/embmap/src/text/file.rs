@@ -10,7 +10,7 @@ use super::block::{Block, BlockError, LONGEST_LINE};
 use crate::positioned::read_at;
 
 /// Read past a block's end at first, for its last line.
-const TAIL: usize = 16 << 10;
+const TAIL: usize = 4 << 10;
 
 /// Block `i` holds the lines that begin in bytes `i * size .. (i + 1) * size` of the body.
 #[derive(Debug)]
