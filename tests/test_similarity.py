@@ -66,13 +66,14 @@ def test_neighbors_are_those_of_a_float64_brute_force(both):
     assert store.neighbors("w3", k=1000)[0].shape == (500,)
 
 
-def test_blocks_do_not_change_the_answer(both, monkeypatch):
+def test_the_number_of_queries_does_not_change_the_answer(both):
     store, _ = both
-    expected = store.neighbors(["w1", "w2", "w3"], k=20)
-    monkeypatch.setattr("embmap._similarity._SCRATCH", 64)
-    found = store.neighbors(["w1", "w2", "w3"], k=20)
-    assert found[0].tolist() == expected[0].tolist()
-    assert np.allclose(found[1], expected[1], atol=1e-6)
+    words = [f"w{i}" for i in range(400)]
+    ids, cosines = store.neighbors(words, k=20)
+    for i in range(0, 400, 37):
+        alone = store.neighbors(words[i], k=20)
+        assert alone[0].tolist() == ids[i].tolist()
+        assert np.array_equal(alone[1], cosines[i])
 
 
 def test_in_a_tie_the_lower_rows_come_first(tmp_path):
@@ -118,3 +119,47 @@ def test_wrong_arguments(store):
     ):
         with pytest.raises(ValueError, match=r"most_similar|shape|negative|doesnt_match"):
             call()
+
+
+@pytest.mark.parametrize("n", [1, 3, 300])
+def test_restrict_and_exclude(both, n):
+    store, peer = both
+    queries = np.random.default_rng(7).normal(size=(n, 20)).astype(np.float32)
+    unit = store.vectors / np.linalg.norm(store.vectors, axis=1, keepdims=True)
+    scores = queries @ unit.T
+    for restrict, allowed in [
+        (None, range(500)),
+        (100, range(100)),
+        (["w7", "w3", "w7", "unheard-of", "w499"], [3, 7, 499]),
+    ]:
+        for exclude in ([], ["w3", "w5", "unheard-of"]):
+            rows = np.array([row for row in allowed if f"w{row}" not in exclude])
+            k = min(6, len(rows))
+            expected = rows[np.argsort(-scores[:, rows], axis=1)[:, :k]]
+            ids, cosines = store.neighbors(queries, 6, restrict=restrict, exclude=exclude)
+            assert ids.tolist() == expected.tolist()
+            assert cosines.shape == ids.shape
+    same(
+        store.most_similar("w1", topn=5, restrict=100),
+        peer.most_similar("w1", topn=5, restrict_vocab=100),
+    )
+    assert "w9" not in dict(store.most_similar("w1", topn=499, exclude=["w9"]))
+    assert len(store.most_similar("w1", topn=499, exclude=["w9"])) == 498
+
+
+def test_restrict_is_checked(both):
+    store, _ = both
+    with pytest.raises(TypeError, match="not one str"):
+        store.neighbors("w1", restrict="w2")
+    with pytest.raises(ValueError, match="not be negative"):
+        store.neighbors("w1", restrict=-1)
+    ids, _ = store.neighbors("w1", restrict=[])
+    assert ids.shape == (0,)
+
+
+def test_ties_give_lower_ids_first_and_zeros_are_near_to_nothing(tmp_path):
+    store = store_of(tmp_path, "".join(f"w{i} {i % 5} 0 1\n" for i in range(3000)) + "zeros 0 0 0\n")
+    ids, cosines = store.neighbors(np.array([[0, 0, 2], [0, 0, 0]], np.float32), k=7)
+    assert ids.tolist() == [[0, 5, 10, 15, 20, 25, 30], [0, 1, 2, 3, 4, 5, 6]]
+    assert cosines[0].tolist() == [1] * 7
+    assert cosines[1].tolist() == [0] * 7

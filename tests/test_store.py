@@ -231,3 +231,17 @@ def test_gensims_names(store):
     assert store.has_index_for("king")
     with pytest.raises(KeyError):
         store.get_index("nobody")
+
+
+def test_preload_and_advice_change_nothing_but_the_time(tmp_path):
+    store = store_of(tmp_path, SMALL)
+    again = embmap.open(store.path, preload=True)
+    assert again.vectors.tobytes() == store.vectors.tobytes()
+    for access in ("normal", "random", "sequential", "willneed"):
+        again.advise(access)
+    again.verify()
+    with pytest.raises(ValueError, match="access must be one of"):
+        again.advise("soon")
+    again.close()
+    with pytest.raises(ValueError, match="closed"):
+        again.preload()

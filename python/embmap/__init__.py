@@ -19,6 +19,7 @@ from ._cache import load
 from ._convert import ConversionReport, RejectedRow, convert
 from ._embmap import __version__
 from ._errors import EmbmapError, FormatError, ParseError
+from ._evaluate import Analogies, Section, Similarities, evaluate
 from ._matrix import Matrix
 from ._store import Store, open
 
@@ -27,15 +28,19 @@ if TYPE_CHECKING:
     from . import torch as torch
 
 __all__ = [
+    "Analogies",
     "ConversionReport",
     "EmbmapError",
     "FormatError",
     "Matrix",
     "ParseError",
     "RejectedRow",
+    "Section",
+    "Similarities",
     "Store",
     "__version__",
     "convert",
+    "evaluate",
     "load",
     "open",
 ]

@@ -12,9 +12,10 @@ _SECONDS_IN_A_LOG = 10.0
 
 
 class Bar:
-    """Call it with bytes done and bytes in all, 0 where that is not known; close it at the end."""
+    """Call it with bytes, or whatever `unit` is, done and in all, 0 where that is not known; close it at the end."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, unit: str = "B") -> None:
+        self._unit = unit
         self._name = PurePath(name).name if len(name) > 40 else name
         self._bar: Any = None
 
@@ -26,7 +27,7 @@ class Bar:
                 total=total or None,
                 file=sys.stderr,
                 disable=sys.stderr is None,  # As in a program without a console.
-                unit="B",
+                unit=self._unit,
                 unit_scale=True,
                 dynamic_ncols=True,
                 mininterval=0.1 if _is_live() else _SECONDS_IN_A_LOG,

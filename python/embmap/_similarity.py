@@ -1,4 +1,4 @@
-"""Exact cosine similarity over the mapped matrix, block by block; the products are NumPy's."""
+"""Exact cosine similarity over the mapped matrix: what is asked, in terms of rows and vectors."""
 
 from __future__ import annotations
 
@@ -15,42 +15,43 @@ Key: TypeAlias = str | NDArray[np.floating]
 """A word of the store, or a vector."""
 Weighted: TypeAlias = Key | tuple[Key, float]
 
-_SCRATCH = 1 << 22
-"""Scores that are held at once."""
+Restrict: TypeAlias = int | Iterable[str] | None
+"""Which rows can be found: the first so many, those of these words, or all."""
 
 
-def neighbors(store: Store, queries: NDArray[np.float32], k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Find the rows nearest to each of `queries`, ``[n, dim]``: ids and cosines, ``[n, k]``, best first."""
+def neighbors(
+    store: Store, queries: NDArray[np.float32], k: int, restrict: Restrict = None, exclude: Iterable[int] = ()
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Find the rows nearest to each of `queries`, ``[n, dim]``: ids and cosines, ``[n, k]``, best first.
+
+    Rows in `exclude` are left out; ``k`` is smaller where there are fewer rows to find.
+    """
     if not np.isfinite(queries).all():
         raise ValueError("a query has a number that is not finite")
-    units = unit(queries).astype(np.float32)
-    n, rows = len(queries), len(store)
-    k = min(k, rows)
-    best_ids = np.empty((n, 0), np.int64)
-    best = np.empty((n, 0), np.float32)
-    step = max(_SCRATCH // max(n, 1), 1)
-    if store.dtype != np.float32:
-        step = min(step, max(_SCRATCH // store.dim, 1))  # These rows are copied.
-    for start in range(0, rows, step):
-        stop = min(start + step, rows)
-        scores = units @ store._block(start, stop).T.astype(np.float32, copy=False)
-        scores *= store._inverse_norms(start, stop)
-        ids = np.broadcast_to(np.arange(start, stop), scores.shape)
-        best, best_ids = _top(np.hstack((best, scores)), np.hstack((best_ids, ids)), k)
-    return best_ids, best
+    first, only = _candidates(store, restrict)
+    excluded = np.unique(np.fromiter(exclude, np.int64))
+    excluded = excluded[np.isin(excluded, only) if only is not None else excluded < first]
+    candidates = first if only is None else len(only)
+    k = min(k, candidates - len(excluded))
+    ids, cosines = store._nearest(np.ascontiguousarray(queries, np.float32), k + len(excluded), first, only)
+    if len(excluded):
+        # As many as are excluded have been found beyond k, so that k are left in each row.
+        order = np.argsort(np.isin(ids, excluded), axis=1, kind="stable")[:, :k]
+        ids, cosines = np.take_along_axis(ids, order, 1), np.take_along_axis(cosines, order, 1)
+    return ids, cosines
 
 
-def _top(scores: NDArray[np.float32], ids: NDArray[np.int64], k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Give the `k` best of each row, sorted; of those as good as the k-th, the ones with the lowest ids."""
-    n, width = scores.shape
-    if 0 < k < width:
-        kth = np.partition(scores, width - k, axis=1)[:, width - k, None]
-        chosen = scores > kth
-        tied = scores == kth
-        chosen |= tied & (np.cumsum(tied, axis=1) <= k - chosen.sum(axis=1, keepdims=True))
-        scores, ids = scores[chosen].reshape(n, k), ids[chosen].reshape(n, k)
-    order = np.lexsort((ids, -scores), axis=1)[:, :k]
-    return np.take_along_axis(scores, order, 1), np.take_along_axis(ids, order, 1)
+def _candidates(store: Store, restrict: Restrict) -> tuple[int, NDArray[np.uint32] | None]:
+    if restrict is None:
+        return len(store), None
+    if isinstance(restrict, str):
+        raise TypeError("restrict must be a number of rows or words, not one str")
+    if isinstance(restrict, Iterable):
+        ids = store.indices(restrict)
+        return 0, np.unique(ids[ids >= 0]).astype(np.uint32)
+    if restrict < 0:
+        raise ValueError(f"restrict must not be negative, not {restrict}")
+    return min(restrict, len(store)), None
 
 
 def vectors_of(store: Store, keys: Iterable[Key]) -> NDArray[np.float32]:
@@ -77,6 +78,8 @@ def most_similar(
     positive: Weighted | Sequence[Weighted] | None,
     negative: Weighted | Sequence[Weighted] | None,
     topn: int,
+    restrict: Restrict,
+    exclude: Iterable[str],
 ) -> list[tuple[str, float]]:
     """Do what `Store.most_similar` says: gensim's mean, its own words left out."""
     if topn < 1:
@@ -88,10 +91,16 @@ def most_similar(
     words = np.array([isinstance(key, str) for key, _ in signed])
     vectors[words] = unit(vectors[words])
     query = (vectors * np.array([[weight] for _, weight in signed])).mean(axis=0)
-    own = {store.index(key) for key, _ in signed if isinstance(key, str)}
-    ids, scores = neighbors(store, query[None].astype(np.float32), topn + len(own))
-    found = [(i, score) for i, score in zip(ids[0].tolist(), scores[0].tolist(), strict=True) if i not in own]
-    return [(store.word(i), score) for i, score in found[:topn]]
+    own = [store.index(key) for key, _ in signed if isinstance(key, str)]
+    ids, cosines = neighbors(store, query[None].astype(np.float32), topn, restrict, [*own, *rows_of(store, exclude)])
+    return [(store.word(i), cosine) for i, cosine in zip(ids[0].tolist(), cosines[0].tolist(), strict=True)]
+
+
+def rows_of(store: Store, words: Iterable[str]) -> list[int]:
+    """Give the rows of those of `words` that the store has."""
+    ids = store.indices(words)
+    rows: list[int] = ids[ids >= 0].tolist()
+    return rows
 
 
 def _weighted(keys: Weighted | Sequence[Weighted] | None, weight: float) -> Iterable[tuple[Key, float]]:

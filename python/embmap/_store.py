@@ -7,12 +7,12 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from . import _embmap, _similarity
+from . import _embmap, _similarity, _texts
 from ._errors import FormatError
 from ._gensim import GensimNames
 from ._matrix import Fallback, Matrix, Vocab, build_matrix
@@ -20,16 +20,20 @@ from ._oov import OOV, fill_missing
 from ._words import Words
 
 if TYPE_CHECKING:
-    from ._similarity import Key, Weighted
+    from ._similarity import Key, Restrict, Weighted
+    from ._texts import Pool
 
 
-def open(path: str | os.PathLike[str]) -> Store:
-    """Open a store; the time it takes does not depend on its size.
+def open(path: str | os.PathLike[str], *, preload: bool = False) -> Store:
+    """Open a store; the time it takes does not depend on its size, unless it is preloaded.
 
     Parameters
     ----------
     path : path
         A file that `convert` wrote.
+    preload : bool
+        Bring all of it into memory, as `Store.preload` does: worth it where the file is on a slow disk and most of it will
+        be used. Without it, the system reads what is touched.
 
     Returns
     -------
@@ -48,7 +52,10 @@ def open(path: str | os.PathLike[str]) -> Store:
     >>> store["king"][:2]
     array([0.9, 0.8], dtype=float32)
     """
-    return Store(path)
+    store = Store(path)
+    if preload:
+        store.preload()
+    return store
 
 
 class Store(_embmap.Store, GensimNames, Mapping[str, NDArray[np.float32]]):
@@ -128,21 +135,79 @@ class Store(_embmap.Store, GensimNames, Mapping[str, NDArray[np.float32]]):
             raise IndexError(f"id {array[position]} at position {position} is not a row: there are {len(self)}")
         return self._rows(array, out)
 
+    def indices_padded(
+        self,
+        texts: Iterable[Sequence[str]],
+        length: int | None = None,
+        padding: int = 0,
+        *,
+        missing: int = -1,
+        start: int = 0,
+    ) -> NDArray[np.int64]:
+        """Find the rows of texts' words, all texts in one array.
+
+        Parameters
+        ----------
+        texts : iterable of sequences of str
+            Each a list of tokens.
+        length : int, optional
+            Longer texts are cut at their end; by default as many as the longest has.
+        padding : int
+            What follows the words of a shorter text.
+        missing : int
+            What stands for a word that is not there.
+        start : int
+            Added to each row, for a table that starts with other rows, as one of `matrix` with ``start=1`` does.
+
+        Returns
+        -------
+        ndarray of int64, shape (texts, length)
+
+        Examples
+        --------
+        >>> store.indices_padded([["king", "queen"], ["man"], ["unheard-of"]], start=1, missing=0)
+        array([[1, 2],
+               [3, 0],
+               [0, 0]])
+        """
+        return _texts.indices_padded(self, texts, length, padding, missing, start)
+
+    @overload
     def lookup(
         self, words: Iterable[str], *, oov: OOV = "zeros", out: NDArray[Any] | None = None, seed: int = 0
+    ) -> NDArray[Any]: ...
+    @overload
+    def lookup(
+        self, words: Iterable[Sequence[str]], *, pool: Pool, weights: Mapping[str, float] | None = None
+    ) -> NDArray[np.float32]: ...
+    def lookup(
+        self,
+        words: Iterable[str] | Iterable[Sequence[str]],
+        *,
+        oov: OOV = "zeros",
+        out: NDArray[Any] | None = None,
+        seed: int = 0,
+        pool: Pool | None = None,
+        weights: Mapping[str, float] | None = None,
     ) -> NDArray[Any]:
-        """Copy the rows of words, as float32 whatever the store's type.
+        """Copy the rows of words, or one row for each of several texts, as float32 whatever the store's type.
 
         Parameters
         ----------
         words : iterable of str
-            Repeats are fine.
+            Repeats are fine. With `pool`, an iterable of lists of tokens.
         oov : str, callable or array_like
             What stands in for a missing word; as in `matrix`, with ``scale=0.6``.
         out : ndarray of float32 or float16, shape (n, dim), C-contiguous, optional
             Filled and returned; a new array otherwise.
         seed : int
             For ``oov="normal"`` and ``"fitted"``.
+        pool : {"mean", "sum", "tfidf"}, optional
+            One row a text, made of its words' rows without a matrix of those between. Words that are missing are passed
+            over; a text without any other is zeros. ``"tfidf"`` is the mean weighted by inverse document frequency, that of
+            these texts, ``ln((1 + n) / (1 + df)) + 1``, or `weights`.
+        weights : mapping of str to float, optional
+            What each word counts; words that are not in it count nothing.
 
         Returns
         -------
@@ -150,11 +215,20 @@ class Store(_embmap.Store, GensimNames, Mapping[str, NDArray[np.float32]]):
 
         Examples
         --------
+        >>> store.lookup([["king", "man"], []], pool="sum")
+        array([[1.3, 1.7, 0.2, 0.2],
+               [0. , 0. , 0. , 0. ]], dtype=float32)
         >>> store.lookup(["king", "unheard-of"])
         array([[0.9, 0.8, 0.1, 0. ],
                [0. , 0. , 0. , 0. ]], dtype=float32)
         """
-        words = words if isinstance(words, (list, tuple, str)) else list(words)
+        if pool is not None:
+            if out is not None or not isinstance(oov, str) or oov != "zeros":
+                raise ValueError("with pool, missing words are passed over and a new array is given: no oov, no out")
+            return _texts.pooled(self, words, pool, weights)
+        if weights is not None:
+            raise ValueError("weights are for pool")
+        words = cast("list[str]", words if isinstance(words, (list, tuple, str)) else list(words))
         ids = self.indices(words)
         rows = self._rows(ids, out)
         missing = np.flatnonzero(ids < 0)
@@ -235,7 +309,12 @@ class Store(_embmap.Store, GensimNames, Mapping[str, NDArray[np.float32]]):
         )
 
     def neighbors(
-        self, queries: str | Sequence[str] | NDArray[np.floating], k: int = 10
+        self,
+        queries: str | Sequence[str] | NDArray[np.floating],
+        k: int = 10,
+        *,
+        restrict: Restrict = None,
+        exclude: Iterable[str] = (),
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Find the rows nearest to words or vectors by cosine, exactly.
 
@@ -245,11 +324,15 @@ class Store(_embmap.Store, GensimNames, Mapping[str, NDArray[np.float32]]):
             A word is nearest to itself.
         k : int
             How many.
+        restrict : int or iterable of str, optional
+            Only the first so many rows, or the rows of these words, can be found.
+        exclude : iterable of str
+            Words that cannot be found.
 
         Returns
         -------
         ids, cosines : ndarray, shape (k,) for one query, (n, k) for several
-            Best first; in a tie, lower ids first.
+            Best first; in a tie, lower ids first. Fewer than `k` where there are fewer rows to find.
 
         Raises
         ------
@@ -267,7 +350,7 @@ class Store(_embmap.Store, GensimNames, Mapping[str, NDArray[np.float32]]):
         single = isinstance(queries, str) or (isinstance(queries, np.ndarray) and queries.ndim == 1)
         keys = [queries] if single else queries
         vectors = _similarity.vectors_of(self, cast("Iterable[Key]", keys))
-        ids, cosines = _similarity.neighbors(self, vectors, k)
+        ids, cosines = _similarity.neighbors(self, vectors, k, restrict, _similarity.rows_of(self, exclude))
         return (ids[0], cosines[0]) if single else (ids, cosines)
 
     def most_similar(
@@ -275,6 +358,9 @@ class Store(_embmap.Store, GensimNames, Mapping[str, NDArray[np.float32]]):
         positive: Weighted | Sequence[Weighted] | None = (),
         negative: Weighted | Sequence[Weighted] | None = (),
         topn: int = 10,
+        *,
+        restrict: Restrict = None,
+        exclude: Iterable[str] = (),
     ) -> list[tuple[str, float]]:
         """Find the words nearest to a mean, `positive` words and vectors added, `negative` ones taken away.
 
@@ -286,6 +372,8 @@ class Store(_embmap.Store, GensimNames, Mapping[str, NDArray[np.float32]]):
             A weight replaces +1 or -1.
         topn : int
             How many; the words asked with are left out.
+        restrict, exclude
+            As in `neighbors`.
 
         Returns
         -------
@@ -297,7 +385,7 @@ class Store(_embmap.Store, GensimNames, Mapping[str, NDArray[np.float32]]):
         >>> store.most_similar(positive=["king", "woman"], negative=["man"], topn=1)[0][0]
         'queen'
         """
-        return _similarity.most_similar(self, positive, negative, topn)
+        return _similarity.most_similar(self, positive, negative, topn, restrict, exclude)
 
     def analogy(self, a: Key, b: Key, c: Key, topn: int = 10) -> list[tuple[str, float]]:
         """Find words that are to `c` as `b` is to `a`: nearest to ``b - a + c``.

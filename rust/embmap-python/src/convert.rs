@@ -82,7 +82,8 @@ pub(crate) fn convert<'py>(
     }
 }
 
-fn choose<T: Copy, const N: usize>(name: &str, given: &str, choices: [(&str, T); N]) -> PyResult<T> {
+/// The value of the choice that was `given` for an argument.
+pub(crate) fn choose<T: Copy, const N: usize>(name: &str, given: &str, choices: [(&str, T); N]) -> PyResult<T> {
     choices.iter().find(|(choice, _)| *choice == given).map(|(_, value)| *value).ok_or_else(|| {
         let names: Vec<String> = choices.iter().map(|(choice, _)| format!("{choice:?}")).collect();
         PyValueError::new_err(format!("{name} must be one of {}, not {given:?}", names.join(", ")))

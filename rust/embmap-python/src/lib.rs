@@ -3,6 +3,7 @@
 mod arrays;
 mod convert;
 mod errors;
+mod neighbors;
 mod store;
 mod words;
 

@@ -5,10 +5,10 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use embmap::{Dtype, Map, Number};
+use embmap::{Access, Dtype, Map, Number, Pooling};
 use half::f16;
 use numpy::{
-    Element, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadwriteArray2, PyUntypedArray,
+    Element, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2, PyReadwriteArray2, PyUntypedArray,
     PyUntypedArrayMethods,
 };
 use pyo3::{
@@ -20,7 +20,9 @@ use pyo3::{
 
 use crate::{
     arrays,
+    convert::choose,
     errors::{raise, raise_format},
+    neighbors,
     words::WordArgs,
 };
 
@@ -198,6 +200,28 @@ impl Store {
         self.gather_into(py, &open, &ids, out.extract::<PyReadwriteArray2<'_, f32>>()?)
     }
 
+    /// One row for the next `lengths[i]` of `ids` each: their sum or mean, -1 passed over.
+    #[pyo3(name = "_pool")]
+    fn pool<'py>(
+        &self,
+        py: Python<'py>,
+        ids: PyReadonlyArray1<'_, i64>,
+        lengths: PyReadonlyArray1<'_, usize>,
+        weights: Option<PyReadonlyArray1<'_, f32>>,
+        mean: bool,
+    ) -> PyResult<Bound<'py, PyArray2<f32>>> {
+        let open = self.open()?;
+        let out = PyArray2::zeros(py, [lengths.len(), open.store.dim()], false);
+        let mut writing = out.readwrite();
+        let (ids, lengths, sums) = (ids.as_slice()?, lengths.as_slice()?, writing.as_slice_mut()?);
+        let weights = weights.as_ref().map(PyReadonlyArray1::as_slice).transpose()?;
+        let pooling = if mean { Pooling::Mean } else { Pooling::Sum };
+        let rows = open.store.rows().map_err(|error| raise_format(py, &self.path, error))?;
+        py.detach(|| rows.pool(ids, lengths, weights, pooling, sums)).map_err(|error| raise(py, error))?;
+        drop(writing);
+        Ok(out)
+    }
+
     /// The matrix, `[rows, dim]`, read-only: without a copy where NumPy has its type, a float32 copy otherwise.
     #[getter]
     fn vectors<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyUntypedArray>> {
@@ -237,6 +261,19 @@ impl Store {
         let open = self.open()?;
         let make = || arrays::writable(py, &open.store).map(Bound::unbind);
         Ok(open.shared.get_or_try_init(py, make)?.bind(py).clone())
+    }
+
+    /// The rows nearest to queries: ids and cosines, best first.
+    #[pyo3(name = "_nearest")]
+    fn nearest<'py>(
+        &self,
+        py: Python<'py>,
+        queries: PyReadonlyArray2<'_, f32>,
+        k: usize,
+        first: usize,
+        only: Option<PyReadonlyArray1<'_, u32>>,
+    ) -> PyResult<neighbors::Nearest<'py>> {
+        neighbors::nearest(py, &self.open()?.store, &queries, k, first, only)
     }
 
     /// 1 / length of the rows, from `start` to `stop`.
@@ -314,6 +351,27 @@ impl Store {
             Some(raised) => Err(raised),
             None => result.map(|_| ()).map_err(|error| raise_format(py, &self.path, error)),
         }
+    }
+
+    /// Bring the whole file into memory, several parts at once; returns when it is there.
+    fn preload(&self, py: Python<'_>) -> PyResult<()> {
+        let open = self.open()?;
+        py.detach(|| open.store.data().preload()).map_err(|error| raise(py, error))
+    }
+
+    /// Tell the system how the file will be read: "normal", "random", "sequential" or "willneed".
+    fn advise(&self, py: Python<'_>, access: &str) -> PyResult<()> {
+        let access = choose(
+            "access",
+            access,
+            [
+                ("normal", Access::Normal),
+                ("random", Access::Random),
+                ("sequential", Access::Sequential),
+                ("willneed", Access::WillNeed),
+            ],
+        )?;
+        self.open()?.store.data().advise(access).map_err(|error| raise(py, error))
     }
 
     /// Let go of the file. Arrays and tensors that were handed out stay valid.

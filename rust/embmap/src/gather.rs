@@ -37,6 +37,17 @@ impl<'a> Rows<'a> {
         self.stored.is_empty()
     }
 
+    /// Numbers a row.
+    #[must_use]
+    pub fn dim(&self) -> usize {
+        self.dim
+    }
+
+    /// All numbers, where they are float32.
+    pub(crate) fn float32(&self) -> Option<&'a [f32]> {
+        if self.dtype == Dtype::Float32 { bytemuck::try_cast_slice(self.stored).ok() } else { None }
+    }
+
     fn row_len(&self) -> usize {
         self.dim * self.dtype.size()
     }

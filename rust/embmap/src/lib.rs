@@ -36,11 +36,14 @@ pub mod index;
 #[doc(hidden)]
 pub mod internals;
 mod map;
+mod neighbors;
 pub mod normal;
 mod norms;
 pub mod parallel;
+mod pool;
 mod positioned;
 pub mod prefetch;
+mod product;
 mod publish;
 mod store;
 mod text;
@@ -52,8 +55,10 @@ pub use convert::{Duplicates, Fault, OnBadRow, Options, Rejected, Report, Utf8Er
 pub use dtype::Dtype;
 pub use error::{Error, FormatError, ParseError, Result};
 pub use gather::{Number, Rows};
-pub use map::Map;
+pub use map::{Access, Map};
+pub use neighbors::{Candidates, Neighbor};
 pub use norms::inverse_norm;
+pub use pool::Pooling;
 pub use store::Store;
 
 /// The version of this crate, and of everything around it.

@@ -11,9 +11,32 @@ use std::{
     path::{Path, PathBuf},
 };
 
+#[cfg(unix)]
+use memmap2::Advice;
 use memmap2::{MmapOptions, MmapRaw};
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    parallel::for_each,
+};
+
+/// Bytes that one thread brings into memory at a time.
+const PRELOADED: usize = 32 << 20;
+/// The smallest page there is.
+const TOUCHED: usize = 4096;
+
+/// How a file will be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// As the system thinks best: the default.
+    Normal,
+    /// Here and there: nothing is read ahead.
+    Random,
+    /// From start to end: much is read ahead.
+    Sequential,
+    /// All of it, soon: reading begins now, behind the caller's back.
+    WillNeed,
+}
 
 /// A file in memory, private and copy-on-write.
 #[derive(Debug)]
@@ -45,6 +68,40 @@ impl Map {
         // the moment of use, from a copy of it, and treats the rest as numbers and bytes without invariants.
         let map = unsafe { MmapOptions::new().no_reserve_swap().map_copy(&file) }?;
         Ok(Map { path: path.to_path_buf(), file, raw: MmapRaw::from(map) })
+    }
+
+    /// Brings the whole file into memory, several parts at once: what a cold file is then read at is the disk's best speed.
+    pub fn preload(&self) -> Result<()> {
+        let mut parts: Vec<usize> = (0..self.raw.len()).step_by(PRELOADED).collect();
+        for_each(None, &mut parts, |start| {
+            let length = PRELOADED.min(self.raw.len() - *start);
+            #[cfg(target_os = "linux")]
+            if self.raw.advise_range(Advice::PopulateRead, *start, length).is_ok() {
+                return Ok(());
+            }
+            // A system that cannot be asked, or one older than the request, reads what is touched.
+            let touched =
+                self[*start..*start + length].iter().step_by(TOUCHED).map(|&byte| u64::from(byte)).sum::<u64>();
+            std::hint::black_box(touched);
+            Ok(())
+        })
+    }
+
+    /// Tells the system how the file will be read, which changes how far it reads ahead and nothing else.
+    pub fn advise(&self, access: Access) -> Result<()> {
+        #[cfg(unix)]
+        {
+            let advice = match access {
+                Access::Normal => Advice::Normal,
+                Access::Random => Advice::Random,
+                Access::Sequential => Advice::Sequential,
+                Access::WillNeed => Advice::WillNeed,
+            };
+            self.raw.advise(advice).map_err(Error::io(&self.path))?;
+        }
+        #[cfg(not(unix))]
+        let _ = access;
+        Ok(())
     }
 
     /// The file, as it was named when it was opened.

@@ -1,0 +1,45 @@
+//! Nearest rows: arrays in, arrays out.
+
+use embmap::{Candidates, Map, Store};
+use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2, PyUntypedArrayMethods};
+use pyo3::{exceptions::PyValueError, prelude::*};
+
+use crate::errors::raise;
+
+/// Ids and cosines, a row for each query.
+pub(crate) type Nearest<'py> = (Bound<'py, PyArray2<i64>>, Bound<'py, PyArray2<f32>>);
+
+/// Ids and cosines of the `k` rows nearest to each query, of the `first` rows or of `only` some.
+pub(crate) fn nearest<'py>(
+    py: Python<'py>,
+    store: &Store<Map>,
+    queries: &PyReadonlyArray2<'_, f32>,
+    k: usize,
+    first: usize,
+    only: Option<PyReadonlyArray1<'_, u32>>,
+) -> PyResult<Nearest<'py>> {
+    let [n, dim] = [queries.shape()[0], queries.shape()[1]];
+    if dim != store.dim() {
+        return Err(PyValueError::new_err(format!("queries of {dim} numbers, rows of {}", store.dim())));
+    }
+    let queries = queries.as_slice()?;
+    let candidates = match &only {
+        Some(only) => Candidates::Only(only.as_slice()?),
+        None => Candidates::First(first),
+    };
+    let mut raised = None;
+    let found = py.detach(|| {
+        store.nearest(queries, k, candidates, || {
+            raised = Python::attach(|py| py.check_signals()).err();
+            raised.is_none()
+        })
+    });
+    if let Some(raised) = raised {
+        return Err(raised);
+    }
+    let found = found.map_err(|error| raise(py, error))?;
+    let k = found.first().map_or(k, Vec::len);
+    let ids = found.iter().flatten().map(|neighbor| i64::from(neighbor.id)).collect();
+    let cosines = found.iter().flatten().map(|neighbor| neighbor.cosine as f32).collect();
+    Ok((PyArray1::from_vec(py, ids).reshape([n, k])?, PyArray1::from_vec(py, cosines).reshape([n, k])?))
+}
