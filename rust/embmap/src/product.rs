@@ -1,7 +1,12 @@
 //! Products of queries and rows.
 
+use crate::prefetch::prefetch_address;
+
 /// Fewer queries are multiplied row by row, as fast as the rows come from memory; more are worth packing them first.
 const FEW: usize = 4;
+
+/// Rows asked for ahead of the one that is multiplied.
+const AHEAD: usize = 8;
 
 /// Product of every query with every row, query by query: `products[q * rows + r]`. Both hold vectors of `dim` numbers.
 ///
@@ -90,6 +95,11 @@ fn by_rows_plainly(query: &[f32], rows: &[f32], products: &mut [f32], multiply_a
     let (query_blocks, query_rest) = query.as_chunks::<16>();
     let (query_fours, query_few) = query_blocks.as_chunks::<4>();
     for (row, product) in rows.chunks_exact(query.len()).zip(products) {
+        // The processor itself does not look ahead beyond the end of a page.
+        let later = row.as_ptr().wrapping_add(AHEAD * row.len());
+        for line in (0..row.len()).step_by(16) {
+            prefetch_address(later.wrapping_add(line).cast());
+        }
         let (blocks, rest) = row.as_chunks::<16>();
         let (fours, few) = blocks.as_chunks::<4>();
         // Four vectors of sums, whose additions do not wait for each other.
