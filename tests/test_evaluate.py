@@ -101,6 +101,15 @@ def test_what_is_no_file_of_questions_says_so(tmp_path):
             embmap.evaluate(store, path)
     with pytest.raises(ValueError, match="'3cosadd' or '3cosmul'"):
         embmap.evaluate(store, path, method="cosine")
+    with pytest.raises(ValueError, match="restrict must be positive"):
+        embmap.evaluate(store, path, restrict=0)
+
+
+def test_a_byte_order_mark_and_carriage_returns_are_passed_over(tmp_path):
+    store = store_of(tmp_path, SMALL)
+    path = tmp_path / "questions.txt"
+    path.write_bytes("\ufeff: family\r\nman king woman queen\r\n\r\n".encode())
+    assert str(embmap.evaluate(store, path)) == "family: 100.0% (1 of 1)\nall: 100.0% (1 of 1)"
 
 
 @pytest.mark.real

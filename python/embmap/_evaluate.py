@@ -137,9 +137,11 @@ def evaluate(
     """
     if method not in ("3cosadd", "3cosmul"):
         raise ValueError(f"method must be '3cosadd' or '3cosmul', not {method!r}")
+    if restrict < 1:
+        raise ValueError(f"restrict must be positive, not {restrict}")
     path = Path(questions)
     lines = [
-        line for line in path.read_text(encoding="utf-8").splitlines() if line.strip() and not line.startswith("#")
+        line for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip() and not line.startswith("#")
     ]
     change: Callable[[str], str] = str.upper if case_insensitive else str
     words = store.words[:restrict]

@@ -88,7 +88,7 @@ impl<D: AsRef<[u8]> + Sync> Store<D> {
             if !go_on() {
                 return Err(Error::Cancelled);
             }
-            let search = Search { rows, inverse_norms, candidates, queries, kept: k + SPARE };
+            let search = Search { rows, inverse_norms, candidates, queries, kept: k.saturating_add(SPARE) };
             for (best, query) in search.run().into_iter().zip(queries.chunks_exact(dim)) {
                 let mut best: Vec<Neighbor> =
                     best.into_iter().map(|(_, id)| Neighbor { id, cosine: cosine(&rows, id, query) }).collect();
