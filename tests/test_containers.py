@@ -255,7 +255,11 @@ def test_load_takes_containers(tmp_path, plain):
 
 
 def embmap_command(*arguments: object, **options) -> subprocess.Popen:
-    return subprocess.Popen([sys.executable, "-m", "embmap", *map(str, arguments)], **options)
+    # A program that was started in the background ignores Ctrl-C, and so does what it starts.
+    code = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from embmap.cli import main; main()"
+    )
+    return subprocess.Popen([sys.executable, "-c", code, *map(str, arguments)], **options)
 
 
 @pytest.mark.parametrize("kind", ["plain", "gzip", "tar in gzip"])
