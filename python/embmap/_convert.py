@@ -197,8 +197,6 @@ def convert(
     >>> report.rows, report.dim, report.duplicates
     (6, 4, 0)
     """
-    if format not in ("auto", "text"):
-        raise ValueError(f"format must be 'auto' or 'text', not {format!r}")
     if header not in ("auto", True, False):
         raise ValueError(f"header must be 'auto', True or False, not {header!r}")
     for name, number in (("dim", dim), ("limit", limit), ("threads", threads)):
@@ -215,6 +213,7 @@ def convert(
         found = _embmap.convert(
             source,
             target,
+            format=format,
             member=member,
             max_expansion=float(max_expansion),
             header=None if header == "auto" else bool(header),

@@ -21,6 +21,7 @@ def convert(
     source: str | PathLike[str],
     target: str | PathLike[str],
     *,
+    format: str,
     member: str | None,
     max_expansion: float,
     header: bool | None,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use embmap::{Dtype, Duplicates, Fault, OnBadRow, Options, Report, Utf8Errors, words::WordSet};
+use embmap::{Dtype, Duplicates, Fault, Format, OnBadRow, Options, Report, Utf8Errors, words::WordSet};
 use pyo3::{
     exceptions::PyValueError,
     prelude::*,
@@ -13,12 +13,13 @@ use crate::{errors::raise, words::WordArgs};
 
 /// Converts the text vectors in `source` to a store at `target`; returns what `ConversionReport` holds.
 #[pyfunction]
-#[pyo3(signature = (source, target, *, member, max_expansion, header, dim, duplicates, errors, on_bad_row, limit, keep, dtype, normalize, threads, progress, metadata))]
+#[pyo3(signature = (source, target, *, format, member, max_expansion, header, dim, duplicates, errors, on_bad_row, limit, keep, dtype, normalize, threads, progress, metadata))]
 #[allow(clippy::too_many_arguments)]
 pub(crate) fn convert<'py>(
     py: Python<'py>,
     source: PathBuf,
     target: PathBuf,
+    format: &str,
     member: Option<String>,
     max_expansion: f64,
     header: Option<bool>,
@@ -36,6 +37,7 @@ pub(crate) fn convert<'py>(
 ) -> PyResult<Bound<'py, PyDict>> {
     let metadata = serde_json::from_str(metadata).map_err(|error| PyValueError::new_err(error.to_string()))?;
     let options = Options {
+        format: choose("format", format, Format::ALL)?,
         member,
         max_expansion,
         header,

@@ -45,6 +45,7 @@ mod positioned;
 pub mod prefetch;
 mod product;
 mod publish;
+mod sources;
 mod store;
 mod text;
 mod verify;
@@ -59,6 +60,7 @@ pub use map::{Access, Map};
 pub use neighbors::{Candidates, Neighbor};
 pub use norms::inverse_norm;
 pub use pool::Pooling;
+pub use sources::Format;
 pub use store::Store;
 
 /// The version of this crate, and of everything around it.

@@ -26,7 +26,7 @@ use crate::{
     container::Unpacking,
     dtype::Dtype,
     error::{Error, Result},
-    text::TextSource,
+    sources::{self, AnySource, Format},
     words::WordSet,
     writer::StoreWriter,
 };
@@ -68,6 +68,8 @@ pub enum OnBadRow {
 /// How a source is converted.
 #[derive(Debug, Clone)]
 pub struct Options {
+    /// What the source is.
+    pub format: Format,
     /// Which file of an archive; `None` where only one can be meant.
     pub member: Option<String>,
     /// How many times the size of a compressed source may come out of it.
@@ -101,6 +103,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Options {
+            format: Format::default(),
             member: None,
             max_expansion: 100.0,
             header: None,
@@ -137,15 +140,43 @@ pub fn convert(
     let stop = Arc::new(AtomicBool::new(false));
     let how =
         Unpacking { member: options.member.as_deref(), max_expansion: options.max_expansion, stop: Arc::clone(&stop) };
-    let text = while_ticking(&stop, || TextSource::open(source, options, &how), &mut || tick(0, 0));
+    let opened = while_ticking(&stop, || sources::open(source, options, &how), &mut || tick(0, 0));
     if stop.load(Ordering::Relaxed) {
         return Err(Error::Cancelled);
     }
-    let text = text?;
-    let writer = StoreWriter::create(target, options.dtype, text.dim())?;
-    let (contents, mut report) = pipeline::run(&text, &writer, options, &stop, tick)?;
+    let mut report = match opened? {
+        AnySource::Text(text) => store(&text, target, options, &stop, tick),
+    }?;
+    report.source = source.to_path_buf();
+    report.seconds = started.elapsed().as_secs_f64();
+    Ok(report)
+}
+
+/// Makes a store at `target` of all that `source` has.
+fn store(
+    source: &impl Source,
+    target: &Path,
+    options: &Options,
+    stop: &AtomicBool,
+    tick: &mut dyn FnMut(u64, u64) -> bool,
+) -> Result<Report> {
+    let writer = StoreWriter::create(target, options.dtype, source.dim())?;
+    let (contents, mut report) = pipeline::run(source, &writer, options, stop, tick)?;
+    let metadata = metadata(source, options, &report);
+    // Another flag: the first is up once a limit is reached, too.
+    let stop = AtomicBool::new(false);
+    let (bytes_written, syncing) =
+        while_ticking(&stop, || writer.finish(&contents, &metadata, options.threads, &stop), &mut || {
+            pipeline::tick_at_the_end(source, tick)
+        })?;
+    (report.bytes_written, report.sync_seconds) = (bytes_written, syncing.as_secs_f64());
+    Ok(report)
+}
+
+/// What the store says of itself: the caller's words, and where it came from.
+fn metadata(source: &impl Source, options: &Options, report: &Report) -> String {
     let mut metadata = options.metadata.clone();
-    let name = source.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = source.path().file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let mut origin = serde_json::json!({
         "name": name, "bytes": report.bytes_read, "crc32": format!("{:08x}", report.checksum)
     });
@@ -154,17 +185,7 @@ pub fn convert(
     }
     metadata.insert("source".into(), origin);
     metadata.insert("embmap".into(), env!("CARGO_PKG_VERSION").into());
-    let metadata = serde_json::Value::Object(metadata).to_string();
-    // Another flag: the first is up once a limit is reached, too.
-    let stop = AtomicBool::new(false);
-    let (bytes_written, syncing) =
-        while_ticking(&stop, || writer.finish(&contents, &metadata, options.threads, &stop), &mut || {
-            pipeline::tick_at_the_end(&text, tick)
-        })?;
-    (report.bytes_written, report.sync_seconds) = (bytes_written, syncing.as_secs_f64());
-    report.source = source.to_path_buf();
-    report.seconds = started.elapsed().as_secs_f64();
-    Ok(report)
+    serde_json::Value::Object(metadata).to_string()
 }
 
 /// Runs `work` on a thread of its own while the caller's thread answers; `stop` tells it that it need not go on.

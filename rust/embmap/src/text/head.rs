@@ -1,18 +1,22 @@
-//! The first lines of a text, from which its layout is found.
+//! The first bytes of a source, from which its kind and its layout are found.
 
-use std::io;
+use std::{io, path::Path};
 
 use super::{
     block::{BlockError, LONGEST_LINE},
     stream::{broken, fill},
 };
-use crate::{container::Input, positioned::read_at};
+use crate::{
+    container::Input,
+    error::{Error, ParseError, Result},
+    positioned::read_at,
+};
 
 /// Read at first; more where two lines do not fit.
-pub(super) const HEAD: usize = 256 << 10;
+pub(crate) const HEAD: usize = 256 << 10;
 
 /// The first bytes of a text: at least two whole lines, unless it is shorter or a line absurdly long.
-pub(super) struct Head {
+pub(crate) struct Head {
     pub bytes: Vec<u8>,
     whole: usize,
     /// Why no more of a stream can be read, where there is a line before that.
@@ -21,7 +25,16 @@ pub(super) struct Head {
 
 impl Head {
     /// Reads on until there are two lines. What is read of a stream is gone from it.
-    pub(super) fn read(input: &mut Input) -> Result<Head, BlockError> {
+    pub(crate) fn read(path: &Path, input: &mut Input) -> Result<Head> {
+        Head::lines(input).map_err(|error| match error {
+            BlockError::Io(error) => Error::io(path)(error),
+            BlockError::Malformed { lines, byte_offset, reason } => {
+                ParseError { path: path.to_path_buf(), line: lines + 1, byte_offset, reason }.into()
+            }
+        })
+    }
+
+    fn lines(input: &mut Input) -> Result<Head, BlockError> {
         let (mut bytes, mut filled) = (Vec::new(), 0);
         let mut size = HEAD;
         loop {
@@ -58,7 +71,7 @@ impl Head {
     }
 
     /// Without a last line that may go on; all of it where no line ends.
-    pub(super) fn whole_lines(&self) -> &[u8] {
+    pub(crate) fn whole_lines(&self) -> &[u8] {
         &self.bytes[..self.whole]
     }
 }

@@ -11,7 +11,6 @@ pub(crate) mod kernels;
 mod layout;
 pub(crate) mod number;
 pub(crate) mod row;
-mod sniff;
 mod stream;
 
 use std::{
@@ -21,14 +20,15 @@ use std::{
 };
 
 use crate::{
-    container::{self, Input, Progress, Stream, Unpacking},
+    container::{Input, Progress, Stream},
     convert::{Batch, Fault, Framing, Options, Origin, Source, SourceError},
     error::{Error, ParseError, Result},
     positioned::read_at,
+    sources,
 };
 use block::{Block, BlockError};
 use file::FileBlocks;
-use head::{HEAD, Head};
+pub(crate) use head::{HEAD, Head};
 use kernels::{Indexed, Kernel, Marks};
 use layout::Layout;
 use stream::{StreamBlocks, is_blank};
@@ -57,24 +57,17 @@ enum Blocks {
 }
 
 impl TextSource {
-    /// Opens `path` and finds its layout.
-    pub(crate) fn open(path: &Path, options: &Options, how: &Unpacking) -> Result<TextSource> {
-        let mut input = container::open(path, how)?;
+    /// Over `input`, whose first bytes are `head`, once its layout is found.
+    pub(crate) fn open(path: &Path, input: Input, head: Head, options: &Options) -> Result<TextSource> {
         let refuse = |line, byte_offset, reason| ParseError { path: path.to_path_buf(), line, byte_offset, reason };
-        let head = Head::read(&mut input).map_err(|error| match error {
-            BlockError::Io(error) => Error::io(path)(error),
-            BlockError::Malformed { lines, byte_offset, reason } => refuse(lines + 1, byte_offset, reason).into(),
-        })?;
         let whole_lines = head.whole_lines();
         let refuse_line = |(line, reason): layout::Problem| {
             let second = memchr::memchr(b'\n', whole_lines).map_or(0, |at| at as u64 + 1);
             refuse(line, if line == 1 { 0 } else { second }, reason)
         };
-        if let Some(kind) = sniff::foreign(whole_lines) {
-            return Err(refuse_line((1, kind.to_string())).into());
-        }
-        let layout = Layout::find(whole_lines, options.header, options.dim)
-            .map_err(|problem| refuse_line(sniff::binary(whole_lines).map_or(problem, |kind| (1, kind.to_string()))))?;
+        let layout = Layout::find(whole_lines, options.header, options.dim).map_err(|problem| {
+            refuse_line(sources::binary(whole_lines).map_or(problem, |kind| (1, kind.to_string())))
+        })?;
         let mut before = Framing::default();
         before.add(&head.bytes[..layout.body as usize]);
         let blocks = match input {
