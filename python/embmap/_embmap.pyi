@@ -1,6 +1,6 @@
 """The extension: the calls that must be fast. Long ones release the GIL and answer Ctrl-C."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
 from typing import Any, Final, TypeVar, overload
@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
+from ._words import WordsLike
+
 _T = TypeVar("_T")
 
-__all__ = ["FORMAT_VERSION", "MAGIC", "Store", "__version__", "convert", "fill_normal"]
+__all__ = ["FORMAT_VERSION", "MAGIC", "Store", "__version__", "convert", "fill_normal", "strings"]
 
 __version__: Final[str]
 FORMAT_VERSION: Final[int]
@@ -30,7 +32,7 @@ def convert(
     errors: str,
     on_bad_row: str,
     limit: int | None,
-    keep: Iterable[str] | None,
+    keep: WordsLike | None,
     dtype: str,
     normalize: bool,
     threads: int | None,
@@ -39,8 +41,11 @@ def convert(
 ) -> dict[str, Any]:
     """Convert a file; return what `ConversionReport` holds. Raises ParseError, OSError, ValueError."""
 
+def strings(words: WordsLike) -> list[str]:
+    """Give the words of anything that holds words."""
+
 def fill_normal(
-    words: Iterable[str],
+    words: WordsLike,
     seed: int,
     mean: NDArray[np.float64],
     deviation: NDArray[np.float64],
@@ -64,7 +69,8 @@ class Store:
     def get(self, word: object, default: _T) -> NDArray[Any] | _T: ...
     def index(self, word: object) -> int: ...
     def word(self, i: int) -> str: ...
-    def indices(self, words: Iterable[str], missing: int = -1) -> NDArray[np.int64]: ...
+    def indices(self, words: WordsLike, missing: int = -1) -> NDArray[np.int64]: ...
+    def _find(self, words: WordsLike) -> tuple[NDArray[np.int64], list[str]]: ...
     def _gather(self, ids: NDArray[np.int64], out: NDArray[Any]) -> None: ...
     def _nearest(
         self, queries: NDArray[np.float32], k: int, first: int, only: NDArray[np.uint32] | None

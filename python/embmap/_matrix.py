@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from . import _embmap
 from ._oov import OOV, fill_missing
+from ._words import WordsLike
 
 if TYPE_CHECKING:
     from ._store import Store
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 Form = Literal["lower", "upper", "title", "casefold", "nfc", "nfd", "nfkc", "nfkd"]
 Fallback: TypeAlias = Form | Callable[[str], str | None]
 """Another form of a word, tried where the word itself is missing."""
-Vocab: TypeAlias = Iterable[str] | Mapping[str, int]
+Vocab: TypeAlias = WordsLike | Mapping[str, int]
 
 _FORMS: dict[str, Callable[[str], str]] = {
     "lower": str.lower,
@@ -138,7 +140,7 @@ def _rows_of(vocab: Vocab, start: int) -> tuple[dict[str, int], int]:
         raise ValueError(f"start must not be negative, not {start}")
     index = {}
     end = start
-    for word in vocab:
+    for word in _embmap.strings(vocab):
         if index.setdefault(word, end) != end:
             raise ValueError(f"{word!r} is in the vocabulary twice, at rows {index[word]} and {end}")
         end += 1

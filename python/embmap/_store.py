@@ -17,7 +17,7 @@ from ._errors import FormatError
 from ._gensim import GensimNames
 from ._matrix import Fallback, Matrix, Vocab, build_matrix
 from ._oov import OOV, fill_missing
-from ._words import Words
+from ._words import Words, WordsLike
 
 if TYPE_CHECKING:
     from ._similarity import Key, Restrict, Weighted
@@ -174,7 +174,7 @@ class Store(_embmap.Store, GensimNames, Mapping[str, NDArray[np.float32]]):
 
     @overload
     def lookup(
-        self, words: Iterable[str], *, oov: OOV = "zeros", out: NDArray[Any] | None = None, seed: int = 0
+        self, words: WordsLike, *, oov: OOV = "zeros", out: NDArray[Any] | None = None, seed: int = 0
     ) -> NDArray[Any]: ...
     @overload
     def lookup(
@@ -182,7 +182,7 @@ class Store(_embmap.Store, GensimNames, Mapping[str, NDArray[np.float32]]):
     ) -> NDArray[np.float32]: ...
     def lookup(
         self,
-        words: Iterable[str] | Iterable[Sequence[str]],
+        words: WordsLike | Iterable[Sequence[str]],
         *,
         oov: OOV = "zeros",
         out: NDArray[Any] | None = None,
@@ -194,8 +194,8 @@ class Store(_embmap.Store, GensimNames, Mapping[str, NDArray[np.float32]]):
 
         Parameters
         ----------
-        words : iterable of str
-            Repeats are fine. With `pool`, an iterable of lists of tokens.
+        words : iterable of str, array of strings, or Arrow column
+            As `indices` takes them; repeats are fine. With `pool`, an iterable of lists of tokens.
         oov : str, callable or array_like
             What stands in for a missing word; as in `matrix`, with ``scale=0.6``.
         out : ndarray of float32 or float16, shape (n, dim), C-contiguous, optional
@@ -225,14 +225,12 @@ class Store(_embmap.Store, GensimNames, Mapping[str, NDArray[np.float32]]):
         if pool is not None:
             if out is not None or not isinstance(oov, str) or oov != "zeros":
                 raise ValueError("with pool, missing words are passed over and a new array is given: no oov, no out")
-            return _texts.pooled(self, words, pool, weights)
+            return _texts.pooled(self, cast("Iterable[Sequence[str]]", words), pool, weights)
         if weights is not None:
             raise ValueError("weights are for pool")
-        words = cast("list[str]", words if isinstance(words, (list, tuple, str)) else list(words))
-        ids = self.indices(words)
+        ids, missing = self._find(cast("WordsLike", words))
         rows = self._rows(ids, out)
-        missing = np.flatnonzero(ids < 0)
-        fill_missing(self, [words[i] for i in missing], missing, rows, oov, scale=0.6, seed=seed)
+        fill_missing(self, missing, np.flatnonzero(ids < 0), rows, oov, scale=0.6, seed=seed)
         return rows
 
     def _rows(self, ids: NDArray[np.int64], out: NDArray[Any] | None) -> NDArray[Any]:
@@ -259,7 +257,7 @@ class Store(_embmap.Store, GensimNames, Mapping[str, NDArray[np.float32]]):
 
         Parameters
         ----------
-        vocab : iterable of str, or mapping of str to int
+        vocab : iterable of str, array of strings, Arrow column, or mapping of str to int
             Words whose rows are ``start``, ``start + 1``, ...; or word -> row, as Keras' ``word_index`` and torchtext's
             ``stoi`` are, with as many rows as the highest asks for. Rows that no word owns are zeros.
         start : int

@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, overload
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, overload
+
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from ._store import Store
+
+
+class ArrowStream(Protocol):
+    """What pyarrow's chunked arrays, polars' and pandas' series and duckdb's relations offer."""
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
+
+
+class ArrowArray(Protocol):
+    """What pyarrow's arrays offer."""
+
+    def __arrow_c_array__(self, requested_schema: object | None = None) -> tuple[object, object]: ...
+
+
+WordsLike: TypeAlias = Iterable[str] | NDArray[Any] | ArrowStream | ArrowArray
+"""Words in any form: an iterable of `str`, a NumPy array of strings, an Arrow column of them."""
 
 
 class Words(Sequence[str]):

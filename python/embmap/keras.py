@@ -51,8 +51,8 @@ def embedding(
     >>> layer.input_dim, layer.output_dim, layer.trainable
     (3, 4, False)
     """
-    if hasattr(vocab, "get_vocabulary"):
-        vocab = vocab.get_vocabulary()
+    if get_vocabulary := getattr(vocab, "get_vocabulary", None):
+        vocab = get_vocabulary()
     if isinstance(vocab, (list, tuple)) and padding_idx is None and start == 0 and vocab[:1] in ([""], ("",)):
         padding_idx = 0
     matrix = store.matrix(

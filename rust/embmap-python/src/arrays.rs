@@ -1,4 +1,4 @@
-//! NumPy arrays over mapped memory: the only unsafe code of the binding.
+//! NumPy arrays over mapped memory.
 
 use std::sync::Arc;
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use embmap::{Dtype, Duplicates, Fault, Format, OnBadRow, Options, Report, Utf8Errors, words::WordSet};
+use embmap::{Dtype, Duplicates, Fault, Format, OnBadRow, Options, Report, Utf8Errors};
 use pyo3::{
     exceptions::PyValueError,
     prelude::*,
@@ -54,7 +54,7 @@ pub(crate) fn convert<'py>(
         )?,
         on_bad_row: choose("on_bad_row", on_bad_row, [("error", OnBadRow::Error), ("skip", OnBadRow::Skip)])?,
         limit,
-        keep: keep.map(|words| words.bytes().map(WordSet::from_iter)).transpose()?,
+        keep: keep.map(|words| words.to_list().map(|words| words.iter().collect())).transpose()?,
         dtype: choose("dtype", dtype, Dtype::ALL.map(|dtype| (dtype.name(), dtype)))?,
         normalize,
         threads,

@@ -26,14 +26,21 @@ fn fill_normal(
         return Err(PyValueError::new_err("out must be C-contiguous"));
     }
     let (mean, deviation, out) = (mean.as_slice()?, deviation.as_slice()?, out.as_slice_mut()?);
-    let words = words.bytes()?;
+    let words = words.to_list()?;
+    let words: Vec<&[u8]> = words.iter().collect();
     py.detach(|| embmap::normal::fill_rows(&words, seed, mean, deviation, out)).map_err(|error| raise(py, error))
+}
+
+/// The words of anything that holds words, as `str`.
+#[pyfunction]
+fn strings<'py>(py: Python<'py>, words: WordArgs<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    words.strings(py, |_| true)
 }
 
 #[pymodule]
 mod _embmap {
     #[pymodule_export]
-    use super::{convert::convert, fill_normal, store::Store};
+    use super::{convert::convert, fill_normal, store::Store, strings};
 
     use pyo3::{prelude::*, types::PyBytes};
 

@@ -23,11 +23,11 @@ use crate::{
     convert::choose,
     errors::{raise, raise_format},
     neighbors,
-    words::WordArgs,
+    words::{LookupError, WordArgs},
 };
 
-/// Fewer words are looked up faster than the GIL is given away and taken back.
-const WORTH_DETACHING: usize = 256;
+/// Rows, and words that have none.
+type FoundAndMissing<'py> = (Bound<'py, PyArray1<i64>>, Vec<Bound<'py, PyAny>>);
 
 /// A store that is open.
 struct Open {
@@ -61,6 +61,13 @@ impl Store {
         let Ok(word) = word.cast::<PyString>() else { return Ok(None) };
         let Ok(word) = word.to_str() else { return Ok(None) };
         open.store.index().find(word.as_bytes()).map_err(|error| raise_format(py, &self.path, error))
+    }
+
+    fn find_all(&self, py: Python<'_>, words: &WordArgs<'_>, missing: i64) -> PyResult<Vec<i64>> {
+        words.find(py, &self.open()?.store, missing).map_err(|error| match error {
+            LookupError::Words(error) => error,
+            LookupError::Store(error) => raise_format(py, &self.path, error),
+        })
     }
 
     fn row<'py>(&self, py: Python<'py>, open: &Open, id: u32) -> PyResult<Bound<'py, PyAny>> {
@@ -177,17 +184,20 @@ impl Store {
 
     /// The rows of words, `int64[n]`, `missing` for those that are not there.
     ///
-    /// `words` is a list, a tuple or any iterable of `str`; TypeError, with the position, for anything else in it.
+    /// `words` is a list, a tuple or any iterable of `str`; a one-dimensional NumPy array of them (`U`, `StringDType`, object,
+    /// or `S`, UTF-8); or an Arrow column (string, large_string, string_view or a dictionary of them, in one piece or
+    /// several), as pyarrow, polars, pandas and duckdb offer. TypeError, with the position, for an item that is no `str`.
     #[pyo3(signature = (words, missing=-1), text_signature = "($self, words, missing=-1)")]
     fn indices<'py>(&self, py: Python<'py>, words: WordArgs<'py>, missing: i64) -> PyResult<Bound<'py, PyArray1<i64>>> {
-        let open = self.open()?;
-        let words = words.bytes()?;
-        let mut ids = vec![0; words.len()];
-        let store = &*open.store;
-        let mut find = || store.find_all(&words, missing, &mut ids);
-        let found = if words.len() < WORTH_DETACHING { find() } else { py.detach(find) };
-        found.map_err(|error| raise_format(py, &self.path, error))?;
-        Ok(PyArray1::from_vec(py, ids))
+        Ok(PyArray1::from_vec(py, self.find_all(py, &words, missing)?))
+    }
+
+    /// The rows of words, -1 for those that are not there, and the words that are not.
+    #[pyo3(name = "_find")]
+    fn found_and_missing<'py>(&self, py: Python<'py>, words: WordArgs<'py>) -> PyResult<FoundAndMissing<'py>> {
+        let ids = self.find_all(py, &words, -1)?;
+        let missing = words.strings(py, |i| ids[i] < 0)?;
+        Ok((PyArray1::from_vec(py, ids), missing))
     }
 
     /// Rows by id into `out`, float32 or float16; -1 gives zeros.

@@ -30,6 +30,20 @@ fn scale(hash: u64, n: usize) -> usize {
     ((u128::from(hash) * n as u128) >> 64) as usize
 }
 
+/// Whether two words of one length are the same; most are so short that calling a function for it takes longer.
+#[inline(always)]
+fn equal(a: &[u8], b: &[u8]) -> bool {
+    fn ends<const N: usize>(a: &[u8], b: &[u8]) -> bool {
+        a.first_chunk::<N>() == b.first_chunk::<N>() && a.last_chunk::<N>() == b.last_chunk::<N>()
+    }
+    match a.len() {
+        0..4 => a.iter().eq(b),
+        4..8 => ends::<4>(a, b),
+        8..=16 => ends::<8>(a, b),
+        _ => a == b,
+    }
+}
+
 /// How buckets and slots are divided into parts, each an index of its own.
 #[derive(Debug, Clone, Copy)]
 struct Shape {
@@ -243,7 +257,8 @@ impl<'a> Index<'a> {
             return Ok(None);
         }
         let id = u32_at(self.slots, slot);
-        if self.words.slice(u32_at(self.slots, slot + 8), word.len()) != Some(word) || id == EMPTY {
+        let Some(found) = self.words.slice(u32_at(self.slots, slot + 8), word.len()) else { return Ok(None) };
+        if !equal(found, word) || id == EMPTY {
             return Ok(None);
         }
         if id as usize >= self.words.len() {
@@ -261,7 +276,10 @@ impl<'a> Index<'a> {
     pub fn find_all(&self, words: &[&[u8]], missing: i64, ids: &mut [i64]) -> Result<(), FormatError> {
         let mut hashes = [0; BATCH];
         let mut slots = [0; BATCH];
+        let mut later = words.iter().skip(BATCH);
         for (words, ids) in words.chunks(BATCH).zip(ids.chunks_mut(BATCH)) {
+            // Another thread may have read the next words, and have them in a cache of its own.
+            later.by_ref().take(BATCH).for_each(|word| prefetch(word, 0));
             for (hash_, word) in hashes.iter_mut().zip(words) {
                 *hash_ = hash(word, self.seed);
                 prefetch(self.pilots, self.shape.bucket(*hash_) * PILOT_LEN);

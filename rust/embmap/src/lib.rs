@@ -35,6 +35,7 @@ pub mod index;
 #[cfg(feature = "internals")]
 #[doc(hidden)]
 pub mod internals;
+mod lookup;
 mod map;
 mod neighbors;
 pub mod normal;
@@ -56,6 +57,7 @@ pub use convert::{Duplicates, Fault, OnBadRow, Options, Rejected, Report, Utf8Er
 pub use dtype::Dtype;
 pub use error::{Error, FormatError, ParseError, Result};
 pub use gather::{Number, Rows};
+pub use lookup::Find;
 pub use map::{Access, Map};
 pub use neighbors::{Candidates, Neighbor};
 pub use norms::inverse_norm;

@@ -9,12 +9,8 @@ use crate::{
     gather::{Number, Rows},
     index::Index,
     map::Map,
-    parallel::in_parts,
     words::Words,
 };
-
-/// Words that are worth a thread of their own.
-const PART: usize = 8192;
 
 /// A store over any bytes: a [`Map`] of a file, or a vector in a test.
 #[derive(Debug)]
@@ -121,17 +117,6 @@ impl<D: AsRef<[u8]>> Store<D> {
     #[must_use]
     pub fn index(&self) -> Index<'_> {
         Index::new(self.header.seed, self.section(Kind::Pilots), self.section(Kind::Slots), self.words())
-    }
-
-    /// The rows of many words, `missing` for those that are not there, on several threads when there are many.
-    ///
-    /// # Panics
-    ///
-    /// Where there is not one id for each word.
-    pub fn find_all(&self, words: &[&[u8]], missing: i64, ids: &mut [i64]) -> Result<(), FormatError> {
-        assert_eq!(words.len(), ids.len(), "one id for each word");
-        let index = self.index();
-        in_parts(words, ids, 1, PART, |_, words, ids| index.find_all(words, missing, ids))
     }
 
     /// Copies row `ids[i]` to row `i` of `out`; an id of -1 gives zeros, any other id without a row is an error.
