@@ -5,8 +5,10 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import compress
 from operator import index as as_int
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -35,7 +37,6 @@ _FORMS: dict[str, Callable[[str], str]] = {
 }
 
 
-@dataclass(frozen=True, eq=False, repr=False)
 class Matrix:
     """A task's embedding matrix, and which of its words were found.
 
@@ -47,18 +48,35 @@ class Matrix:
         Word -> row.
     found, missing : list of str
         Words with a row in the store (in some form), and words without, in row order. The padding word is in neither.
+    coverage : float
+        The share of words that were found, 1.0 where there are none to find.
     """
 
-    array: NDArray[Any]
-    index: dict[str, int]
-    found: list[str]
-    missing: list[str]
+    # Made when they are asked for: a task's words are many, and its matrix is all that most callers want.
+    def __init__(
+        self, array: NDArray[Any], words: _Words, is_found: NDArray[np.bool_], counts: NDArray[np.bool_]
+    ) -> None:
+        self.array = array
+        self._words = words
+        self._is_found = is_found
+        self._counts = counts
+
+    @cached_property
+    def index(self) -> dict[str, int]:
+        return dict(zip(self._words.words, self._words.rows.tolist(), strict=True))
+
+    @cached_property
+    def found(self) -> list[str]:
+        return self._words.where(self._counts & self._is_found)
+
+    @cached_property
+    def missing(self) -> list[str]:
+        return self._words.where(self._counts & ~self._is_found)
 
     @property
     def coverage(self) -> float:
-        """The share of words that were found, 1.0 where there are none to find."""
-        words = len(self.found) + len(self.missing)
-        return len(self.found) / words if words else 1.0
+        words = np.count_nonzero(self._counts)
+        return float(np.count_nonzero(self._counts & self._is_found) / words) if words else 1.0
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -91,27 +109,76 @@ def build_matrix(
 ) -> Matrix:
     """Do what `Store.matrix` says."""
     wanted = _wanted_dtype(dtype)
-    index, rows = _rows_of(vocab, start)
-    padding = _padding_row(padding_idx, rows)
-    words = list(index)
-    places = np.fromiter(index.values(), np.int64, len(words))
-    ids = store.indices(words)
-    _try_forms(store, words, ids, fallback)
+    words = _Words.of_mapping(vocab, start) if isinstance(vocab, Mapping) else _Words.of_list(vocab, start)
+    ids = store.indices(words.words)
+    words.check_distinct(ids, len(store))
+    padding = _padding_row(padding_idx, words.end)
+    counts = np.ones(len(ids), bool) if padding is None else words.rows != padding
+    _try_forms(store, words.words, ids, fallback)
 
-    sources = np.full(rows, -1, np.int64)
-    sources[places] = ids
-    if padding is not None:
-        sources[padding] = -1
-    array = np.empty((rows, store.dim), np.float16 if wanted == np.float16 else np.float32)
+    sources = np.full(words.end, -1, np.int64)
+    sources[words.rows] = np.where(counts, ids, -1)
+    array = np.empty((words.end, store.dim), np.float16 if wanted == np.float16 else np.float32)
     store._gather(sources, array)
 
-    order = np.argsort(places, kind="stable")
-    counted = order if padding is None else order[places[order] != padding]
-    absent = counted[ids[counted] < 0]
-    missing = [words[i] for i in absent]
-    fill_missing(store, missing, places[absent], array, oov, scale=scale, seed=seed)
-    found = [words[i] for i in counted[ids[counted] >= 0]]
-    return Matrix(array.astype(wanted, copy=False), index, found, missing)
+    is_found = ids >= 0
+    absent = np.flatnonzero(counts & ~is_found)
+    fill_missing(store, [words.words[i] for i in absent], words.rows[absent], array, oov, scale=scale, seed=seed)
+    return Matrix(array.astype(wanted, copy=False), words, is_found, counts)
+
+
+@dataclass(frozen=True)
+class _Words:
+    """A task's words in row order, and the row of each.
+
+    Those of a mapping are distinct, those of a list are once `check_distinct` has been called.
+    """
+
+    words: list[str]
+    rows: NDArray[np.int64]
+    end: int
+
+    @classmethod
+    def of_list(cls, vocab: WordsLike, start: int) -> Self:
+        if isinstance(vocab, str):
+            raise TypeError("vocab must be words or a mapping word -> row, not one str")
+        if start < 0:
+            raise ValueError(f"start must not be negative, not {start}")
+        words = _embmap.strings(vocab)
+        end = start + len(words)
+        return cls(words, np.arange(start, end), end)
+
+    @classmethod
+    def of_mapping(cls, vocab: Mapping[str, int], start: int) -> Self:
+        if start:
+            raise ValueError("start is for a list of words: a mapping says each word's row itself")
+        owners: dict[int, str] = {}
+        for word, row in vocab.items():
+            if as_int(row) < 0:
+                raise ValueError(f"{word!r} has row {row}; rows count from 0")
+            if owners.setdefault(as_int(row), word) != word:
+                raise ValueError(f"{owners[row]!r} and {word!r} both have row {row}")
+        rows = sorted(owners)
+        return cls([owners[row] for row in rows], np.array(rows, np.int64), rows[-1] + 1 if rows else 0)
+
+    def check_distinct(self, ids: NDArray[np.int64], rows: int) -> None:
+        """Raise ValueError where a word comes twice; `ids` are the words' rows of the store, which has `rows`.
+
+        Most words have an id, and comparing ids is faster than comparing words.
+        """
+        known = ids[ids >= 0]
+        seen = np.zeros(rows, bool)
+        seen[known] = True
+        unknown = self.where(ids < 0)
+        if np.count_nonzero(seen) == len(known) and len(set(unknown)) == len(unknown):
+            return
+        first: dict[str, int] = {}
+        for word, row in zip(self.words, self.rows.tolist(), strict=True):
+            if first.setdefault(word, row) != row:
+                raise ValueError(f"{word!r} is in the vocabulary twice, at rows {first[word]} and {row}")
+
+    def where(self, chosen: NDArray[np.bool_]) -> list[str]:
+        return list(compress(self.words, chosen.tolist()))
 
 
 def _wanted_dtype(dtype: DTypeLike | None) -> np.dtype[Any]:
@@ -119,32 +186,6 @@ def _wanted_dtype(dtype: DTypeLike | None) -> np.dtype[Any]:
     if wanted.kind != "f":
         raise ValueError(f"dtype must be a floating-point type, not {wanted}")
     return wanted
-
-
-def _rows_of(vocab: Vocab, start: int) -> tuple[dict[str, int], int]:
-    """Word -> row, every word and every row once, and how many rows that makes."""
-    if isinstance(vocab, str):
-        raise TypeError("vocab must be words or a mapping word -> row, not one str")
-    if isinstance(vocab, Mapping):
-        if start:
-            raise ValueError("start is for a list of words: a mapping says each word's row itself")
-        index = {word: as_int(row) for word, row in vocab.items()}
-        owners: dict[int, str] = {}
-        for word, row in index.items():
-            if row < 0:
-                raise ValueError(f"{word!r} has row {row}; rows count from 0")
-            if owners.setdefault(row, word) != word:
-                raise ValueError(f"{owners[row]!r} and {word!r} both have row {row}")
-        return index, max(owners, default=-1) + 1
-    if start < 0:
-        raise ValueError(f"start must not be negative, not {start}")
-    index = {}
-    end = start
-    for word in _embmap.strings(vocab):
-        if index.setdefault(word, end) != end:
-            raise ValueError(f"{word!r} is in the vocabulary twice, at rows {index[word]} and {end}")
-        end += 1
-    return index, end
 
 
 def _padding_row(padding_idx: int | None, rows: int) -> int | None:

@@ -5,14 +5,14 @@ use half::{f16, slice::HalfFloatSliceExt};
 use crate::{
     dtype::Dtype,
     error::{Error, Result},
-    parallel::in_parts,
+    parallel::in_blocks,
     prefetch::prefetch,
 };
 
 /// Rows asked for ahead of the one that is copied.
 const AHEAD: usize = 3;
-/// Bytes that are worth a thread of their own.
-const PART: usize = 1 << 20;
+/// Bytes that a thread copies at a time.
+const BLOCK: usize = 512 << 10;
 
 /// The rows of a store, as they are stored.
 #[derive(Debug, Clone, Copy)]
@@ -80,23 +80,25 @@ impl<'a> Rows<'a> {
                 ids.len() * dim
             )));
         }
-        in_parts(ids, out, dim, PART.div_ceil(self.row_len()), |start, ids, out| {
+        if let Some(position) = ids.iter().position(|&id| id < -1 || id >= rows as i64) {
+            return Err(Error::NoSuchRow { id: ids[position], position, rows });
+        }
+        in_blocks(ids, out, dim, BLOCK.div_ceil(self.row_len()), |ids, out| {
             let mut scratch = vec![0.0; if T::DTYPE == Dtype::Float32 || ids.is_empty() { 0 } else { dim }];
             for (i, (&id, row)) in ids.iter().zip(out.chunks_exact_mut(dim)).enumerate() {
                 if let Some(&next) = ids.get(i + AHEAD) {
                     self.prefetch(next);
                 }
                 match usize::try_from(id) {
-                    Ok(id) if id < rows && self.dtype == T::DTYPE => {
+                    Ok(id) if self.dtype == T::DTYPE => {
                         bytemuck::cast_slice_mut(row).copy_from_slice(self.get(id));
                     }
-                    Ok(id) if id < rows => T::put(self, id, row, &mut scratch),
-                    _ if id == -1 => row.fill(T::zeroed()),
-                    _ => return Err(Error::NoSuchRow { id, position: start + i, rows }),
+                    Ok(id) => T::put(self, id, row, &mut scratch),
+                    Err(_) => row.fill(T::zeroed()),
                 }
             }
-            Ok(())
-        })
+        });
+        Ok(())
     }
 
     #[inline(always)]

@@ -72,6 +72,10 @@ impl Map {
 
     /// Brings the whole file into memory, several parts at once: what a cold file is then read at is the disk's best speed.
     pub fn preload(&self) -> Result<()> {
+        // What is read from the disk then comes in pages of 2 MiB, and rows are found with fewer steps. Only worth asking for
+        // where all is read: one look-up would read 2 MiB for a row.
+        #[cfg(target_os = "linux")]
+        let _ = self.raw.advise(Advice::HugePage);
         let mut parts: Vec<usize> = (0..self.raw.len()).step_by(PRELOADED).collect();
         for_each(None, &mut parts, |start| {
             let length = PRELOADED.min(self.raw.len() - *start);

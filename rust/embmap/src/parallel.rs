@@ -37,6 +37,26 @@ pub(crate) fn in_parts<A: Sync, B: Send, E: Send>(
     })
 }
 
+/// Calls `work` on blocks of `size` inputs, each with its `width` outputs an input, on whichever thread is free next: for work
+/// that waits for memory, where a thread that is held up must not hold up the call.
+pub(crate) fn in_blocks<A: Sync, B: Send>(
+    inputs: &[A],
+    outputs: &mut [B],
+    width: usize,
+    size: usize,
+    work: impl Fn(&[A], &mut [B]) + Sync,
+) {
+    if inputs.len() <= size || width == 0 {
+        return work(inputs, outputs);
+    }
+    let mut blocks: Vec<_> = inputs.chunks(size).zip(outputs.chunks_mut(size * width)).collect();
+    let done: Result<(), std::convert::Infallible> = for_each(None, &mut blocks, |(inputs, outputs)| {
+        work(inputs, outputs);
+        Ok(())
+    });
+    let Ok(()) = done;
+}
+
 /// Calls `work` on each of `items`, whichever of so many threads is free next; any of the errors wins.
 pub(crate) fn for_each<A: Send, E: Send>(
     asked: Option<usize>,
