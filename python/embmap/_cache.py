@@ -26,7 +26,7 @@ def load(source: str | os.PathLike[str], *, cache_dir: str | os.PathLike[str] | 
     Parameters
     ----------
     source : path
-        Text vectors, or a store, which is opened as it is.
+        Vectors as `convert` reads them, or a store, which is opened as it is.
     cache_dir : path, optional
         Where stores are kept; by default the environment's ``EMBMAP_CACHE_DIR``, else the user's cache folder.
     **options

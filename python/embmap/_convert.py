@@ -1,4 +1,4 @@
-"""Text vectors to a store."""
+"""Text vectors, and word2vec's binary ones, to a store."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class RejectedRow(NamedTuple):
     Attributes
     ----------
     line : int
-        Counted from 1.
+        Counted from 1; of a binary file, the record.
     byte_offset : int
-        Where the line starts, counted from 0.
+        Where it starts, counted from 0.
     reason : str
         What was expected and what was found.
     """
@@ -48,7 +48,7 @@ class ConversionReport:
     dtype : str
         Type of its numbers.
     bytes_read, bytes_written : int
-        Bytes of the text, unpacked, all of it unless `limit` ended the conversion before, and of the store.
+        Bytes of the source, unpacked, all of it unless `limit` ended the conversion before, and of the store.
     seconds, sync_seconds : float
         Wall-clock time, and the part of it, at the end, in which the disk was waited for.
     checksum : str
@@ -114,7 +114,7 @@ def convert(
     source: str | os.PathLike[str],
     target: str | os.PathLike[str] | None = None,
     *,
-    format: Literal["auto", "text"] = "auto",
+    format: Literal["auto", "text", "word2vec-binary"] = "auto",
     member: str | None = None,
     dtype: Literal["float32", "float16", "bfloat16", "int8"] = "float32",
     header: bool | Literal["auto"] = "auto",
@@ -130,7 +130,7 @@ def convert(
     progress: bool | Progress | None = None,
     metadata: dict[str, Any] | None = None,
 ) -> ConversionReport:
-    """Convert text vectors (GloVe, word2vec, fastText) to a store.
+    """Convert text vectors (GloVe, word2vec, fastText), or word2vec's binary ones, to a store.
 
     The file is read in parallel in pieces, so that memory holds the words and a few buffers, never the matrix. The target
     appears whole at the end, or is not touched at all.
@@ -138,13 +138,14 @@ def convert(
     Parameters
     ----------
     source : path
-        A text file of rows ``word number ... number``, with or without the "rows dim" header of word2vec and fastText; or
-        such a file compressed (gzip, bzip2, xz, zstd) or in a zip or tar archive, which is unpacked on the way and told by
-        its content, not its name; or ``"-"``, the standard input.
+        A text file of rows ``word number ... number``, with or without the "rows dim" header of word2vec and fastText; a
+        binary file of word2vec's C tool or of gensim's ``save_word2vec_format(binary=True)``; or such a file compressed
+        (gzip, bzip2, xz, zstd) or in a zip or tar archive, which is unpacked on the way and told by its content, not its
+        name; or ``"-"``, the standard input.
     target : path, optional
         Where the store goes; by default beside the source, ``vectors.txt.gz`` to ``vectors.embmap``.
-    format : {"auto", "text"}
-        What the source is; found from its content by default.
+    format : {"auto", "text", "word2vec-binary"}
+        What the source is; found from its content by default. A file that is clearly the other one is refused.
     member : str, optional
         The file of an archive, by its path in it; needed only where several can be meant, which the error then lists.
     dtype : {"float32", "float16", "bfloat16", "int8"}
@@ -153,7 +154,7 @@ def convert(
         a scale a row; numbers near the smallest of float32 may be off by ``2**-126``. A row with a number too large for the
         type is a bad row.
     header : bool or "auto"
-        Whether the first line is a header; needed only where that line could be either.
+        Whether the first line is a header; needed only where that line could be either. Binary files have one always.
     dim : int, optional
         The dimension you expect; another one is an error.
     duplicates : {"first", "last", "error"}
@@ -186,8 +187,8 @@ def convert(
     Raises
     ------
     ParseError
-        The source is not text vectors, a row cannot be read, or a compressed source is damaged, cut short or ambiguous;
-        with line, byte offset and reason.
+        The source is none that embmap reads, a row cannot be read, or a compressed source is damaged, cut short or
+        ambiguous; with line (of a binary file: record), byte offset and reason.
     OSError
         A file cannot be read or written; nothing is left behind.
 
@@ -247,6 +248,6 @@ def _default_target(source: Path, member: str | None) -> Path:
         path = path.with_name(Path(member).name)
         while path.suffix.lower() in _PACKED:
             path = path.with_suffix("")
-    if path.suffix.lower() in (".txt", ".vec", ".emb", ".tsv", ".embmap"):
+    if path.suffix.lower() in (".txt", ".vec", ".emb", ".tsv", ".bin", ".embmap"):
         return path.with_suffix(".embmap")
     return path.with_name(path.name + ".embmap")

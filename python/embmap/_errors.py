@@ -15,9 +15,9 @@ class ParseError(EmbmapError, ValueError):
     path : str
         The source.
     line : int
-        The line that cannot be accepted, counted from 1.
+        The line that cannot be accepted, or the record of a binary file, counted from 1.
     byte_offset : int
-        The byte at which that line starts, counted from 0.
+        The byte at which it starts, counted from 0.
     reason : str
         What was expected, what was found, what to do.
     """

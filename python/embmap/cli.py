@@ -56,6 +56,13 @@ def main() -> None:
 @main.command("convert", epilog="Example: embmap convert glove.6B.300d.txt glove.6B.300d.embmap")
 @click.argument("source", type=click.Path(path_type=Path))
 @click.argument("target", type=click.Path(path_type=Path), required=False)
+@click.option(
+    "--format",
+    type=click.Choice(["auto", "text", "word2vec-binary"]),
+    default="auto",
+    show_default=True,
+    help="What SOURCE is; found from its content by default.",
+)
 @click.option("--member", help="The file of an archive, where several can be meant.")
 @click.option("--header/--no-header", default=None, help="Whether the first line is a header; found by default.")
 @click.option("--dim", type=click.IntRange(min=1), help="The dimension you expect.")
@@ -91,7 +98,7 @@ def main() -> None:
 def convert_command(
     source: Path, target: Path | None, header: bool | None, keep: Any, progress: bool | None, json: bool, **options: Any
 ) -> None:
-    """Convert text vectors to a store, by default beside them with the suffix .embmap.
+    """Convert vectors, text or word2vec's binary ones, to a store, by default beside them with the suffix .embmap.
 
     SOURCE may be compressed (gzip, bzip2, xz, zstd), a zip or tar archive, or - for the standard input.
     """

@@ -11,7 +11,7 @@ use pyo3::{
 
 use crate::{errors::raise, words::WordArgs};
 
-/// Converts the text vectors in `source` to a store at `target`; returns what `ConversionReport` holds.
+/// Converts the vectors in `source` to a store at `target`; returns what `ConversionReport` holds.
 #[pyfunction]
 #[pyo3(signature = (source, target, *, format, member, max_expansion, header, dim, duplicates, errors, on_bad_row, limit, keep, dtype, normalize, threads, progress, metadata))]
 #[allow(clippy::too_many_arguments)]

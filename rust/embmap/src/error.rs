@@ -66,9 +66,9 @@ impl Error {
 pub struct ParseError {
     /// The source.
     pub path: PathBuf,
-    /// The line, counted from 1.
+    /// The line, or the record of a binary file, counted from 1.
     pub line: u64,
-    /// The byte at which that line starts, counted from 0.
+    /// The byte at which it starts, counted from 0.
     pub byte_offset: u64,
     /// What was expected, what was found, what to do.
     pub reason: String,

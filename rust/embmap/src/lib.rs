@@ -1,6 +1,6 @@
 //! Pretrained word vectors in one memory-mapped file.
 //!
-//! [`convert`] turns text vectors into a store; [`Store::open`] maps one in constant time; a store answers word → row
+//! [`convert`] turns text vectors, or word2vec's binary ones, into a store; [`Store::open`] maps one in constant time; a store answers word → row
 //! ([`Store::find_all`]) and rows → matrix ([`Store::gather`]), and its matrix is the tensor itself
 //! ([`Store::vectors`]). docs/architecture.md walks through the crate, docs/format.md states the bytes.
 //!
@@ -50,6 +50,7 @@ mod sources;
 mod store;
 mod text;
 mod verify;
+mod word2vec;
 pub mod words;
 mod writer;
 

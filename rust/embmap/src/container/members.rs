@@ -10,13 +10,24 @@ const SHOWN: usize = 20;
 const BESIDE: [&str; 8] = ["readme", "license", "licence", "copying", "notice", "changelog", "manifest", "metadata"];
 const NO_VECTORS: [&str; 8] = [".md", ".rst", ".pdf", ".html", ".json", ".py", ".sh", ".png"];
 
+/// Archives that are formats of their own.
+const TORCH: &str = "this is a PyTorch file, a pickle in a zip archive, which embmap does not load: torch.load it where you \
+                     trust it, and give its matrix and words to embmap.write()";
+const ARRAYS: &str = "this is an archive of NumPy arrays (.npz): numpy.load it, and give its matrix and words to \
+                      embmap.write()";
+
 /// The files met so far in an archive.
+#[derive(Default)]
 pub(super) struct Members {
     wanted: Option<String>,
     all: Names,
     meant: Names,
     /// The place of the first that can be meant.
     first: usize,
+    /// Whether there is what PyTorch pickles.
+    torch: bool,
+    /// NumPy's arrays.
+    arrays: usize,
 }
 
 /// Names, of which as many are kept as are shown: an archive may have millions.
@@ -48,12 +59,14 @@ impl fmt::Display for Names {
 impl Members {
     /// Before the first file.
     pub(super) fn new(wanted: Option<&str>) -> Members {
-        Members { wanted: wanted.map(str::to_owned), all: Names::default(), meant: Names::default(), first: 0 }
+        Members { wanted: wanted.map(str::to_owned), ..Members::default() }
     }
 
     /// Notes a file; whether it is the first that can be meant.
     pub(super) fn meet(&mut self, name: &str) -> bool {
         self.all.add(name);
+        self.torch |= name.split_once('/').is_some_and(|(_, inside)| inside == "data.pkl");
+        self.arrays += usize::from(name.ends_with(".npy"));
         let meant = match &self.wanted {
             Some(wanted) => name.strip_prefix("./").unwrap_or(name) == wanted.strip_prefix("./").unwrap_or(wanted),
             None => may_hold_vectors(name),
@@ -70,8 +83,10 @@ impl Members {
 
     /// Once all files have been met: which one it is.
     pub(super) fn only(&self) -> io::Result<usize> {
-        let Members { wanted, all, meant, first } = self;
+        let Members { wanted, all, meant, first, .. } = self;
         Err(damage(match (wanted, meant.count) {
+            (None, _) if self.torch => TORCH.into(),
+            (None, 1..) if self.arrays == all.count => ARRAYS.into(),
             (_, 1) => return Ok(*first),
             (Some(wanted), 0) => format!("no member {wanted:?} in the archive, which holds {all}"),
             (Some(wanted), _) => format!("{wanted:?} is in the archive several times: unpack it first"),
@@ -118,6 +133,18 @@ mod tests {
         assert_eq!(choose(&names, Some("100d.txt")), Ok(2));
         assert!(choose(&names, Some("x")).is_err_and(|e| e.contains("several times")));
         assert!(choose(&names, Some("y")).is_err_and(|e| e.contains("\"a/50d.txt\"")));
+    }
+
+    #[test]
+    fn archives_that_are_formats_of_their_own_are_named() {
+        let torch = ["m/data.pkl", "m/byteorder", "m/data/0", "m/version"];
+        assert!(choose(&torch, None).is_err_and(|e| e.contains("PyTorch")));
+        assert_eq!(choose(&torch, Some("m/data/0")), Ok(2));
+        assert_eq!(choose(&["v.txt", "data.pkl"], Some("v.txt")), Ok(0));
+        for arrays in [&["words.npy", "vectors.npy"][..], &["arr_0.npy"]] {
+            assert!(choose(arrays, None).is_err_and(|e| e.contains(".npz")));
+        }
+        assert_eq!(choose(&["v.txt", "readme.npy"], None), Ok(0));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::words::WordList;
 /// Rejected rows that a batch and a report describe; all are counted.
 pub(super) const DESCRIBED: usize = 10;
 
-/// Where a row begins: its line, counted from 0 in the batch, and its byte, counted from 0 in the file.
+/// Where a row begins: its line or record, counted from 0 in the batch, and its byte, counted from 0 in the file.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Origin {
     pub line: u64,

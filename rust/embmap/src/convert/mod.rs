@@ -146,6 +146,7 @@ pub fn convert(
     }
     let mut report = match opened? {
         AnySource::Text(text) => store(&text, target, options, &stop, tick),
+        AnySource::Word2vec(records) => store(&records, target, options, &stop, tick),
     }?;
     report.source = source.to_path_buf();
     report.seconds = started.elapsed().as_secs_f64();

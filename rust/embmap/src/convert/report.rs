@@ -31,9 +31,9 @@ impl Fault {
 /// A row that was not accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejected {
-    /// Counted from 1.
+    /// Counted from 1; of a binary file, the record.
     pub line: u64,
-    /// Where the line starts, counted from 0.
+    /// Where it starts, counted from 0.
     pub byte_offset: u64,
     /// What is wrong, in one word.
     pub fault: Fault,

@@ -16,7 +16,7 @@ pub(crate) trait Source: Sync {
     fn dim(&self) -> usize;
     /// How many rows the source says it has.
     fn expected_rows(&self) -> Option<u64>;
-    /// The line of the first row, counted from 1.
+    /// The line of the first row, counted from 1: what errors count. A source without lines counts its records.
     fn first_line(&self) -> u64;
     /// The bytes that hold the rows, where their number is known before they are read.
     fn length(&self) -> Option<u64>;

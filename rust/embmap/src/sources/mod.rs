@@ -4,13 +4,14 @@ mod sniff;
 
 use std::path::Path;
 
-pub(crate) use sniff::binary;
+pub(crate) use sniff::unlike_text;
 
 use crate::{
     container::{self, Unpacking},
     convert::Options,
     error::{ParseError, Result},
     text::{Head, TextSource},
+    word2vec::{Form, Word2vecSource},
 };
 
 /// The kinds of sources there are.
@@ -21,26 +22,52 @@ pub enum Format {
     Auto,
     /// GloVe, word2vec and fastText text.
     Text,
+    /// Word2vec's binary form.
+    Word2vecBinary,
 }
 
 impl Format {
     /// Every format, and the name by which users choose it.
-    pub const ALL: [(&'static str, Format); 2] = [("auto", Format::Auto), ("text", Format::Text)];
+    pub const ALL: [(&'static str, Format); 3] =
+        [("auto", Format::Auto), ("text", Format::Text), ("word2vec-binary", Format::Word2vecBinary)];
 }
 
 /// A source of any kind, opened.
 pub(crate) enum AnySource {
     Text(TextSource),
+    Word2vec(Word2vecSource),
 }
 
 /// Opens `path` as what it is, or as what `options` say that it is.
 pub(crate) fn open(path: &Path, options: &Options, how: &Unpacking) -> Result<AnySource> {
     let mut input = container::open(path, how)?;
     let head = Head::read(path, &mut input)?;
-    if let Some(what) = sniff::foreign(head.whole_lines()) {
-        return Err(ParseError { path: path.to_path_buf(), line: 1, byte_offset: 0, reason: what.into() }.into());
+    let refuse = |what: &str| ParseError { path: path.to_path_buf(), line: 1, byte_offset: 0, reason: what.into() };
+    if let Some(what) = sniff::foreign(&head.bytes) {
+        return Err(refuse(what).into());
     }
-    match options.format {
+    let format = match (options.format, Form::of(&head)) {
+        // Records have a header.
+        (Format::Auto, _) if options.header == Some(false) => Format::Text,
+        (Format::Auto, Form::Text | Form::Other) => Format::Text,
+        (Format::Auto, Form::Records) => Format::Word2vecBinary,
+        (Format::Auto, Form::Unclear) => {
+            return Err(refuse(
+                "behind the header are no rows of text, and what can be, but need not be, word2vec's binary records; \
+                 say which with format=\"text\" or format=\"word2vec-binary\"",
+            )
+            .into());
+        }
+        (Format::Text, Form::Records) => {
+            return Err(refuse("this is word2vec's binary form, not text: format=\"word2vec-binary\" reads it").into());
+        }
+        (Format::Word2vecBinary, Form::Text) => {
+            return Err(refuse("this is text, not word2vec's binary form: format=\"text\" reads it").into());
+        }
+        (asked, _) => asked,
+    };
+    match format {
         Format::Auto | Format::Text => TextSource::open(path, input, head, options).map(AnySource::Text),
+        Format::Word2vecBinary => Word2vecSource::open(path, input, head, options).map(AnySource::Word2vec),
     }
 }

@@ -1,6 +1,9 @@
 //! Whole lines in a buffer with room around them, and where they come from.
 
+use std::path::Path;
+
 use super::kernels::{BACK, FRONT, Padded};
+use crate::{convert::SourceError, error::Error};
 
 /// Longer lines are not vectors.
 pub(crate) const LONGEST_LINE: usize = 16 << 20;
@@ -95,6 +98,16 @@ impl BlockError {
             lines: memchr::memchr_iter(b'\n', before).count() as u64,
             byte_offset: offset + start as u64,
             reason: format!("the line is longer than {} MiB: this is no file of vectors", LONGEST_LINE >> 20),
+        }
+    }
+
+    /// The same, as the pipeline is told it.
+    pub(crate) fn told_of(self, path: &Path) -> SourceError {
+        match self {
+            BlockError::Io(error) => SourceError::Refused(Error::io(path)(error)),
+            BlockError::Malformed { lines, byte_offset, reason } => {
+                SourceError::Malformed { lines, byte_offset, reason }
+            }
         }
     }
 }

@@ -70,6 +70,12 @@ impl Head {
         }
     }
 
+    /// The beginning of a file that is no longer than that.
+    #[cfg(test)]
+    pub(crate) fn of(bytes: &[u8]) -> Head {
+        Head { bytes: bytes.to_vec(), whole: bytes.len(), failure: None }
+    }
+
     /// Without a last line that may go on; all of it where no line ends.
     pub(crate) fn whole_lines(&self) -> &[u8] {
         &self.bytes[..self.whole]

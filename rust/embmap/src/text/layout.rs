@@ -91,7 +91,7 @@ impl Layout {
 }
 
 /// "rows dim", and nothing else on the line.
-fn announced(line: &[u8]) -> Option<(u64, usize)> {
+pub(crate) fn announced(line: &[u8]) -> Option<(u64, usize)> {
     let line = std::str::from_utf8(trim_end(line, b' ')).ok()?;
     let (rows, dim) = line.split_once([' ', '\t'])?;
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -129,7 +129,8 @@ fn is_number(field: &[u8]) -> bool {
     parse(field) != Err(NotANumber::Malformed)
 }
 
-fn numbers(line: &[u8]) -> usize {
+/// How many numbers a line ends in, however they are separated.
+pub(crate) fn numbers(line: &[u8]) -> usize {
     trailing_numbers(line, if is_tabbed(line) { b'\t' } else { b' ' })
 }
 

@@ -8,7 +8,7 @@ mod block;
 mod file;
 mod head;
 pub(crate) mod kernels;
-mod layout;
+pub(crate) mod layout;
 pub(crate) mod number;
 pub(crate) mod row;
 mod stream;
@@ -26,12 +26,14 @@ use crate::{
     positioned::read_at,
     sources,
 };
-use block::{Block, BlockError};
+use block::Block;
+pub(crate) use block::BlockError;
 use file::FileBlocks;
 pub(crate) use head::{HEAD, Head};
 use kernels::{Indexed, Kernel, Marks};
 use layout::Layout;
 use stream::{StreamBlocks, is_blank};
+pub(crate) use stream::{broken, fill};
 
 /// Numbers from which a row is large.
 const WIDE: usize = 10_000;
@@ -66,7 +68,7 @@ impl TextSource {
             refuse(line, if line == 1 { 0 } else { second }, reason)
         };
         let layout = Layout::find(whole_lines, options.header, options.dim).map_err(|problem| {
-            refuse_line(sources::binary(whole_lines).map_or(problem, |kind| (1, kind.to_string())))
+            refuse_line(sources::unlike_text(&head.bytes).map_or(problem, |what| (1, what.to_string())))
         })?;
         let mut before = Framing::default();
         before.add(&head.bytes[..layout.body as usize]);
@@ -150,10 +152,7 @@ impl Source for TextSource {
         match next {
             Ok(true) => {}
             Ok(false) => return Ok(false),
-            Err(BlockError::Io(error)) => return Err(SourceError::Refused(Error::io(&self.path)(error))),
-            Err(BlockError::Malformed { lines, byte_offset, reason }) => {
-                return Err(SourceError::Malformed { lines, byte_offset, reason });
-            }
+            Err(error) => return Err(error.told_of(&self.path)),
         }
         batch.begin(block.original());
         for piece in block.pieces(PIECE) {

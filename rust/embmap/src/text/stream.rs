@@ -94,7 +94,7 @@ impl<R: Read> State<R> {
 }
 
 /// Reads on behind the first `filled` bytes until the room is full or the stream ends.
-pub(super) fn fill(stream: &mut impl Read, room: &mut [u8], filled: &mut usize) -> io::Result<()> {
+pub(crate) fn fill(stream: &mut impl Read, room: &mut [u8], filled: &mut usize) -> io::Result<()> {
     while *filled < room.len() {
         match stream.read(&mut room[*filled..]) {
             Ok(0) => break,
@@ -107,7 +107,7 @@ pub(super) fn fill(stream: &mut impl Read, room: &mut [u8], filled: &mut usize) 
 }
 
 /// Damage is told with the line in which it lies, the last of what could be `read` from `offset` on.
-pub(super) fn broken(error: io::Error, read: &[u8], offset: u64) -> BlockError {
+pub(crate) fn broken(error: io::Error, read: &[u8], offset: u64) -> BlockError {
     if error.raw_os_error().is_some() || error.get_ref().is_none() {
         return error.into();
     }
