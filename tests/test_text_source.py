@@ -325,7 +325,7 @@ def test_dim_is_checked(tmp_path):
         (b"\x89EMBMAP\nabc", "embmap store already"),
         (b"<!DOCTYPE html><html>", "web page"),
         (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS"),
-        (b"3 2\na \x00\x00\x80\x3f\x00\x00\x80\x3f\n", "binary"),
+        (b"a\x00b\nc\x00d\n", "binary"),
         ("a 1 2\n".encode("utf-16"), "UTF-16"),
         (b"9 4000000000\na 1 2\n", "announces 4000000000"),
     ],

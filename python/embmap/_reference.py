@@ -308,7 +308,7 @@ def decode(data: bytes) -> Reference:
     )
 
 
-# The text
+# The sources
 
 
 def parse_text(text: bytes, dim: int, separator: bytes = b" ") -> Iterable[tuple[bytes, list[float]]]:
@@ -318,3 +318,25 @@ def parse_text(text: bytes, dim: int, separator: bytes = b" ") -> Iterable[tuple
         if len(numbers) != dim or not word:
             raise ValueError(f"not a word and {dim} numbers: {line!r}")
         yield word, [as_float32(number.decode("ascii")) for number in numbers]
+
+
+def encode_word2vec(words: Sequence[bytes], rows: Sequence[Sequence[float]], dim: int, newline: bytes = b"\n") -> bytes:
+    """Write word2vec's binary form: with a newline behind each record as the C tool does, without as gensim does."""
+    records = (word + b" " + struct.pack(f"<{dim}f", *row) + newline for word, row in zip(words, rows, strict=True))
+    return b"%d %d\n" % (len(words), dim) + b"".join(records)
+
+
+def parse_word2vec(data: bytes) -> Iterable[tuple[bytes, tuple[float, ...]]]:
+    """Read word2vec's binary form: words, byte for byte, and numbers."""
+    header, _, body = data.partition(b"\n")
+    n, dim = map(int, header.split())
+    found = 0
+    while body := body.lstrip(b"\n"):
+        word, blank, rest = body.partition(b" ")
+        if not word or not blank or len(rest) < 4 * dim:
+            raise ValueError(f"not a word, a blank and {dim} numbers: {body[:40]!r}")
+        yield word, struct.unpack_from(f"<{dim}f", rest)
+        body = rest[4 * dim :]
+        found += 1
+    if found != n:
+        raise ValueError(f"the header announces {n} rows, the file has {found}")

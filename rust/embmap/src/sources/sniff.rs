@@ -25,7 +25,7 @@ const PICKLE: &str = "this is a Python pickle, which embmap does not load, becau
 const FOREIGN: &[(Mark, &str)] = &[
     (Start(&crate::format::MAGIC), "this is an embmap store already: embmap.open() opens it"),
     (Start(b"7z\xbc\xaf\x27\x1c"), "this is a 7z archive, of a kind that embmap does not read: unpack it first"),
-    (Start(b"Rar!\x1a\x07"), "this is a RAR archive, of a kind that embmap does not read: unpack it first"),
+    (Start(b"Rar!\x1a"), "this is a RAR archive, of a kind that embmap does not read: unpack it first"),
     (Start(b"\x1f\x9d"), "this is packed by compress, which embmap does not read: unpack it first (uncompress)"),
     (Start(b"\xff\xfe"), "this is UTF-16 text: save it as UTF-8 first"),
     (Start(b"\xfe\xff"), "this is UTF-16 text: save it as UTF-8 first"),

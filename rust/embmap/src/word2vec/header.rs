@@ -61,7 +61,7 @@ impl Form {
             return Form::Text;
         }
         let seen = Seen::records(&head.bytes[header.length..], header.width());
-        if seen.words == 0 || seen.strange * 10 > seen.words || seen.sound * 2 < seen.numbers.max(1) {
+        if seen.strange * 2 >= seen.words || seen.sound * 2 < seen.numbers.max(1) {
             Form::Other
         } else if seen.no_text {
             Form::Records
