@@ -1,8 +1,13 @@
-//! The kernels of the text parser, by name, for benchmarks and fuzzing: no part of the interface, and free to change.
+//! The kernels of the text parser, by name, and the splitter of binary records, for benchmarks and fuzzing: no part of the
+//! interface, and free to change.
 
-use crate::text::{
-    kernels::{BACK, FRONT, Indexed, Kernel, Marks, Padded},
-    number, row,
+use crate::{
+    text::{
+        BlockError,
+        kernels::{BACK, FRONT, Indexed, Kernel, Marks, Padded},
+        number, row,
+    },
+    word2vec::{Block, Records},
 };
 
 /// Bytes that go through both stages at a time, as in a conversion.
@@ -78,4 +83,28 @@ pub fn careful<'a>(line: &'a [u8], separator: u8, row: &mut [f32]) -> Option<&'a
 /// The value of a decimal text; `None` where it is malformed or not finite.
 pub fn number(text: &[u8]) -> Option<f32> {
     number::parse(text).ok()
+}
+
+/// The records of `bytes`, whose numbers take `width` bytes each, read in blocks of `size`: `each` gets the place of a word,
+/// the word and the bytes of its numbers. Where a word has no end, its place is the error; else a last record that is cut is
+/// given out without numbers.
+pub fn records(bytes: &[u8], width: usize, size: usize, mut each: impl FnMut(u64, &[u8], &[u8])) -> Result<(), u64> {
+    let records = Records::new(bytes, Vec::new(), 0, None, width, size);
+    let mut block = Block::default();
+    loop {
+        match records.next(&mut block) {
+            Ok(true) => {}
+            Ok(false) => return Ok(()),
+            Err(BlockError::Malformed { byte_offset, .. }) => return Err(byte_offset),
+            Err(BlockError::Io(error)) => panic!("a slice is always read: {error}"),
+        }
+        let bytes = block.bytes();
+        for record in &block.records {
+            let word = &bytes[record.word..record.blank];
+            each(block.offset + record.word as u64, word, record.numbers(bytes, width));
+        }
+        if let Some(word) = block.cut {
+            each(block.offset + word as u64, &bytes[word..], &[]);
+        }
+    }
 }

@@ -14,7 +14,6 @@ use std::{
 };
 
 pub(crate) use header::Form;
-#[cfg(feature = "internals")]
 pub(crate) use records::{Block, Records};
 
 use crate::{
@@ -25,8 +24,6 @@ use crate::{
     text::{HEAD, Head},
 };
 use header::Header;
-#[cfg(not(feature = "internals"))]
-use records::{Block, Records};
 
 /// More numbers than any row has: a header that announces more lies.
 const WIDEST: usize = 4 << 20;
