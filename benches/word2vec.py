@@ -152,7 +152,9 @@ def table(runs: dict[str, list[Run]], size: int) -> str:
     for name, done in runs.items():
         seconds = [run["seconds"] for run in done]
         sync = f"{statistics.median(run['sync_seconds'] for run in done):.2f}" if "sync_seconds" in done[0] else ""
-        line = f"{name:<10}{middle[name]:>10.2f}{min(seconds):>9.2f}{max(seconds):>9.2f}{size / middle[name] / 1e9:>8.2f}"
+        line = (
+            f"{name:<10}{middle[name]:>10.2f}{min(seconds):>9.2f}{max(seconds):>9.2f}{size / middle[name] / 1e9:>8.2f}"
+        )
         lines.append(f"{line}{sync:>9}{max(run['peak_mb'] for run in done):>10,.0f}")
     if "copy" in middle:
         lines.append(f"\nembmap converts at {middle['copy'] / middle['embmap']:.2f} x the speed of the copy")

@@ -65,7 +65,10 @@ REFUSED = {
     "pickle 5": (pickle.dumps(VECTORS, 5), r"a Python pickle.*embmap\.write\(\)"),
     "gensim": (b"\x80\x04\x95\x10\0\0\0\0\0\0\0\x8c\x1bgensim.models.keyedvectors\x94", "gensim.*save_word2vec_format"),
     "torch, before 1.6": (b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.", "a PyTorch file"),
-    "torch": (zip_of("m/data.pkl", "m/byteorder", "m/data/0", "m/version", "m/.data/serialization_id"), "a PyTorch file"),
+    "torch": (
+        zip_of("m/data.pkl", "m/byteorder", "m/data/0", "m/version", "m/.data/serialization_id"),
+        "a PyTorch file",
+    ),
     "npy": (saved(np.save, VECTORS), r"a NumPy array, numbers without their words.*embmap\.write\(\)"),
     "npy of objects": (saved(np.save, np.array([Trap()], object), allow_pickle=True), "array of Python objects"),
     "npy with objects": (
@@ -179,15 +182,12 @@ def test_hdf5_files(tmp_path):
 
 
 def test_parquet_and_arrow_files(tmp_path):
-    pyarrow = pytest.importorskip("pyarrow")
-    import pyarrow.feather
-    import pyarrow.parquet
-
+    pyarrow, feather, parquet = map(pytest.importorskip, ("pyarrow", "pyarrow.feather", "pyarrow.parquet"))
     for table in (pyarrow.table({"word": ["king"], "x": [0.1]}), pyarrow.table({})):
-        pyarrow.parquet.write_table(table, tmp_path / "v.parquet")
+        parquet.write_table(table, tmp_path / "v.parquet")
         with pytest.raises(embmap.ParseError, match="a Parquet file"):
             embmap.convert(tmp_path / "v.parquet")
-        pyarrow.feather.write_feather(table, tmp_path / "v.feather")
+        feather.write_feather(table, tmp_path / "v.feather")
         with pytest.raises(embmap.ParseError, match="an Arrow IPC"):
             embmap.convert(tmp_path / "v.feather")
 
