@@ -9,8 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import SMALL
+from fasttext_model import Model
 
 import embmap
 
@@ -21,10 +23,11 @@ MODULES = [name for _, name, _ in pkgutil.walk_packages(embmap.__path__, "embmap
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
-    """A folder with `vectors.txt` and `vectors.embmap`, where snippets run."""
+    """A folder with `vectors.txt`, `vectors.embmap` and the fastText model `model.bin`, where snippets run."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("EMBMAP_CACHE_DIR", str(tmp_path / "cache"))
     Path("vectors.txt").write_text(SMALL)
+    Path("model.bin").write_bytes(Model([b"king", b"queen", b"man"], np.ones((13, 4), np.float32)).encode())
     embmap.convert("vectors.txt", "vectors.embmap")
     return {"embmap": embmap, "store": embmap.open("vectors.embmap")}
 

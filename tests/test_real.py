@@ -87,7 +87,7 @@ def test_words_that_are_not_utf8_are_an_error_unless_they_are_mended(data, tmp_p
 @pytest.mark.parametrize(
     "name",
     [
-        "gensim/toy-model.bin",
+        "finalfusion-rust/similarity.fifu",
         "eval/sms/SMSSpamCollection",
     ],
 )

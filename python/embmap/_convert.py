@@ -114,7 +114,7 @@ def convert(
     source: str | os.PathLike[str],
     target: str | os.PathLike[str] | None = None,
     *,
-    format: Literal["auto", "text", "word2vec-binary"] = "auto",
+    format: Literal["auto", "text", "word2vec-binary", "fasttext"] = "auto",
     member: str | None = None,
     dtype: Literal["float32", "float16", "bfloat16", "int8"] = "float32",
     header: bool | Literal["auto"] = "auto",
@@ -130,7 +130,7 @@ def convert(
     progress: bool | Progress | None = None,
     metadata: dict[str, Any] | None = None,
 ) -> ConversionReport:
-    """Convert text vectors (GloVe, word2vec, fastText), or word2vec's binary ones, to a store.
+    """Convert vectors to a store: text (GloVe, word2vec, fastText), word2vec's binary form, fastText's models.
 
     The file is read in parallel in pieces, so that memory holds the words and a few buffers, never the matrix. The target
     appears whole at the end, or is not touched at all.
@@ -141,18 +141,19 @@ def convert(
         A text file of rows ``word number ... number``, with or without the "rows dim" header of word2vec and fastText; a
         binary file of word2vec's C tool or of gensim's ``save_word2vec_format(binary=True)``; or such a file compressed
         (gzip, bzip2, xz, zstd) or in a zip or tar archive, which is unpacked on the way and told by its content, not its
-        name; or ``"-"``, the standard input.
+        name; or ``"-"``, the standard input. Or a fastText model, ``.bin`` or ``.ftz``, whose n-grams the store keeps for
+        ``oov="subword"``; a packed one is unpacked beside the target, into a file without a name, for as long as it is read.
     target : path, optional
         Where the store goes; by default beside the source, ``vectors.txt.gz`` to ``vectors.embmap``.
-    format : {"auto", "text", "word2vec-binary"}
-        What the source is; found from its content by default. A file that is clearly the other one is refused.
+    format : {"auto", "text", "word2vec-binary", "fasttext"}
+        What the source is; found from its content by default. A file that is clearly another one is refused.
     member : str, optional
         The file of an archive, by its path in it; needed only where several can be meant, which the error then lists.
     dtype : {"float32", "float16", "bfloat16", "int8"}
         Type of the store's numbers. A value ``x`` is off by at most ``2**-11 * abs(x)`` in float16 (``2**-25`` where
         ``abs(x) < 2**-14``), ``2**-8 * abs(x)`` in bfloat16, and 1/254 of the row's largest ``abs(x)`` in int8, which keeps
         a scale a row; numbers near the smallest of float32 may be off by ``2**-126``. A row with a number too large for the
-        type is a bad row.
+        type is a bad row. The rows of n-grams have the same type; a number too large for it is an error there.
     header : bool or "auto"
         Whether the first line is a header; needed only where that line could be either. Binary files have one always.
     dim : int, optional
@@ -164,11 +165,11 @@ def convert(
     on_bad_row : {"error", "skip"}
         Whether a row that cannot be read ends the conversion, or is counted and passed over.
     limit : int, optional
-        Stop after this many rows.
+        Stop after this many rows. The n-grams of a fastText model are all kept.
     keep : iterable of str, optional
-        Only these words. The numbers of other rows are not read, and so not checked either.
+        Only these words, and all n-grams of a fastText model. The numbers of other rows are not read, and so not checked either.
     normalize : bool
-        Scale each row to length 1; rows of zeros stay.
+        Scale each row to length 1; rows of zeros stay. Vectors made of n-grams are then scaled as they are made.
     threads : int, optional
         How many read and parse; all cores by default.
     max_expansion : float
@@ -188,7 +189,7 @@ def convert(
     ------
     ParseError
         The source is none that embmap reads, a row cannot be read, or a compressed source is damaged, cut short or
-        ambiguous; with line (of a binary file: record), byte offset and reason.
+        ambiguous; with line (of a binary file: record; of a model: the number of the word), byte offset and reason.
     OSError
         A file cannot be read or written; nothing is left behind.
 
@@ -248,6 +249,6 @@ def _default_target(source: Path, member: str | None) -> Path:
         path = path.with_name(Path(member).name)
         while path.suffix.lower() in _PACKED:
             path = path.with_suffix("")
-    if path.suffix.lower() in (".txt", ".vec", ".emb", ".tsv", ".bin", ".embmap"):
+    if path.suffix.lower() in (".txt", ".vec", ".emb", ".tsv", ".bin", ".ftz", ".embmap"):
         return path.with_suffix(".embmap")
     return path.with_name(path.name + ".embmap")

@@ -29,7 +29,9 @@ def fill_missing(
     seed: int,
 ) -> None:
     """Fill row ``rows[i]`` of `out`, which holds zeros there, for the missing ``words[i]``."""
-    if isinstance(oov, str):
+    if isinstance(oov, str) and oov == "subword":
+        _fill_subwords(store, words, rows, out)
+    elif isinstance(oov, str):
         if (made := _rows_by_policy(store, words, oov, scale, seed)) is not None:
             out[rows] = made
     elif callable(oov):
@@ -37,6 +39,20 @@ def fill_missing(
             out[row] = _as_row(oov(word), store.dim, f"oov({word!r})")
     else:
         out[rows] = _as_row(oov, store.dim, "oov")
+
+
+def _fill_subwords(store: Store, words: Sequence[str], rows: NDArray[np.int64], out: NDArray[Any]) -> None:
+    if not store._has_subwords:
+        raise ValueError("oov='subword' needs a store with fastText's n-gram buckets; this one has none")
+    if not len(words):
+        return
+    start, stop = int(rows[0]), int(rows[-1]) + 1
+    if out.dtype == np.float32 and out.flags.c_contiguous and np.array_equal(rows, np.arange(start, stop)):
+        store._subword_vectors(words, out[start:stop])
+    else:
+        made = np.empty((len(words), store.dim), np.float32)
+        store._subword_vectors(words, made)
+        out[rows] = made
 
 
 def _rows_by_policy(
@@ -47,8 +63,6 @@ def _rows_by_policy(
         raise ValueError(
             f"oov must be one of {', '.join(map(repr, get_args(Policy)))}, a callable or a row, not {oov!r}"
         )
-    if oov == "subword":
-        raise ValueError("oov='subword' needs a store with fastText's n-gram buckets; this one has none")
     if not len(words) or oov == "zeros":
         return None
     if oov == "error":

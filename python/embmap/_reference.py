@@ -19,7 +19,8 @@ HEADER_LENGTH = 4096
 TABLE = 128
 ENTRY = 32
 MATRIX, INVERSE_NORMS, PILOTS, SLOTS, WORDS, OFFSETS, METADATA, STATISTICS, SCALES = range(1, 10)
-OPTIONAL = (METADATA, STATISTICS)
+BUCKETS, BUCKET_SCALES, SUBWORDS = range(10, 13)
+OPTIONAL = (METADATA, STATISTICS, BUCKETS, BUCKET_SCALES, SUBWORDS)
 
 DTYPES = ("float32", "float16", "bfloat16", "int8")
 FLOAT32, FLOAT16, BFLOAT16, INT8 = range(4)
@@ -217,6 +218,58 @@ def statistics(rows: Sequence[Sequence[float]], dim: int) -> list[float]:
     ]
 
 
+# The n-grams
+
+
+@dataclass
+class Subwords:
+    """What vectors of unseen words are made of."""
+
+    minn: int
+    maxn: int
+    buckets: int
+    of_eos: bool
+    unit: bool
+    rows: Sequence[tuple[float, ...]]
+    kept: Sequence[int] | None = None
+
+    def vector(self, word: bytes) -> list[float]:
+        """Give the mean of the rows of a word's n-grams, added and divided in float32, as fastText does."""
+        rows = list(range(self.buckets)) if self.kept is None else list(self.kept)
+        places = {bucket: i for i, bucket in enumerate(rows)}
+        found = [places[b] for b in ngrams(word, self) if b in places]
+        total = [0.0] * len(self.rows[0])
+        for i in found:
+            total = [round_to_float32(x + y) for x, y in zip(total, self.rows[i], strict=True)]
+        share = round_to_float32(1 / max(len(found), 1))
+        mean = [round_to_float32(x * share) for x in total]
+        length = math.sqrt(sum(x * x for x in mean))
+        return [round_to_float32(x / length) for x in mean] if self.unit and length else mean
+
+
+def ngrams(word: bytes, how: Subwords) -> Iterable[int]:
+    """Give the bucket of each n-gram of a word: by its first character, then by its length."""
+    if word == b"</s>" and not how.of_eos:
+        return
+    text = b"<" + word + b">"
+    starts = [i for i, byte in enumerate(text) if byte & 0xC0 != 0x80] + [len(text)]
+    for first, start in enumerate(starts[:-1]):
+        for n in range(1, how.maxn + 1):
+            if first + n >= len(starts):
+                break
+            end = starts[first + n]
+            if n >= how.minn and (n > 1 or (start > 0 and end < len(text))):
+                yield fnv1a(text[start:end]) % how.buckets
+
+
+def fnv1a(text: bytes) -> int:
+    """Hash an n-gram: FNV-1a over bytes that are widened with their sign."""
+    hashed = 2166136261
+    for byte in text:
+        hashed = ((hashed ^ (byte | 0xFFFFFF00 if byte > 127 else byte)) * 16777619) & 0xFFFFFFFF
+    return hashed
+
+
 # The file
 
 
@@ -232,6 +285,7 @@ class Reference:
     slots: list[tuple[int, int, int]]
     metadata: str
     statistics: list[float]
+    subwords: Subwords | None = None
 
     def find(self, word: bytes) -> int | None:
         """Give the row of a word."""
@@ -242,13 +296,20 @@ class Reference:
 
 
 def encode(
-    words: Sequence[bytes], rows: Sequence[Sequence[float]], dim: int, metadata: str, dtype: int = FLOAT32
+    words: Sequence[bytes],
+    rows: Sequence[Sequence[float]],
+    dim: int,
+    metadata: str,
+    dtype: int = FLOAT32,
+    subwords: Subwords | None = None,
 ) -> bytes:
-    """Write a store: distinct words, their rows of float32, and JSON."""
+    """Write a store: distinct words, their rows of float32, JSON, and n-grams where there are any."""
     seed, pilots, slots = build_index(words)
     stored = [store_row(row, dtype) for row in rows]
     rows = [load_row(row, scale, dtype) for row, scale in stored]
-    sections = {
+    buckets = [store_row(row, dtype) for row in subwords.rows] if subwords else []
+    sections = {BUCKETS: b"".join(row for row, _ in buckets)} if subwords else {}
+    sections |= {
         MATRIX: b"".join(row for row, _ in stored),
         INVERSE_NORMS: struct.pack(f"<{len(rows)}f", *map(inverse_norm, rows)),
         PILOTS: struct.pack(f"<{len(pilots)}H", *pilots),
@@ -260,9 +321,18 @@ def encode(
     }
     if dtype == INT8:
         sections[SCALES] = struct.pack(f"<{len(rows)}f", *(scale for _, scale in stored))
+    if subwords:
+        if dtype == INT8:
+            sections[BUCKET_SCALES] = struct.pack(f"<{len(buckets)}f", *(scale for _, scale in buckets))
+        flags = subwords.of_eos | subwords.unit << 1
+        kept = subwords.kept or ()
+        fields = (1, subwords.minn, subwords.maxn, subwords.buckets, flags, len(buckets), *kept)
+        sections[SUBWORDS] = struct.pack(f"<{len(fields)}I", *fields)
     page = bytearray(HEADER_LENGTH)
     body = bytearray()
-    for i, (kind, section) in enumerate(sections.items()):
+    places = {kind: i for i, kind in enumerate(sorted(sections))}
+    for kind, section in sections.items():
+        i = places[kind]
         align = 4096 if kind == MATRIX else 64
         offset = -(-(HEADER_LENGTH + len(body)) // align) * align
         body = body.ljust(offset - HEADER_LENGTH, b"\0") + section
@@ -290,7 +360,7 @@ def decode(data: bytes) -> Reference:
         section = data[offset : offset + size]
         if zlib.crc32(section) != crc:
             raise ValueError(f"the checksum of section {kind} does not match")
-        if kind > SCALES and required & 1:
+        if kind > SUBWORDS and required & 1:
             raise ValueError(f"section {kind} is required and unknown")
         sections[kind] = section
     offsets = struct.unpack(f"<{n + 1}I", sections[OFFSETS])
@@ -305,6 +375,24 @@ def decode(data: bytes) -> Reference:
         slots=[(row, check, offset) for row, check, offset in struct.iter_unpack("<III", sections[SLOTS])],
         metadata=sections.get(METADATA, b"").decode(),
         statistics=[x for (x,) in struct.iter_unpack("<d", sections.get(STATISTICS, b""))],
+        subwords=_decode_subwords(sections, width, dtype) if SUBWORDS in sections else None,
+    )
+
+
+def _decode_subwords(sections: dict[int, bytes], width: int, dtype: int) -> Subwords:
+    scheme, minn, maxn, buckets, flags, rows, *kept = (x for (x,) in struct.iter_unpack("<I", sections[SUBWORDS]))
+    if scheme != 1 or flags > 3 or len(kept) != (0 if rows == buckets else rows):
+        raise ValueError("not n-grams that this reader knows")
+    stored = sections[BUCKETS]
+    scales = struct.unpack(f"<{rows}f", sections[BUCKET_SCALES]) if dtype == INT8 else (1.0,) * rows
+    return Subwords(
+        minn=minn,
+        maxn=maxn,
+        buckets=buckets,
+        of_eos=bool(flags & 1),
+        unit=bool(flags & 2),
+        rows=[load_row(stored[i * width : (i + 1) * width], scale, dtype) for i, scale in enumerate(scales)],
+        kept=kept or None,
     )
 
 

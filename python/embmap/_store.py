@@ -233,6 +233,41 @@ class Store(_embmap.Store, GensimNames, Mapping[str, NDArray[np.float32]]):
         fill_missing(self, missing, np.flatnonzero(ids < 0), rows, oov, scale=0.6, seed=seed)
         return rows
 
+    def subword_vector(self, word: str) -> NDArray[np.float32]:
+        """Give the vector that fastText gives to a word it has never seen: the mean of the vectors of its n-grams.
+
+        Many words at once are ``lookup(words, oov="subword")``. A word that the store has is not looked up: what its n-grams
+        alone give is another vector than ``store[word]``.
+
+        Parameters
+        ----------
+        word : str
+            Zeros where it has no n-grams, as fastText gives: a word shorter than they are.
+
+        Returns
+        -------
+        ndarray of float32, shape (dim,)
+            Of length 1 where the store was made with ``normalize=True``, as the vectors of its words are.
+
+        Raises
+        ------
+        ValueError
+            The store was not made from a fastText model with n-grams of characters, ``.bin`` or ``.ftz``.
+
+        Examples
+        --------
+        >>> embmap.convert("model.bin", "model.embmap").rows
+        3
+        >>> with embmap.open("model.embmap") as model:
+        ...     model.subword_vector("unheard-of").shape
+        (4,)
+        """
+        if not isinstance(word, str):
+            raise TypeError(f"word must be str, not {type(word).__name__}")
+        row = np.empty((1, self.dim), np.float32)
+        self._subword_vectors((word,), row)
+        return row[0]
+
     def _rows(self, ids: NDArray[np.int64], out: NDArray[Any] | None) -> NDArray[Any]:
         if out is None:
             out = np.empty((len(ids), self.dim), np.float32)
@@ -267,7 +302,8 @@ class Store(_embmap.Store, GensimNames, Mapping[str, NDArray[np.float32]]):
         oov : str, callable or array_like
             Rows of missing words: ``"normal"``, drawn from N(0, `scale`); ``"fitted"``, drawn with the store's own mean
             and deviation per dimension; ``"mean"``, the mean row; ``"zeros"``; ``"error"``, a KeyError; a callable
-            ``word -> row``; or one row for all. A drawn row depends on word and seed alone: not on the order, the run or
+            ``word -> row``; or one row for all. ``"subword"`` gives what fastText gives to words that it has never seen,
+            from the n-grams of a fastText model (`subword_vector`). A drawn row depends on word and seed alone: not on the order, the run or
             the platform.
         scale : float
             Standard deviation for ``"normal"``.

@@ -210,6 +210,36 @@ impl Store {
         self.gather_into(py, &open, &ids, out.extract::<PyReadwriteArray2<'_, f32>>()?)
     }
 
+    /// What the n-grams of words give, into `out`, `[n, dim]`; ValueError where the store has none.
+    #[pyo3(name = "_subword_vectors")]
+    fn subword_vectors(
+        &self,
+        py: Python<'_>,
+        words: WordArgs<'_>,
+        mut out: PyReadwriteArray2<'_, f32>,
+    ) -> PyResult<()> {
+        let open = self.open()?;
+        let subwords = open.store.subwords().map_err(|error| raise_format(py, &self.path, error))?;
+        let Some(subwords) = subwords else {
+            return Err(PyValueError::new_err(format!("{}: the store has no n-gram buckets", self.path.display())));
+        };
+        let words = words.bytes()?;
+        if out.shape() != [words.len(), open.store.dim()] {
+            let needed = [words.len(), open.store.dim()];
+            return Err(PyValueError::new_err(format!("out has shape {:?}, these words need {needed:?}", out.shape())));
+        }
+        let out = out.as_slice_mut()?;
+        py.detach(|| subwords.vectors(&words, out)).map_err(|error| raise(py, error))
+    }
+
+    /// Whether there are n-gram buckets.
+    #[getter(_has_subwords)]
+    fn has_subwords(&self, py: Python<'_>) -> PyResult<bool> {
+        let open = self.open()?;
+        let subwords = open.store.subwords().map_err(|error| raise_format(py, &self.path, error))?;
+        Ok(subwords.is_some())
+    }
+
     /// One row for the next `lengths[i]` of `ids` each: their sum or mean, -1 passed over.
     #[pyo3(name = "_pool")]
     fn pool<'py>(

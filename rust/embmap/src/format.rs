@@ -51,11 +51,17 @@ pub enum Kind {
     Statistics = 8,
     /// `rows` float32: what one whole number of the row is worth. Only where the numbers are int8.
     Scales = 9,
+    /// Rows of n-gram buckets, as the matrix's rows are: what vectors of unseen words are made of.
+    Buckets = 10,
+    /// One float32 for each of those rows: what one whole number of it is worth. Only where the numbers are int8.
+    BucketScales = 11,
+    /// How words are cut into n-grams, and which buckets have a row.
+    Subwords = 12,
 }
 
 impl Kind {
-    /// Every kind of version 1, in the order in which they are written.
-    pub const ALL: [Kind; 9] = [
+    /// Every kind of version 1, in the order of the table.
+    pub const ALL: [Kind; 12] = [
         Kind::Matrix,
         Kind::InverseNorms,
         Kind::Pilots,
@@ -65,6 +71,9 @@ impl Kind {
         Kind::Metadata,
         Kind::Statistics,
         Kind::Scales,
+        Kind::Buckets,
+        Kind::BucketScales,
+        Kind::Subwords,
     ];
 
     fn align(self) -> u64 {
@@ -73,7 +82,8 @@ impl Kind {
 
     /// Whether a reader that does not know the kind must give up.
     fn required(self) -> bool {
-        !matches!(self, Kind::Metadata | Kind::Statistics)
+        use Kind::{BucketScales, Buckets, Metadata, Statistics, Subwords};
+        !matches!(self, Metadata | Statistics | Buckets | BucketScales | Subwords)
     }
 
     /// Whether a store of such numbers must have the section.
@@ -274,6 +284,7 @@ impl Header {
         if self.section(Kind::Scales).offset != 0 {
             expect(Kind::Scales, Some(rows * 4))?;
         }
+        self.check_buckets()?;
         let (pilots, slots) = (self.section(Kind::Pilots).length, self.section(Kind::Slots).length);
         let parts = (pilots / PILOT_LEN as u64).div_ceil(PART_BUCKETS as u64);
         if parts > 1
@@ -288,6 +299,22 @@ impl Header {
             || slots % SLOT_LEN as u64 != 0
         {
             return Err(corrupt(format!("an index of {pilots} + {slots} bytes for {rows} rows")));
+        }
+        Ok(())
+    }
+
+    /// Whether buckets are whole rows, each with its scale where it needs one, and never without their parameters.
+    fn check_buckets(&self) -> Result<(), FormatError> {
+        let [buckets, scales, subwords] =
+            [Kind::Buckets, Kind::BucketScales, Kind::Subwords].map(|kind| *self.section(kind));
+        let row = u64::from(self.dim) * self.dtype.size() as u64;
+        let scaled = if self.dtype == Dtype::Int8 { buckets.length / row * 4 } else { 0 };
+        if !buckets.length.is_multiple_of(row)
+            || scales.length != scaled
+            || (buckets.offset == 0) != (subwords.offset == 0)
+        {
+            let (buckets, scales, subwords) = (buckets.length, scales.length, subwords.length);
+            return Err(corrupt(format!("n-gram buckets of {buckets} + {scales} + {subwords} bytes")));
         }
         Ok(())
     }

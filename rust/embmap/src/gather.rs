@@ -101,8 +101,9 @@ impl<'a> Rows<'a> {
         Ok(())
     }
 
+    /// Asks for a row that will be read soon; does nothing where there is none.
     #[inline(always)]
-    fn prefetch(&self, id: i64) {
+    pub(crate) fn prefetch(&self, id: i64) {
         let start = (id as usize).wrapping_mul(self.row_len());
         for line in (0..self.row_len()).step_by(64) {
             prefetch(self.stored, start.wrapping_add(line));

@@ -28,6 +28,7 @@ mod container;
 mod convert;
 mod dtype;
 mod error;
+mod fasttext;
 pub mod format;
 mod gather;
 pub mod hash;
@@ -48,6 +49,7 @@ mod product;
 mod publish;
 mod sources;
 mod store;
+mod subwords;
 mod text;
 mod verify;
 mod word2vec;
@@ -65,6 +67,7 @@ pub use norms::inverse_norm;
 pub use pool::Pooling;
 pub use sources::Format;
 pub use store::Store;
+pub use subwords::{Ngrams, Subwords};
 
 /// The version of this crate, and of everything around it.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

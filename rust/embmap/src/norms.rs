@@ -19,6 +19,15 @@ pub fn inverse_norm(row: &[f32]) -> f32 {
     if square == 0.0 { 0.0 } else { ((1.0 / square.sqrt()) as f32).min(f32::MAX) }
 }
 
+/// Scales a row to length 1; a row of zeros stays one.
+pub(crate) fn normalize(row: &mut [f32]) {
+    let square: f64 = row.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
+    if square > 0.0 {
+        let length = square.sqrt();
+        row.iter_mut().for_each(|x| *x = (f64::from(*x) / length) as f32);
+    }
+}
+
 /// Sums over rows, in float64.
 #[derive(Debug, Clone)]
 pub(crate) struct Statistics {

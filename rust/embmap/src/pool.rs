@@ -79,7 +79,8 @@ impl Rows<'_> {
     }
 
     /// Row `i` as it is in the file, or converted into `values`.
-    fn values<'v>(&'v self, i: usize, values: &'v mut [f32]) -> &'v [f32] {
+    #[inline(always)]
+    pub(crate) fn values<'v>(&'v self, i: usize, values: &'v mut [f32]) -> &'v [f32] {
         match self.float32() {
             Some(all) => &all[i * self.dim()..][..self.dim()],
             None => {

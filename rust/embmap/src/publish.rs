@@ -77,7 +77,8 @@ impl NewFile {
     }
 }
 
-fn folder(target: &Path) -> &Path {
+/// Where a file at `target` will be.
+pub(crate) fn folder(target: &Path) -> &Path {
     match target.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),

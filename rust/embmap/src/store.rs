@@ -71,7 +71,7 @@ impl<D: AsRef<[u8]>> Store<D> {
         &self.data.as_ref()[self.header.section(kind).range()]
     }
 
-    fn numbers<T: bytemuck::AnyBitPattern>(&self, kind: Kind) -> Result<&[T], FormatError> {
+    pub(crate) fn numbers<T: bytemuck::AnyBitPattern>(&self, kind: Kind) -> Result<&[T], FormatError> {
         bytemuck::try_cast_slice(self.section(kind)).map_err(|error| corrupt(format!("section {kind:?}: {error}")))
     }
 

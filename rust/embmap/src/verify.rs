@@ -63,6 +63,9 @@ impl<D: AsRef<[u8]>> Store<D> {
                 return Ok(false);
             }
         }
-        Ok(true)
+        match self.subwords()? {
+            Some(subwords) => subwords.verify(&mut go_on),
+            None => Ok(true),
+        }
     }
 }

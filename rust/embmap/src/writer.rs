@@ -21,6 +21,8 @@ pub(crate) struct StoreWriter {
     file: NewFile,
     dtype: Dtype,
     dim: usize,
+    /// Where the matrix begins.
+    matrix: u64,
 }
 
 /// What a store holds besides its matrix.
@@ -35,15 +37,30 @@ pub(crate) struct Contents {
     pub statistics: Vec<f64>,
     /// What one whole number of each row is worth, where the numbers are int8.
     pub scales: Vec<f32>,
+    /// What else there is where buckets have been written.
+    pub buckets: Option<BucketContents>,
+}
+
+/// What a store holds besides the rows of n-gram buckets.
+pub(crate) struct BucketContents {
+    /// How many rows there are.
+    pub rows: u64,
+    /// CRC-32 of them.
+    pub crc: u32,
+    /// What one whole number of each row is worth, where the numbers are int8.
+    pub scales: Vec<f32>,
+    /// How words are cut into n-grams, and which buckets have rows.
+    pub subwords: Vec<u8>,
 }
 
 impl StoreWriter {
-    /// Begins a store at `target`.
-    pub(crate) fn create(target: &Path, dtype: Dtype, dim: usize) -> Result<StoreWriter> {
+    /// Begins a store at `target` that has room for the rows of so many n-gram buckets before its matrix.
+    pub(crate) fn create(target: &Path, dtype: Dtype, dim: usize, buckets: u64) -> Result<StoreWriter> {
         if dim == 0 || u32::try_from(dim).is_err() {
             return Err(Error::Argument(format!("dim must be between 1 and 2³² - 1, not {dim}")));
         }
-        Ok(StoreWriter { file: NewFile::create(target)?, dtype, dim })
+        let matrix = (HEADER_LEN + buckets * (dim * dtype.size()) as u64).next_multiple_of(MATRIX_ALIGN);
+        Ok(StoreWriter { file: NewFile::create(target)?, dtype, dim, matrix })
     }
 
     /// Where the store will be.
@@ -63,12 +80,18 @@ impl StoreWriter {
     }
 
     fn place_of(&self, row: u64) -> u64 {
-        HEADER_LEN.next_multiple_of(MATRIX_ALIGN) + row * self.row_len() as u64
+        self.matrix + row * self.row_len() as u64
     }
 
     /// Writes rows, as they are stored, the first of them at `first`.
     pub(crate) fn write_rows(&self, first: u64, stored: &[u8]) -> Result<()> {
         write_at(self.file.file(), stored, self.place_of(first)).map_err(Error::io(self.target()))
+    }
+
+    /// Writes rows of n-gram buckets, as they are stored, the first of them at `first`.
+    pub(crate) fn write_buckets(&self, first: u64, stored: &[u8]) -> Result<()> {
+        let place = HEADER_LEN + first * self.row_len() as u64;
+        write_at(self.file.file(), stored, place).map_err(Error::io(self.target()))
     }
 
     /// Waits until what has been written so far is on the disk.
@@ -109,11 +132,21 @@ impl StoreWriter {
         if self.dtype == Dtype::Int8 {
             sections.push((Kind::Scales, bytemuck::cast_slice(&contents.scales)));
         }
-        let matrix = (Kind::Matrix, rows * self.row_len() as u64);
-        let others = sections.iter().map(|(kind, bytes)| (*kind, bytes.len() as u64));
-        let lengths: Vec<_> = std::iter::once(matrix).chain(others).collect();
+        let mut lengths = Vec::new();
+        if let Some(buckets) = &contents.buckets {
+            lengths.push((Kind::Buckets, buckets.rows * self.row_len() as u64));
+            if self.dtype == Dtype::Int8 {
+                sections.push((Kind::BucketScales, bytemuck::cast_slice(&buckets.scales)));
+            }
+            sections.push((Kind::Subwords, &buckets.subwords));
+        }
+        lengths.push((Kind::Matrix, rows * self.row_len() as u64));
+        lengths.extend(sections.iter().map(|(kind, bytes)| (*kind, bytes.len() as u64)));
         let mut header = Header::lay_out(self.dtype, self.dim as u32, rows, index.seed, &lengths);
         header.section_mut(Kind::Matrix).crc = contents.matrix_crc;
+        if let Some(buckets) = &contents.buckets {
+            header.section_mut(Kind::Buckets).crc = buckets.crc;
+        }
         for (kind, bytes) in sections {
             let section = header.section_mut(kind);
             section.crc = crc32fast::hash(bytes);

@@ -8,6 +8,7 @@ mod limit;
 mod members;
 mod stream;
 mod tar;
+mod unpacked;
 mod zip;
 
 use std::{
@@ -18,6 +19,7 @@ use std::{
 };
 
 pub(crate) use stream::{Progress, Stream};
+pub(crate) use unpacked::unpacked;
 
 use crate::{
     error::{Error, ParseError, Result},
@@ -42,6 +44,8 @@ pub(crate) struct Unpacking<'a> {
     pub member: Option<&'a str>,
     /// How many times the size of what is packed may be unpacked from it.
     pub max_expansion: f64,
+    /// Where there is room for what must be unpacked before it is read.
+    pub folder: &'a Path,
     /// Ends a wait for a pipe.
     pub stop: Arc<AtomicBool>,
 }
@@ -56,14 +60,19 @@ fn damage(what: impl Into<String>) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, Damage(what.into()))
 }
 
-/// Opens `path`, or the standard input for `-`.
-pub(crate) fn open(path: &Path, how: &Unpacking) -> Result<Input> {
-    let fail = |error: io::Error| match error.get_ref().and_then(|inner| inner.downcast_ref::<Damage>()) {
+/// An error of the input at `path`, damaged or refused by the system.
+fn explain(error: io::Error, path: &Path) -> Error {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<Damage>()) {
         Some(Damage(reason)) => {
             ParseError { path: path.to_path_buf(), line: 1, byte_offset: 0, reason: reason.clone() }.into()
         }
         None => Error::io(path)(error),
-    };
+    }
+}
+
+/// Opens `path`, or the standard input for `-`.
+pub(crate) fn open(path: &Path, how: &Unpacking) -> Result<Input> {
+    let fail = |error| explain(error, path);
     if path == Path::new("-") {
         return Stream::of_pipe(stream::stdin().map_err(fail)?, how).map(Input::Stream).map_err(fail);
     }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::{Fault, OnBadRow, Options, Rejected, Utf8Errors};
-use crate::words::WordList;
+use crate::{norms::normalize, words::WordList};
 
 /// Rejected rows that a batch and a report describe; all are counted.
 pub(super) const DESCRIBED: usize = 10;
@@ -181,14 +181,5 @@ impl<'a> Batch<'a> {
             }
         }
         self.rows.truncate(kept * self.dim);
-    }
-}
-
-/// Scales a row to length 1; a row of zeros stays one.
-fn normalize(row: &mut [f32]) {
-    let square: f64 = row.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
-    if square > 0.0 {
-        let length = square.sqrt();
-        row.iter_mut().for_each(|x| *x = (f64::from(*x) / length) as f32);
     }
 }

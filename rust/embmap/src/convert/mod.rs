@@ -1,6 +1,7 @@
 //! Conversion: any source of rows, one pipeline, one store.
 
 mod batch;
+mod buckets;
 mod commit;
 mod pipeline;
 mod report;
@@ -19,13 +20,15 @@ use std::{
 };
 
 pub(crate) use batch::{Batch, Origin};
+use buckets::BucketRows;
 pub use report::{Fault, Rejected, Report};
-pub(crate) use source::{Framing, Source, SourceError};
+pub(crate) use source::{Buckets, Framing, Source, SourceError};
 
 use crate::{
     container::Unpacking,
     dtype::Dtype,
     error::{Error, Result},
+    publish,
     sources::{self, AnySource, Format},
     words::WordSet,
     writer::StoreWriter,
@@ -138,8 +141,12 @@ pub fn convert(
         return Err(Error::Argument(format!("max_expansion must be at least 1, not {}", options.max_expansion)));
     }
     let stop = Arc::new(AtomicBool::new(false));
-    let how =
-        Unpacking { member: options.member.as_deref(), max_expansion: options.max_expansion, stop: Arc::clone(&stop) };
+    let how = Unpacking {
+        member: options.member.as_deref(),
+        max_expansion: options.max_expansion,
+        folder: publish::folder(target),
+        stop: Arc::clone(&stop),
+    };
     let opened = while_ticking(&stop, || sources::open(source, options, &how), &mut || tick(0, 0));
     if stop.load(Ordering::Relaxed) {
         return Err(Error::Cancelled);
@@ -147,6 +154,7 @@ pub fn convert(
     let mut report = match opened? {
         AnySource::Text(text) => store(&text, target, options, &stop, tick),
         AnySource::Word2vec(records) => store(&records, target, options, &stop, tick),
+        AnySource::FastText(model) => store(&model, target, options, &stop, tick),
     }?;
     report.source = source.to_path_buf();
     report.seconds = started.elapsed().as_secs_f64();
@@ -161,8 +169,12 @@ fn store(
     stop: &AtomicBool,
     tick: &mut dyn FnMut(u64, u64) -> bool,
 ) -> Result<Report> {
-    let writer = StoreWriter::create(target, options.dtype, source.dim())?;
-    let (contents, mut report) = pipeline::run(source, &writer, options, stop, tick)?;
+    let kept = source.buckets().map(BucketRows::of);
+    let rows = kept.as_ref().map_or(0, |kept| kept.rows);
+    let writer = StoreWriter::create(target, options.dtype, source.dim(), rows)?;
+    let buckets = kept.map(|kept| kept.store(source, &writer, options, stop, tick)).transpose()?;
+    let (mut contents, mut report) = pipeline::run(source, &writer, options, stop, tick)?;
+    contents.buckets = buckets;
     let metadata = metadata(source, options, &report);
     // Another flag: the first is up once a limit is reached, too.
     let stop = AtomicBool::new(false);

@@ -123,7 +123,8 @@ pub(crate) fn run<S: Source>(
         return Err(Error::Cancelled);
     }
     let Summary { norms, statistics, scales, crc } = total;
-    let contents = Contents { words, matrix_crc: crc.finalize(), norms, statistics: statistics.finish(), scales };
+    let contents =
+        Contents { words, matrix_crc: crc.finalize(), norms, statistics: statistics.finish(), scales, buckets: None };
     Ok((contents, report))
 }
 

@@ -3,7 +3,10 @@
 use std::path::Path;
 
 use super::Batch;
-use crate::error::Error;
+use crate::{
+    error::{Error, Result},
+    subwords::Ngrams,
+};
 
 /// Where rows come from. Threads take batches from it, each with the next number, and parse them side by side.
 pub(crate) trait Source: Sync {
@@ -28,6 +31,20 @@ pub(crate) trait Source: Sync {
     fn behind(&self) -> Framing;
     /// Fills `batch` with the rows of the next part of the source; `false` when there is none.
     fn next(&self, scratch: &mut Self::Scratch, batch: &mut Batch) -> Result<bool, SourceError>;
+    /// How words are cut into n-grams, and the vectors of those, where the source has any.
+    fn buckets(&self) -> Option<(Ngrams, &dyn Buckets)> {
+        None
+    }
+}
+
+/// The vectors of n-grams, which share buckets. Any thread can read any of them.
+pub(crate) trait Buckets: Sync {
+    /// The buckets that have a row, in order; `None` where all have.
+    fn kept(&self) -> Option<Vec<u32>>;
+    /// Fills `rows` with those of the buckets, from the `first` one that has any.
+    fn read(&self, first: u64, rows: &mut [f32]) -> Result<()>;
+    /// Where the `i`-th row lies in the source.
+    fn place(&self, i: u64) -> u64;
 }
 
 /// Why the next batch cannot be had.

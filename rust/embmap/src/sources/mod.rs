@@ -10,6 +10,7 @@ use crate::{
     container::{self, Unpacking},
     convert::Options,
     error::{ParseError, Result},
+    fasttext::{self, FastTextSource},
     text::{Head, TextSource},
     word2vec::{Form, Word2vecSource},
 };
@@ -24,18 +25,25 @@ pub enum Format {
     Text,
     /// Word2vec's binary form.
     Word2vecBinary,
+    /// fastText's models, `.bin` and `.ftz`.
+    FastText,
 }
 
 impl Format {
     /// Every format, and the name by which users choose it.
-    pub const ALL: [(&'static str, Format); 3] =
-        [("auto", Format::Auto), ("text", Format::Text), ("word2vec-binary", Format::Word2vecBinary)];
+    pub const ALL: [(&'static str, Format); 4] = [
+        ("auto", Format::Auto),
+        ("text", Format::Text),
+        ("word2vec-binary", Format::Word2vecBinary),
+        ("fasttext", Format::FastText),
+    ];
 }
 
 /// A source of any kind, opened.
 pub(crate) enum AnySource {
     Text(TextSource),
     Word2vec(Word2vecSource),
+    FastText(FastTextSource),
 }
 
 /// Opens `path` as what it is, or as what `options` say that it is.
@@ -46,27 +54,32 @@ pub(crate) fn open(path: &Path, options: &Options, how: &Unpacking) -> Result<An
     if let Some(what) = sniff::foreign(&head.bytes) {
         return Err(refuse(what).into());
     }
-    let format = match (options.format, Form::of(&head)) {
+    let form = Form::of(&head);
+    let format = match options.format {
+        Format::Auto if fasttext::is_model(&head.bytes) => Format::FastText,
         // Records have a header.
-        (Format::Auto, _) if options.header == Some(false) => Format::Text,
-        (Format::Auto, Form::Text | Form::Other) => Format::Text,
-        (Format::Auto, Form::Records) => Format::Word2vecBinary,
-        (Format::Auto, Form::Unclear) => {
-            return Err(refuse(
-                "behind the header are no rows of text, and what can be, but need not be, word2vec's binary records; \
-                 say which with format=\"text\" or format=\"word2vec-binary\"",
-            )
-            .into());
-        }
-        (Format::Text, Form::Records) => {
+        Format::Auto if options.header == Some(false) => Format::Text,
+        Format::Auto => match form {
+            Form::Text | Form::Other => Format::Text,
+            Form::Records => Format::Word2vecBinary,
+            Form::Unclear => {
+                return Err(refuse(
+                    "behind the header are no rows of text, and what can be, but need not be, word2vec's binary records; \
+                     say which with format=\"text\" or format=\"word2vec-binary\"",
+                )
+                .into());
+            }
+        },
+        Format::Text if form == Form::Records => {
             return Err(refuse("this is word2vec's binary form, not text: format=\"word2vec-binary\" reads it").into());
         }
-        (Format::Word2vecBinary, Form::Text) => {
+        Format::Word2vecBinary if form == Form::Text => {
             return Err(refuse("this is text, not word2vec's binary form: format=\"text\" reads it").into());
         }
-        (asked, _) => asked,
+        asked => asked,
     };
     match format {
+        Format::FastText => FastTextSource::open(path, input, head, options, how).map(AnySource::FastText),
         Format::Auto | Format::Text => TextSource::open(path, input, head, options).map(AnySource::Text),
         Format::Word2vecBinary => Word2vecSource::open(path, input, head, options).map(AnySource::Word2vec),
     }

@@ -1,0 +1,99 @@
+//! The rows of n-gram buckets on their way from a source to the store: before the rows of words, as their number is known.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use super::{Options, Source, source::Buckets, while_ticking};
+use crate::{
+    error::{Error, ParseError, Result},
+    parallel,
+    subwords::{Ngrams, Parameters},
+    writer::{BucketContents, StoreWriter},
+};
+
+/// Rows that one thread takes at a time, and what they add to the store.
+struct Block {
+    first: u64,
+    count: usize,
+    crc: crc32fast::Hasher,
+    scales: Vec<f32>,
+}
+
+/// The buckets of a source that have rows.
+pub(super) struct BucketRows<'a> {
+    buckets: &'a dyn Buckets,
+    ngrams: Ngrams,
+    kept: Option<Vec<u32>>,
+    /// How many there are.
+    pub rows: u64,
+}
+
+impl<'a> BucketRows<'a> {
+    pub(super) fn of((ngrams, buckets): (Ngrams, &'a dyn Buckets)) -> BucketRows<'a> {
+        let kept = buckets.kept();
+        let rows = kept.as_ref().map_or(u64::from(ngrams.buckets), |kept| kept.len() as u64);
+        BucketRows { buckets, ngrams, kept, rows }
+    }
+
+    /// Writes them all, a block for each thread in memory at a time; returns what is needed to finish the store.
+    pub(super) fn store(
+        &self,
+        source: &impl Source,
+        writer: &StoreWriter,
+        options: &Options,
+        stop: &AtomicBool,
+        tick: &mut dyn FnMut(u64, u64) -> bool,
+    ) -> Result<BucketContents> {
+        let step = (options.block_bytes / (source.dim() * 4)).max(1);
+        let count = |first| step.min((self.rows - first) as usize);
+        let block = |first| Block { first, count: count(first), crc: crc32fast::Hasher::new(), scales: Vec::new() };
+        let mut blocks: Vec<Block> = (0..self.rows).step_by(step).map(block).collect();
+        let done = AtomicU64::new(0);
+        let work = || {
+            parallel::for_each(options.threads, &mut blocks, |block| {
+                if stop.load(Ordering::Relaxed) {
+                    return Err(Error::Cancelled);
+                }
+                self.store_block(source, writer, block)?;
+                done.fetch_add(block.count as u64, Ordering::Relaxed);
+                Ok(())
+            })
+        };
+        while_ticking(stop, work, &mut || {
+            // They lie before the rows of words in what is read, as far as the caller sees.
+            let (before, all) = source.progress(0);
+            let share = done.load(Ordering::Relaxed) as f64 / self.rows as f64;
+            tick((before as f64 * share) as u64, all)
+        })?;
+        let (mut crc, mut scales) = (crc32fast::Hasher::new(), Vec::new());
+        for block in blocks {
+            crc.combine(&block.crc);
+            scales.extend(block.scales);
+        }
+        let parameters = Parameters { ngrams: self.ngrams, unit: options.normalize, rows: self.rows as u32 };
+        Ok(BucketContents {
+            rows: self.rows,
+            crc: crc.finalize(),
+            scales,
+            subwords: parameters.encode(self.kept.as_deref()),
+        })
+    }
+
+    fn store_block(&self, source: &impl Source, writer: &StoreWriter, block: &mut Block) -> Result<()> {
+        let (dim, dtype) = (source.dim(), writer.dtype());
+        let mut rows = vec![0.0; block.count * dim];
+        self.buckets.read(block.first, &mut rows)?;
+        let edge = dtype.too_large();
+        if let Some(at) = rows.iter().position(|x| x.abs() >= edge || x.is_nan()) {
+            let (row, what) =
+                (block.first + (at / dim) as u64, if rows[at].is_finite() { "too large" } else { "no number" });
+            let reason =
+                format!("number {} of n-gram bucket {row}, {}, is {what} for {}", at % dim + 1, rows[at], dtype.name());
+            let byte_offset = self.buckets.place(row);
+            return Err(ParseError { path: source.path().into(), line: 1, byte_offset, reason }.into());
+        }
+        let mut stored = Vec::new();
+        dtype.encode(&rows, dim, &mut stored, &mut block.scales);
+        block.crc.update(&stored);
+        writer.write_buckets(block.first, &stored)
+    }
+}

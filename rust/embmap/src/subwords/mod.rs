@@ -1,0 +1,195 @@
+//! Vectors of words that were never seen: the mean of the vectors of their n-grams, as fastText gives them.
+
+mod ngrams;
+
+pub use ngrams::Ngrams;
+
+use crate::{
+    error::{Error, FormatError, Result, corrupt},
+    format::{Kind, u32_at},
+    gather::Rows,
+    parallel::in_parts,
+    store::Store,
+};
+
+/// Bytes of the section of parameters before the buckets that are kept.
+const PARAMETERS: usize = 24;
+/// The one way of making n-grams that there is: fastText's.
+const FASTTEXT: u32 = 1;
+/// More than any model has; a longer n-gram would make long words slow.
+pub(crate) const LONGEST: u32 = 255;
+const OF_EOS: u32 = 1;
+const UNIT: u32 = 2;
+
+/// Words whose n-grams are found before their rows are read.
+const BLOCK: usize = 32;
+/// Rows asked for ahead of the one that is added.
+const AHEAD: usize = 4;
+/// Words that are worth a thread of their own.
+const PART: usize = 256;
+
+/// What the parameters of a store's subwords are, and the bytes of their section.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Parameters {
+    pub ngrams: Ngrams,
+    /// Whether vectors are scaled to length 1.
+    pub unit: bool,
+    /// Rows of the buckets.
+    pub rows: u32,
+}
+
+impl Parameters {
+    /// The section; `kept` are the buckets that have a row, in order, where not all have.
+    pub(crate) fn encode(&self, kept: Option<&[u32]>) -> Vec<u8> {
+        let Ngrams { minn, maxn, buckets, of_eos } = self.ngrams;
+        let flags = if of_eos { OF_EOS } else { 0 } | if self.unit { UNIT } else { 0 };
+        let fields = [FASTTEXT, minn, maxn, buckets, flags, self.rows];
+        fields.iter().chain(kept.unwrap_or_default()).flat_map(|field| field.to_le_bytes()).collect()
+    }
+
+    fn decode(section: &[u8]) -> Result<Parameters, FormatError> {
+        if section.len() < PARAMETERS {
+            return Err(corrupt(format!("{} bytes of subword parameters", section.len())));
+        }
+        let field = |i: usize| u32_at(section, 4 * i);
+        if field(0) != FASTTEXT || field(4) & !(OF_EOS | UNIT) != 0 {
+            return Err(FormatError::TooNew(format!("n-grams of kind {}, flags {:#x}", field(0), field(4))));
+        }
+        let ngrams = Ngrams { minn: field(1), maxn: field(2), buckets: field(3), of_eos: field(4) & OF_EOS != 0 };
+        if ngrams.maxn > LONGEST || ngrams.buckets == 0 {
+            let Ngrams { maxn, buckets, .. } = ngrams;
+            return Err(corrupt(format!("n-grams of up to {maxn} characters in {buckets} buckets")));
+        }
+        Ok(Parameters { ngrams, unit: field(4) & UNIT != 0, rows: field(5) })
+    }
+}
+
+/// The n-gram buckets of a store.
+#[derive(Debug, Clone, Copy)]
+pub struct Subwords<'a> {
+    ngrams: Ngrams,
+    unit: bool,
+    rows: Rows<'a>,
+    /// The buckets that have a row, in order; `None` where all have.
+    kept: Option<&'a [u32]>,
+}
+
+impl<D: AsRef<[u8]>> Store<D> {
+    /// The n-gram buckets, where the store has them.
+    pub fn subwords(&self) -> Result<Option<Subwords<'_>>, FormatError> {
+        if self.header().section(Kind::Subwords).offset == 0 {
+            return Ok(None);
+        }
+        let section = self.section(Kind::Subwords);
+        let Parameters { ngrams, unit, rows: count } = Parameters::decode(section)?;
+        let kept = bytemuck::try_cast_slice(&section[PARAMETERS..])
+            .map_err(|error| corrupt(format!("the buckets that are kept: {error}")))?;
+        let scales = self.numbers(Kind::BucketScales)?;
+        let rows = Rows { dtype: self.header().dtype, dim: self.dim(), stored: self.section(Kind::Buckets), scales };
+        let all = count == ngrams.buckets;
+        if rows.len() != count as usize || kept.len() != if all { 0 } else { count as usize } {
+            let (found, kept) = (rows.len(), kept.len());
+            return Err(corrupt(format!("{found} buckets, {kept} of them kept, where {count} were announced")));
+        }
+        Ok(Some(Subwords { ngrams, unit, rows, kept: (!all).then_some(kept) }))
+    }
+}
+
+impl<'a> Subwords<'a> {
+    /// How words are cut.
+    #[must_use]
+    pub fn ngrams(&self) -> &Ngrams {
+        &self.ngrams
+    }
+
+    /// The rows of the buckets.
+    #[must_use]
+    pub fn rows(&self) -> &Rows<'a> {
+        &self.rows
+    }
+
+    /// The buckets that have a row, in order; `None` where all have.
+    #[must_use]
+    pub fn kept(&self) -> Option<&'a [u32]> {
+        self.kept
+    }
+
+    /// The row of a bucket, where it has one.
+    #[inline]
+    fn row_of(&self, bucket: u32) -> Option<u32> {
+        let row = match self.kept {
+            None => bucket,
+            // The list may be out of order in a file from a stranger: what is found is a place in it all the same.
+            Some(kept) => kept.binary_search(&bucket).ok()? as u32,
+        };
+        // `subwords` has compared the numbers: this is always so.
+        ((row as usize) < self.rows.len()).then_some(row)
+    }
+
+    /// Fills row `i` of `out` with what the n-grams of `words[i]` give, zeros where it has none, on several threads when
+    /// there are many. Whether the store has the word itself makes no difference.
+    ///
+    /// The sum is taken in fastText's order and in its precision, so that a float32 store gives the very same numbers.
+    pub fn vectors(&self, words: &[&[u8]], out: &mut [f32]) -> Result<()> {
+        let dim = self.rows.dim();
+        if out.len() != words.len() * dim {
+            return Err(Error::Argument(format!("out has {} numbers for {} words of {dim}", out.len(), words.len())));
+        }
+        in_parts(words, out, dim, PART, |_, words, out| {
+            let (mut rows, mut ends) = (Vec::new(), Vec::new());
+            let (mut scratch, mut values) = (Vec::new(), vec![0.0; dim]);
+            for (words, out) in words.chunks(BLOCK).zip(out.chunks_mut(BLOCK * dim)) {
+                rows.clear();
+                ends.clear();
+                for word in words {
+                    self.ngrams.each(word, &mut scratch, |bucket| rows.extend(self.row_of(bucket)));
+                    ends.push(rows.len());
+                }
+                let mut start = 0;
+                for (&end, sum) in ends.iter().zip(out.chunks_exact_mut(dim)) {
+                    sum.fill(0.0);
+                    for i in start..end {
+                        if let Some(&next) = rows.get(i + AHEAD) {
+                            self.rows.prefetch(i64::from(next));
+                        }
+                        let row = self.rows.values(rows[i] as usize, &mut values);
+                        sum.iter_mut().zip(row).for_each(|(sum, x)| *sum += x);
+                    }
+                    mean(sum, end - start);
+                    if self.unit {
+                        crate::norms::normalize(sum);
+                    }
+                    start = end;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// The checks that opening leaves out: order of the buckets that are kept, finite numbers.
+    pub(crate) fn verify(&self, go_on: &mut dyn FnMut() -> bool) -> Result<bool, FormatError> {
+        if self.kept.is_some_and(|kept| {
+            !kept.is_sorted_by(|a, b| a < b) || kept.last().is_some_and(|&last| last >= self.ngrams.buckets)
+        }) {
+            return Err(corrupt("the buckets that are kept are out of order"));
+        }
+        let step = (8 << 20) / (self.rows.dim() * 4) + 1;
+        let mut values = vec![0.0; if self.rows.is_empty() { 0 } else { self.rows.dim() }];
+        for row in 0..self.rows.len() {
+            self.rows.decode(row, &mut values);
+            if !values.iter().all(|x| x.is_finite()) {
+                return Err(corrupt(format!("bucket {row} has a number that is not finite")));
+            }
+            if row % step == 0 && !go_on() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// A sum of so many rows to their mean, rounded as fastText rounds; none give zeros.
+pub(crate) fn mean(sum: &mut [f32], rows: usize) {
+    let share = (1.0 / rows.max(1) as f64) as f32;
+    sum.iter_mut().for_each(|x| *x *= share);
+}
