@@ -169,7 +169,7 @@ def convert(
     keep : iterable of str, optional
         Only these words, and all n-grams of a fastText model. The numbers of other rows are not read, and so not checked either.
     normalize : bool
-        Scale each row to length 1; rows of zeros stay. Vectors made of n-grams are then scaled as they are made.
+        Scale each row to length 1; rows of zeros stay. Vectors made of n-grams are scaled when they are made.
     threads : int, optional
         How many read and parse; all cores by default.
     max_expansion : float

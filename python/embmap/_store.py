@@ -264,9 +264,9 @@ class Store(_embmap.Store, GensimNames, Mapping[str, NDArray[np.float32]]):
         """
         if not isinstance(word, str):
             raise TypeError(f"word must be str, not {type(word).__name__}")
-        row = np.empty((1, self.dim), np.float32)
-        self._subword_vectors((word,), row)
-        return row[0]
+        row = np.empty(self.dim, np.float32)
+        self._subword_vectors((word,), row[np.newaxis])
+        return row
 
     def _rows(self, ids: NDArray[np.int64], out: NDArray[Any] | None) -> NDArray[Any]:
         if out is None:
@@ -302,9 +302,9 @@ class Store(_embmap.Store, GensimNames, Mapping[str, NDArray[np.float32]]):
         oov : str, callable or array_like
             Rows of missing words: ``"normal"``, drawn from N(0, `scale`); ``"fitted"``, drawn with the store's own mean
             and deviation per dimension; ``"mean"``, the mean row; ``"zeros"``; ``"error"``, a KeyError; a callable
-            ``word -> row``; or one row for all. ``"subword"`` gives what fastText gives to words that it has never seen,
-            from the n-grams of a fastText model (`subword_vector`). A drawn row depends on word and seed alone: not on the order, the run or
-            the platform.
+            ``word -> row``; or one row for all. ``"subword"`` is what fastText gives to words that it has never seen, from
+            the n-grams of one of its models (`subword_vector`). A drawn row depends on word and seed alone: not on the
+            order, the run or the platform.
         scale : float
             Standard deviation for ``"normal"``.
         seed : int

@@ -29,7 +29,8 @@ pub(super) struct BucketRows<'a> {
 
 impl<'a> BucketRows<'a> {
     pub(super) fn of((ngrams, buckets): (Ngrams, &'a dyn Buckets)) -> BucketRows<'a> {
-        let kept = buckets.kept();
+        // In their order, all of them are what there is without a list.
+        let kept = buckets.kept().filter(|kept| kept.len() < ngrams.buckets as usize);
         let rows = kept.as_ref().map_or(u64::from(ngrams.buckets), |kept| kept.len() as u64);
         BucketRows { buckets, ngrams, kept, rows }
     }

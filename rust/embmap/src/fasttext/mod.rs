@@ -3,6 +3,9 @@
 //! A word's vector is the one that fastText gives: the mean of its own row of the input matrix and of the rows of its
 //! n-grams, bit for bit. The rows of n-grams go to the store as well ([`Buckets`]). A model is read at any place, so that
 //! memory holds neither its matrix nor its words; one that comes as a stream is unpacked first.
+//!
+//! Where gensim's reader differs (it gives n-grams to `</s>`, the end of a line, in every model), fastText's own answer is
+//! taken: it is the one that the model was trained and its text vectors were written with.
 
 mod dictionary;
 mod header;
