@@ -167,7 +167,8 @@ def convert(
     limit : int, optional
         Stop after this many rows. The n-grams of a fastText model are all kept.
     keep : iterable of str, optional
-        Only these words, and all n-grams of a fastText model. The numbers of other rows are not read, and so not checked either.
+        Only these words, and all n-grams of a fastText model. The numbers of other rows are not read, and so not checked
+        either.
     normalize : bool
         Scale each row to length 1; rows of zeros stay. Vectors made of n-grams are scaled when they are made.
     threads : int, optional

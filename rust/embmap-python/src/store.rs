@@ -223,7 +223,8 @@ impl Store {
         let Some(subwords) = subwords else {
             return Err(PyValueError::new_err(format!("{}: the store has no n-gram buckets", self.path.display())));
         };
-        let words = words.bytes()?;
+        let words = words.to_list()?;
+        let words: Vec<&[u8]> = words.iter().collect();
         if out.shape() != [words.len(), open.store.dim()] {
             let needed = [words.len(), open.store.dim()];
             return Err(PyValueError::new_err(format!("out has shape {:?}, these words need {needed:?}", out.shape())));
