@@ -125,6 +125,7 @@ def convert(
     limit: int | None = None,
     keep: Iterable[str] | None = None,
     normalize: bool = False,
+    screen: bool = False,
     threads: int | None = None,
     max_expansion: float = 100.0,
     progress: bool | Progress | None = None,
@@ -171,6 +172,9 @@ def convert(
         either.
     normalize : bool
         Scale each row to length 1; rows of zeros stay. Vectors made of n-grams are scaled when they are made.
+    screen : bool
+        Keep a byte for each number besides, and how far from the numbers those are: `Store.neighbors` then reads a quarter
+        of the bytes for a single query, or a few, with the same answers. The store grows by a quarter.
     threads : int, optional
         How many read and parse; all cores by default.
     max_expansion : float
@@ -228,6 +232,7 @@ def convert(
             keep=keep,
             dtype=dtype,
             normalize=normalize,
+            screen=bool(screen),
             threads=threads,
             progress=bar or (progress if callable(progress) else None),
             metadata=json.dumps(metadata or {}),

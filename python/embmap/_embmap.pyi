@@ -35,6 +35,7 @@ def convert(
     keep: WordsLike | None,
     dtype: str,
     normalize: bool,
+    screen: bool,
     threads: int | None,
     progress: Callable[[int, int], object] | None,
     metadata: str,

@@ -19,8 +19,8 @@ HEADER_LENGTH = 4096
 TABLE = 128
 ENTRY = 32
 MATRIX, INVERSE_NORMS, PILOTS, SLOTS, WORDS, OFFSETS, METADATA, STATISTICS, SCALES = range(1, 10)
-BUCKETS, BUCKET_SCALES, SUBWORDS = range(10, 13)
-OPTIONAL = (METADATA, STATISTICS, BUCKETS, BUCKET_SCALES, SUBWORDS)
+BUCKETS, BUCKET_SCALES, SUBWORDS, CODES, BOUNDS = range(10, 15)
+OPTIONAL = (METADATA, STATISTICS, BUCKETS, BUCKET_SCALES, SUBWORDS, CODES, BOUNDS)
 
 DTYPES = ("float32", "float16", "bfloat16", "int8")
 FLOAT32, FLOAT16, BFLOAT16, INT8 = range(4)
@@ -189,6 +189,27 @@ def load_row(stored: bytes, scale: float, dtype: int) -> tuple[float, ...]:
         return tuple(round_to_float32(x * scale) for x in struct.unpack(f"<{len(stored)}b", stored))
     letter, size = ("f", 4) if dtype == FLOAT32 else ("e", 2)
     return struct.unpack(f"<{len(stored) // size}{letter}", stored)
+
+
+def screened_row(row: Sequence[float]) -> tuple[bytes, float, float]:
+    """Give a row's codes, what one of them is worth where the row has length 1, and the length of what they leave out."""
+    codes, scale = store_row(row, INT8)
+    length = math.sqrt(_sum_in_order(x * x for x in row))
+    if length == 0:
+        return codes, 0.0, 0.0
+    worth = round_to_float32(scale / length)
+    signed = struct.unpack(f"{len(row)}b", codes)
+    rest = math.sqrt(_sum_in_order((x / length - worth * code) ** 2 for x, code in zip(row, signed, strict=True)))
+    bits = int.from_bytes(struct.pack("<f", rest * (1 + 1e-9)), "little")
+    (above,) = struct.unpack("<f", (bits + 1).to_bytes(4, "little"))
+    return codes, worth, above
+
+
+def _sum_in_order(numbers: Iterable[float]) -> float:
+    total = 0.0
+    for x in numbers:
+        total += x
+    return total
 
 
 def inverse_norm(row: Sequence[float]) -> float:
@@ -360,7 +381,7 @@ def decode(data: bytes) -> Reference:
         section = data[offset : offset + size]
         if zlib.crc32(section) != crc:
             raise ValueError(f"the checksum of section {kind} does not match")
-        if kind > SUBWORDS and required & 1:
+        if kind > BOUNDS and required & 1:
             raise ValueError(f"section {kind} is required and unknown")
         sections[kind] = section
     offsets = struct.unpack(f"<{n + 1}I", sections[OFFSETS])

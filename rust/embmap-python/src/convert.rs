@@ -13,7 +13,7 @@ use crate::{errors::raise, words::WordArgs};
 
 /// Converts the vectors in `source` to a store at `target`; returns what `ConversionReport` holds.
 #[pyfunction]
-#[pyo3(signature = (source, target, *, format, member, max_expansion, header, dim, duplicates, errors, on_bad_row, limit, keep, dtype, normalize, threads, progress, metadata))]
+#[pyo3(signature = (source, target, *, format, member, max_expansion, header, dim, duplicates, errors, on_bad_row, limit, keep, dtype, normalize, screen, threads, progress, metadata))]
 #[allow(clippy::too_many_arguments)]
 pub(crate) fn convert<'py>(
     py: Python<'py>,
@@ -31,6 +31,7 @@ pub(crate) fn convert<'py>(
     keep: Option<WordArgs<'py>>,
     dtype: &str,
     normalize: bool,
+    screen: bool,
     threads: Option<usize>,
     progress: Option<Py<PyAny>>,
     metadata: &str,
@@ -57,6 +58,7 @@ pub(crate) fn convert<'py>(
         keep: keep.map(|words| words.to_list().map(|words| words.iter().collect())).transpose()?,
         dtype: choose("dtype", dtype, Dtype::ALL.map(|dtype| (dtype.name(), dtype)))?,
         normalize,
+        screen,
         threads,
         metadata,
         ..Options::default()

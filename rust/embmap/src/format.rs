@@ -57,11 +57,15 @@ pub enum Kind {
     BucketScales = 11,
     /// How words are cut into n-grams, and which buckets have a row.
     Subwords = 12,
+    /// A byte for each number of the matrix: which rows can be near is told from these.
+    Codes = 13,
+    /// For each row what one of its codes is worth, and how far from the row they are, float32.
+    Bounds = 14,
 }
 
 impl Kind {
     /// Every kind of version 1, in the order of the table.
-    pub const ALL: [Kind; 12] = [
+    pub const ALL: [Kind; 14] = [
         Kind::Matrix,
         Kind::InverseNorms,
         Kind::Pilots,
@@ -74,6 +78,8 @@ impl Kind {
         Kind::Buckets,
         Kind::BucketScales,
         Kind::Subwords,
+        Kind::Codes,
+        Kind::Bounds,
     ];
 
     fn align(self) -> u64 {
@@ -82,8 +88,8 @@ impl Kind {
 
     /// Whether a reader that does not know the kind must give up.
     fn required(self) -> bool {
-        use Kind::{BucketScales, Buckets, Metadata, Statistics, Subwords};
-        !matches!(self, Metadata | Statistics | Buckets | BucketScales | Subwords)
+        use Kind::{Bounds, BucketScales, Buckets, Codes, Metadata, Statistics, Subwords};
+        !matches!(self, Metadata | Statistics | Buckets | BucketScales | Subwords | Codes | Bounds)
     }
 
     /// Whether a store of such numbers must have the section.
@@ -283,6 +289,10 @@ impl Header {
         }
         if self.section(Kind::Scales).offset != 0 {
             expect(Kind::Scales, Some(rows * 4))?;
+        }
+        if self.section(Kind::Codes).offset != 0 || self.section(Kind::Bounds).offset != 0 {
+            expect(Kind::Codes, rows.checked_mul(dim))?;
+            expect(Kind::Bounds, Some(rows * 8))?;
         }
         self.check_buckets()?;
         let (pilots, slots) = (self.section(Kind::Pilots).length, self.section(Kind::Slots).length);

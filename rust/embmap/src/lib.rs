@@ -47,6 +47,7 @@ mod positioned;
 pub mod prefetch;
 mod product;
 mod publish;
+mod screen;
 mod sources;
 mod store;
 mod subwords;

@@ -6,10 +6,12 @@
 use std::{cmp::Ordering, ops::Range, thread};
 
 use crate::{
+    dtype::Dtype,
     error::{Error, FormatError, Result},
     gather::Rows,
-    parallel::threads,
-    product::products,
+    parallel::{in_blocks, threads},
+    product::{self, products, products_of_one},
+    screen::{Screen, Screened},
     store::Store,
 };
 
@@ -84,21 +86,69 @@ impl<D: AsRef<[u8]> + Sync> Store<D> {
             return Err(Error::Argument("the candidates are not rows, rising".into()));
         }
         let mut found = Vec::with_capacity(queries.len() / dim);
+        if let (Some(screen), Candidates::First(first)) = (self.screen().map_err(unreadable)?, candidates)
+            && queries.len() <= product::FEW * dim
+            && Screen::is_worth(k, first)
+        {
+            for query in queries.chunks_exact(dim) {
+                if !go_on() {
+                    return Err(Error::Cancelled);
+                }
+                found.push(nearest(&rows, screened(screen, query, k, first), query, k));
+            }
+            return Ok(found);
+        }
         for queries in queries.chunks(PASS * dim) {
             if !go_on() {
                 return Err(Error::Cancelled);
             }
             let search = Search { rows, inverse_norms, candidates, queries, kept: k.saturating_add(SPARE) };
             for (best, query) in search.run().into_iter().zip(queries.chunks_exact(dim)) {
-                let mut best: Vec<Neighbor> =
-                    best.into_iter().map(|(_, id)| Neighbor { id, cosine: cosine(&rows, id, query) }).collect();
-                best.sort_by(order);
-                best.truncate(k);
-                found.push(best);
+                found.push(nearest(&rows, best.into_iter().map(|(_, id)| id).collect(), query, k));
             }
         }
         Ok(found)
     }
+}
+
+/// The `k` nearest of some rows, by float64.
+fn nearest(rows: &Rows, ids: Vec<u32>, query: &[f32], k: usize) -> Vec<Neighbor> {
+    let mut best = vec![Neighbor { id: 0, cosine: 0.0 }; ids.len()];
+    in_blocks(&ids, &mut best, 1, PART, |ids, best| {
+        for (&id, best) in ids.iter().zip(best) {
+            *best = Neighbor { id, cosine: cosine(rows, id, query) };
+        }
+    });
+    best.sort_by(order);
+    best.truncate(k);
+    best
+}
+
+/// Those of the first rows that may be among the `k` nearest to a query, on all threads.
+fn screened(screen: Screen, query: &[f32], k: usize, first: usize) -> Vec<u32> {
+    let length = query.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
+    if length == 0.0 {
+        // Its cosine with every row is 0, and lower ids come first.
+        return (0..k as u32).collect();
+    }
+    let unit: Vec<f32> = query.iter().map(|&x| (f64::from(x) / length) as f32).collect();
+    Screened::join(on_parts(first, |rows| screen.part(&unit, k, rows)), k)
+}
+
+/// What `work` makes of equal parts of so many rows, each on a thread of its own.
+fn on_parts<T: Send>(all: usize, work: impl Fn(Range<usize>) -> T + Sync) -> Vec<T> {
+    let parts = threads(None).min(all.div_ceil(PART)).max(1);
+    let size = all.div_ceil(parts).next_multiple_of(BLOCK);
+    let part = |i: usize| (i * size).min(all)..((i + 1) * size).min(all);
+    thread::scope(|scope| {
+        let work = &work;
+        let others: Vec<_> = (1..parts).map(|i| scope.spawn(move || work(part(i)))).collect();
+        let mut results = vec![work(part(0))];
+        results.extend(
+            others.into_iter().map(|other| other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))),
+        );
+        results
+    })
 }
 
 fn unreadable(error: FormatError) -> Error {
@@ -120,23 +170,16 @@ type Best = Vec<(f32, u32)>;
 impl Search<'_> {
     /// The best of each query, from all threads.
     fn run(&self) -> Vec<Best> {
-        let all = self.candidates.len();
-        let parts = threads(None).min(all.div_ceil(PART)).max(1);
-        let size = all.div_ceil(parts).next_multiple_of(BLOCK);
-        let part = |i: usize| (i * size).min(all)..((i + 1) * size).min(all);
-        thread::scope(|scope| {
-            let others: Vec<_> = (1..parts).map(|i| scope.spawn(move || self.part(part(i)))).collect();
-            let mut best = self.part(part(0));
-            for other in others {
-                let theirs = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-                for (mine, theirs) in best.iter_mut().zip(theirs) {
-                    mine.extend(theirs);
-                    mine.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-                    mine.truncate(self.kept);
-                }
+        let mut parts = on_parts(self.candidates.len(), |places| self.part(places)).into_iter();
+        let mut best = parts.next().unwrap_or_default();
+        for theirs in parts {
+            for (mine, theirs) in best.iter_mut().zip(theirs) {
+                mine.extend(theirs);
+                mine.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+                mine.truncate(self.kept);
             }
-            best
-        })
+        }
+        best
     }
 
     /// The best of each query among the candidates at those places.
@@ -152,14 +195,33 @@ impl Search<'_> {
             for (norm, place) in norms.iter_mut().zip(here.clone()) {
                 *norm = self.inverse_norms[self.candidates.id(place)];
             }
-            let values = self.values(here.clone(), &mut block);
             let scores = &mut scores[..queries * here.len()];
-            products(self.queries, values, dim, scores);
+            self.products(here.clone(), scores, &mut norms, &mut block);
             for (best, scores) in best.iter_mut().zip(scores.chunks_exact_mut(here.len())) {
                 self.enter(best, scores, &norms, start);
             }
         }
         best
+    }
+
+    /// Products of all queries and the rows at those places. Where codes are multiplied as they are, `norms` take their scale.
+    fn products(&self, places: Range<usize>, scores: &mut [f32], norms: &mut [f32; BLOCK], block: &mut Vec<f32>) {
+        let (dim, dtype) = (self.rows.dim(), self.rows.dtype);
+        let few = self.queries.len() <= product::FEW * dim && matches!(self.candidates, Candidates::First(_));
+        let stored = || &self.rows.stored[places.start * dim * dtype.size()..places.end * dim * dtype.size()];
+        let each = self.queries.chunks_exact(dim).zip(scores.chunks_exact_mut(places.len()));
+        match dtype {
+            Dtype::BFloat16 if few => {
+                each.for_each(|(query, scores)| products_of_one(query, stored().as_chunks::<2>().0, scores));
+            }
+            Dtype::Int8 if few => {
+                each.for_each(|(query, scores)| {
+                    products_of_one(query, bytemuck::cast_slice::<u8, i8>(stored()), scores)
+                });
+                norms.iter_mut().zip(&self.rows.scales[places]).for_each(|(norm, scale)| *norm *= scale);
+            }
+            _ => products(self.queries, self.values(places, block), dim, scores),
+        }
     }
 
     /// The values of the rows at those places: as they are in the file, or converted into `block`.
@@ -218,7 +280,6 @@ fn cosine(rows: &Rows, id: u32, query: &[f32]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dtype::Dtype;
 
     #[test]
     fn the_best_are_found_whatever_the_number_of_queries() {

@@ -3,7 +3,7 @@
 use crate::prefetch::prefetch_address;
 
 /// Fewer queries are multiplied row by row, as fast as the rows come from memory; more are worth packing them first.
-const FEW: usize = 4;
+pub(crate) const FEW: usize = 4;
 
 /// Rows asked for ahead of the one that is multiplied.
 const AHEAD: usize = 8;
@@ -20,7 +20,7 @@ pub(crate) fn products(queries: &[f32], rows: &[f32], dim: usize, products: &mut
         return by_blocks(queries, rows, dim, products);
     }
     for (query, products) in queries.chunks_exact(dim).zip(products.chunks_exact_mut(n.max(1))) {
-        by_rows(query, rows, products);
+        products_of_one(query, rows, products);
     }
 }
 
@@ -56,9 +56,37 @@ fn by_blocks(queries: &[f32], rows: &[f32], dim: usize, products: &mut [f32]) {
     }
 }
 
-/// Row by row, with the widest vectors that the processor has.
+/// A number as rows have it.
+pub(crate) trait Stored: bytemuck::Pod {
+    /// Its value, or for a code what it is a multiple of.
+    fn value(self) -> f32;
+}
+
+impl Stored for f32 {
+    #[inline(always)]
+    fn value(self) -> f32 {
+        self
+    }
+}
+
+impl Stored for i8 {
+    #[inline(always)]
+    fn value(self) -> f32 {
+        f32::from(self)
+    }
+}
+
+/// A bfloat16.
+impl Stored for [u8; 2] {
+    #[inline(always)]
+    fn value(self) -> f32 {
+        f32::from_bits(u32::from(u16::from_le_bytes(self)) << 16)
+    }
+}
+
+/// Product of one query with every row, with the widest vectors that the processor has, as fast as the rows come from memory.
 #[allow(unsafe_code)]
-fn by_rows(query: &[f32], rows: &[f32], products: &mut [f32]) {
+pub(crate) fn products_of_one<T: Stored>(query: &[f32], rows: &[T], products: &mut [f32]) {
     #[cfg(target_arch = "x86_64")]
     {
         if is_x86_feature_detected!("avx512f") {
@@ -75,21 +103,26 @@ fn by_rows(query: &[f32], rows: &[f32], products: &mut [f32]) {
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f")]
-fn by_rows_avx512(query: &[f32], rows: &[f32], products: &mut [f32]) {
+fn by_rows_avx512<T: Stored>(query: &[f32], rows: &[T], products: &mut [f32]) {
     by_rows_plainly(query, rows, products, f32::mul_add);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-fn by_rows_avx2(query: &[f32], rows: &[f32], products: &mut [f32]) {
+fn by_rows_avx2<T: Stored>(query: &[f32], rows: &[T], products: &mut [f32]) {
     by_rows_plainly(query, rows, products, f32::mul_add);
 }
 
 #[inline(always)]
-fn by_rows_plainly(query: &[f32], rows: &[f32], products: &mut [f32], multiply_add: impl Fn(f32, f32, f32) -> f32) {
-    let add = |sums: &mut [f32; 16], a: &[f32; 16], b: &[f32; 16]| {
+fn by_rows_plainly<T: Stored>(
+    query: &[f32],
+    rows: &[T],
+    products: &mut [f32],
+    multiply_add: impl Fn(f32, f32, f32) -> f32,
+) {
+    let add = |sums: &mut [f32; 16], a: &[T; 16], b: &[f32; 16]| {
         for (sum, (&a, &b)) in sums.iter_mut().zip(a.iter().zip(b)) {
-            *sum = multiply_add(a, b, *sum);
+            *sum = multiply_add(a.value(), b, *sum);
         }
     };
     let (query_blocks, query_rest) = query.as_chunks::<16>();
@@ -97,7 +130,7 @@ fn by_rows_plainly(query: &[f32], rows: &[f32], products: &mut [f32], multiply_a
     for (row, product) in rows.chunks_exact(query.len()).zip(products) {
         // The processor itself does not look ahead beyond the end of a page.
         let later = row.as_ptr().wrapping_add(AHEAD * row.len());
-        for line in (0..row.len()).step_by(16) {
+        for line in (0..row.len()).step_by(64 / size_of::<T>()) {
             prefetch_address(later.wrapping_add(line).cast());
         }
         let (blocks, rest) = row.as_chunks::<16>();
@@ -116,7 +149,7 @@ fn by_rows_plainly(query: &[f32], rows: &[f32], products: &mut [f32], multiply_a
         for other in &others {
             total.iter_mut().zip(other).for_each(|(total, x)| *total += x);
         }
-        let rest: f32 = rest.iter().zip(query_rest).map(|(a, b)| a * b).sum();
+        let rest: f32 = rest.iter().zip(query_rest).map(|(a, b)| a.value() * b).sum();
         *product = total.iter().sum::<f32>() + rest;
     }
 }

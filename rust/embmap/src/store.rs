@@ -9,6 +9,7 @@ use crate::{
     gather::{Number, Rows},
     index::Index,
     map::Map,
+    screen::Screen,
     words::Words,
 };
 
@@ -90,6 +91,14 @@ impl<D: AsRef<[u8]>> Store<D> {
         let (dtype, dim) = (self.header.dtype, self.dim());
         let scales = self.numbers(Kind::Scales)?;
         Ok(Rows { dtype, dim, stored: self.section(Kind::Matrix), scales })
+    }
+
+    /// The screening copy, where the file has one.
+    pub(crate) fn screen(&self) -> Result<Option<Screen<'_>>, FormatError> {
+        if self.header.section(Kind::Codes).offset == 0 {
+            return Ok(None);
+        }
+        Ok(Some(Screen { codes: self.numbers(Kind::Codes)?, bounds: self.numbers(Kind::Bounds)? }))
     }
 
     /// 1 / length of each row, 0 for a row of zeros.

@@ -4,6 +4,7 @@ use crate::{
     error::{FormatError, corrupt},
     format::{Kind, SLOT_LEN, u32_at},
     norms::inverse_norm,
+    screen,
     store::Store,
 };
 
@@ -45,7 +46,8 @@ impl<D: AsRef<[u8]>> Store<D> {
         }
         let norms = self.inverse_norms()?;
         let rows = self.rows()?;
-        let mut row = Vec::new();
+        let screen = self.screen()?;
+        let (mut row, mut codes) = (Vec::new(), Vec::new());
         if !self.is_empty() {
             // A header may announce rows that no machine has memory for.
             row.try_reserve_exact(self.dim()).map_err(|_| corrupt(format!("rows of {} numbers", self.dim())))?;
@@ -58,6 +60,15 @@ impl<D: AsRef<[u8]>> Store<D> {
             }
             if inverse_norm(&row).to_bits() != norm.to_bits() {
                 return Err(corrupt(format!("the inverse norm of row {i} is not that of its numbers")));
+            }
+            if let Some(screen) = screen {
+                codes.clear();
+                let here = bytemuck::cast_slice::<i8, u8>(&screen.codes[i * self.dim()..][..self.dim()]);
+                if screen::encode(&row, &mut codes).map(f32::to_bits) != screen.bounds[i].map(f32::to_bits)
+                    || codes != here
+                {
+                    return Err(corrupt(format!("the codes of row {i} are not those of its numbers")));
+                }
             }
             if i % (STEP / (self.dim() * 4) + 1) == 0 && !go_on() {
                 return Ok(false);

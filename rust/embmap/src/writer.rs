@@ -9,10 +9,11 @@ use std::{
 use crate::{
     dtype::Dtype,
     error::{Error, Result},
-    format::{HEADER_LEN, Header, Kind, MATRIX_ALIGN},
+    format::{HEADER_LEN, Header, Kind, MATRIX_ALIGN, SECTION_ALIGN},
     index::BuiltIndex,
     positioned::{read_at, write_at},
     publish::NewFile,
+    screen::Bound,
     words::WordList,
 };
 
@@ -37,6 +38,8 @@ pub(crate) struct Contents {
     pub statistics: Vec<f64>,
     /// What one whole number of each row is worth, where the numbers are int8.
     pub scales: Vec<f32>,
+    /// CRC-32 of the codes, and the bounds, where there is a screening copy.
+    pub screen: Option<(u32, Vec<Bound>)>,
     /// What else there is where buckets have been written.
     pub buckets: Option<BucketContents>,
 }
@@ -94,6 +97,12 @@ impl StoreWriter {
         write_at(self.file.file(), stored, place).map_err(Error::io(self.target()))
     }
 
+    /// Writes codes of the screening copy of `count` rows, those from row `first` on.
+    pub(crate) fn write_codes(&self, count: u64, first: u64, codes: &[u8]) -> Result<()> {
+        let start = self.place_of(count).next_multiple_of(SECTION_ALIGN);
+        write_at(self.file.file(), codes, start + first * self.dim as u64).map_err(Error::io(self.target()))
+    }
+
     /// Waits until what has been written so far is on the disk.
     pub(crate) fn sync_data(&self) -> Result<()> {
         self.file.file().sync_data().map_err(Error::io(self.target()))
@@ -141,9 +150,16 @@ impl StoreWriter {
             sections.push((Kind::Subwords, &buckets.subwords));
         }
         lengths.push((Kind::Matrix, rows * self.row_len() as u64));
+        if let Some((_, bounds)) = &contents.screen {
+            lengths.push((Kind::Codes, rows * self.dim as u64));
+            sections.push((Kind::Bounds, bytemuck::cast_slice(bounds)));
+        }
         lengths.extend(sections.iter().map(|(kind, bytes)| (*kind, bytes.len() as u64)));
         let mut header = Header::lay_out(self.dtype, self.dim as u32, rows, index.seed, &lengths);
         header.section_mut(Kind::Matrix).crc = contents.matrix_crc;
+        if let Some((crc, _)) = &contents.screen {
+            header.section_mut(Kind::Codes).crc = *crc;
+        }
         if let Some(buckets) = &contents.buckets {
             header.section_mut(Kind::Buckets).crc = buckets.crc;
         }

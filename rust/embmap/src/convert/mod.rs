@@ -28,7 +28,7 @@ use crate::{
     container::Unpacking,
     dtype::Dtype,
     error::{Error, Result},
-    publish,
+    publish, screen,
     sources::{self, AnySource, Format},
     words::WordSet,
     writer::StoreWriter,
@@ -95,6 +95,8 @@ pub struct Options {
     pub dtype: Dtype,
     /// Scale each row to length 1.
     pub normalize: bool,
+    /// Keep a byte for each number besides, from which single queries are answered faster.
+    pub screen: bool,
     /// `None` for all cores.
     pub threads: Option<usize>,
     /// What the store's metadata says besides the source; a JSON object.
@@ -118,6 +120,7 @@ impl Default for Options {
             keep: None,
             dtype: Dtype::default(),
             normalize: false,
+            screen: false,
             threads: None,
             metadata: serde_json::Map::new(),
             block_bytes: 1 << 20,
@@ -178,10 +181,14 @@ fn store(
     let metadata = metadata(source, options, &report);
     // Another flag: the first is up once a limit is reached, too.
     let stop = AtomicBool::new(false);
-    let (bytes_written, syncing) =
-        while_ticking(&stop, || writer.finish(&contents, &metadata, options.threads, &stop), &mut || {
-            pipeline::tick_at_the_end(source, tick)
-        })?;
+    let finish = || {
+        if options.screen {
+            let (rows, dim) = (contents.words.len(), source.dim());
+            contents.screen = Some(screen::write(&writer, rows, dim, &contents.scales, options.threads, &stop)?);
+        }
+        writer.finish(&contents, &metadata, options.threads, &stop)
+    };
+    let (bytes_written, syncing) = while_ticking(&stop, finish, &mut || pipeline::tick_at_the_end(source, tick))?;
     (report.bytes_written, report.sync_seconds) = (bytes_written, syncing.as_secs_f64());
     Ok(report)
 }

@@ -123,8 +123,15 @@ pub(crate) fn run<S: Source>(
         return Err(Error::Cancelled);
     }
     let Summary { norms, statistics, scales, crc } = total;
-    let contents =
-        Contents { words, matrix_crc: crc.finalize(), norms, statistics: statistics.finish(), scales, buckets: None };
+    let contents = Contents {
+        words,
+        matrix_crc: crc.finalize(),
+        norms,
+        statistics: statistics.finish(),
+        scales,
+        screen: None,
+        buckets: None,
+    };
     Ok((contents, report))
 }
 
