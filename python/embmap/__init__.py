@@ -6,8 +6,9 @@
 >>> store["king"].shape, len(store), "queen" in store
 ((4,), 6, True)
 
-`convert` and `load` take the text files that GloVe, word2vec and fastText publish; `Store` is a read-only mapping from word
-to vector; `Store.matrix` builds the embedding matrix of a task; `embmap.torch` and `embmap.keras` make layers of it.
+`convert` and `load` take the text files that GloVe, word2vec and fastText publish, `write` and `Writer` take arrays; `Store`
+is a read-only mapping from word to vector; `Store.matrix` builds the embedding matrix of a task; `embmap.torch` and
+`embmap.keras` make layers of it.
 """
 
 from __future__ import annotations
@@ -20,8 +21,11 @@ from ._convert import ConversionReport, RejectedRow, convert
 from ._embmap import __version__
 from ._errors import EmbmapError, FormatError, ParseError
 from ._evaluate import Analogies, Section, Similarities, evaluate
+from ._keyed_vectors import from_gensim
 from ._matrix import Matrix
+from ._merge import merge
 from ._store import Store, open
+from ._write import Writer, WriteReport, write
 
 if TYPE_CHECKING:
     from . import keras as keras
@@ -38,11 +42,16 @@ __all__ = [
     "Section",
     "Similarities",
     "Store",
+    "WriteReport",
+    "Writer",
     "__version__",
     "convert",
     "evaluate",
+    "from_gensim",
     "load",
+    "merge",
     "open",
+    "write",
 ]
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
-from typing import Any, Final, TypeVar, overload
+from typing import Any, Final, TypeVar, final, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from ._words import WordsLike
 
 _T = TypeVar("_T")
 
-__all__ = ["FORMAT_VERSION", "MAGIC", "Store", "__version__", "convert", "fill_normal", "strings"]
+__all__ = ["FORMAT_VERSION", "MAGIC", "Store", "Writer", "__version__", "convert", "fill_normal", "strings"]
 
 __version__: Final[str]
 FORMAT_VERSION: Final[int]
@@ -53,6 +53,28 @@ def fill_normal(
     out: NDArray[np.float32],
 ) -> None:
     """Fill row i of out, `[n, dim]`, with the deviates of words[i]: `mean + deviation * N(0, 1)`."""
+
+@final
+class Writer:
+    """A store in the making; let go before `finish`, it leaves nothing. The GIL is released while it works.
+
+    A row that cannot be stored raises ValueError; from then on so does every call but `abandon`.
+    """
+
+    def __new__(
+        cls,
+        path: str | PathLike[str],
+        dim: int,
+        *,
+        dtype: str,
+        duplicates: str,
+        normalize: bool,
+        metadata: str,
+    ) -> Writer: ...
+    def write(self, words: WordsLike, vectors: NDArray[np.float32]) -> None: ...
+    def copy(self, store: Store, ids: NDArray[np.int64]) -> None: ...
+    def finish(self) -> dict[str, Any]: ...
+    def abandon(self) -> None: ...
 
 @disjoint_base
 class Store:

@@ -7,12 +7,12 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, cast, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from . import _embmap, _similarity, _texts
+from . import _embmap, _similarity, _texts, _write
 from ._errors import FormatError
 from ._gensim import GensimNames
 from ._matrix import Fallback, Matrix, Vocab, build_matrix
@@ -451,6 +451,92 @@ class Store(_embmap.Store, GensimNames, Mapping[str, NDArray[np.float32]]):
         'apple'
         """
         return _similarity.doesnt_match(self, words)
+
+    def select(
+        self, words: Iterable[str], path: str | os.PathLike[str], *, missing: Literal["error", "skip"] = "error"
+    ) -> Store:
+        """Write a store of some of the words, in the order in which they are named.
+
+        Rows are copied as they are stored, bit for bit in every number type. The metadata is kept, with a note of the
+        selection as ``selected``.
+
+        Parameters
+        ----------
+        words : iterable of str
+            Each once.
+        path : path
+            Where the new store goes; a file that is there is replaced.
+        missing : {"error", "skip"}
+            What happens to a word that the store does not have: KeyError, or it is passed over.
+
+        Returns
+        -------
+        Store
+            The new store, open.
+
+        Raises
+        ------
+        KeyError
+            A word is missing.
+        ValueError
+            A word is named twice.
+        OSError
+            The file cannot be written; nothing is left behind.
+
+        Examples
+        --------
+        >>> small = store.select(["queen", "king", "unheard-of"], "small.embmap", missing="skip")
+        >>> list(small), small.metadata["selected"][0]["of"]
+        (['queen', 'king'], 6)
+        """
+        return Store(_write.select(self, words, path, missing).path)
+
+    def to_gensim(self) -> Any:
+        """Give gensim's `KeyedVectors` of this store.
+
+        A float32 store's vectors are not copied: they are a mapping of the file of their own, and what gensim writes into
+        them stays there. Of other types they are a float32 copy. The words become Python's own, and a dict of them.
+
+        Returns
+        -------
+        gensim.models.KeyedVectors
+
+        Raises
+        ------
+        ImportError
+            gensim is not installed (``pip install 'embmap[gensim]'``).
+
+        Examples
+        --------
+        >>> store.to_gensim().most_similar("king", topn=1)[0][0]
+        'man'
+        """
+        from ._keyed_vectors import to_gensim
+
+        return to_gensim(self)
+
+    def to_spacy(self, name: str | None = None) -> Any:
+        """Give spaCy's table of vectors, for ``nlp.vocab.vectors``.
+
+        A float32 store's vectors are not copied, as in `to_gensim`.
+
+        Parameters
+        ----------
+        name : str, optional
+            What spaCy calls the table; by default the file's name.
+
+        Returns
+        -------
+        spacy.vectors.Vectors
+
+        Raises
+        ------
+        ImportError
+            spaCy is not installed (``pip install 'embmap[spacy]'``).
+        """
+        from ._spacy import to_spacy
+
+        return to_spacy(self, name)
 
     def __enter__(self) -> Self:
         return self

@@ -43,11 +43,7 @@ pub(crate) fn convert<'py>(
         max_expansion,
         header,
         dim,
-        duplicates: choose(
-            "duplicates",
-            duplicates,
-            [("first", Duplicates::First), ("last", Duplicates::Last), ("error", Duplicates::Error)],
-        )?,
+        duplicates: choose("duplicates", duplicates, Duplicates::ALL)?,
         errors: choose(
             "errors",
             errors,

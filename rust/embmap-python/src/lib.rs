@@ -6,6 +6,7 @@ mod errors;
 mod neighbors;
 mod store;
 mod words;
+mod writer;
 
 use numpy::{PyReadonlyArray1, PyReadwriteArray2, PyUntypedArrayMethods};
 use pyo3::{exceptions::PyValueError, prelude::*};
@@ -40,7 +41,7 @@ fn strings<'py>(py: Python<'py>, words: WordArgs<'py>) -> PyResult<Vec<Bound<'py
 #[pymodule]
 mod _embmap {
     #[pymodule_export]
-    use super::{convert::convert, fill_normal, store::Store, strings};
+    use super::{convert::convert, fill_normal, store::Store, strings, writer::Writer};
 
     use pyo3::{prelude::*, types::PyBytes};
 

@@ -57,6 +57,11 @@ impl Store {
         open.clone().ok_or_else(|| PyValueError::new_err(format!("{}: the store is closed", self.path.display())))
     }
 
+    /// The store, kept alive for as long as it is used.
+    pub(crate) fn store(&self) -> PyResult<Arc<embmap::Store<Map>>> {
+        Ok(self.open()?.store.clone())
+    }
+
     fn find(&self, py: Python<'_>, open: &Open, word: &Bound<'_, PyAny>) -> PyResult<Option<u32>> {
         let Ok(word) = word.cast::<PyString>() else { return Ok(None) };
         let Ok(word) = word.to_str() else { return Ok(None) };

@@ -56,6 +56,17 @@ impl Dtype {
         }
     }
 
+    /// Whether the type can hold a row of finite numbers; if not, says why.
+    pub(crate) fn accept(self, row: &[f32]) -> Result<(), String> {
+        let edge = self.too_large();
+        if edge.is_finite()
+            && let Some(i) = row.iter().position(|x| x.abs() >= edge)
+        {
+            return Err(format!("number {} of {}, {}, is too large for {}", i + 1, row.len(), row[i], self.name()));
+        }
+        Ok(())
+    }
+
     /// Appends `rows` of `dim` numbers to `stored`, and the scale of each to `scales` where the type has any.
     pub(crate) fn encode(self, rows: &[f32], dim: usize, stored: &mut Vec<u8>, scales: &mut Vec<f32>) {
         let start = stored.len();

@@ -41,6 +41,16 @@ pub enum Error {
         /// Rows of the store.
         rows: usize,
     },
+    /// A row that was handed over cannot be stored.
+    #[error("row {row}, {word:?}: {reason}")]
+    BadRow {
+        /// Which of all that were handed over, from 0.
+        row: u64,
+        /// Its word.
+        word: String,
+        /// What was expected and what was found.
+        reason: String,
+    },
     /// The caller asked to stop.
     #[error("cancelled")]
     Cancelled,

@@ -54,7 +54,7 @@ impl<'a> Rows<'a> {
 
     /// Row `i`, which must exist, as it is stored.
     #[inline(always)]
-    fn get(&self, i: usize) -> &'a [u8] {
+    pub(crate) fn get(&self, i: usize) -> &'a [u8] {
         &self.stored[i * self.row_len()..][..self.row_len()]
     }
 

@@ -24,6 +24,7 @@ compile_error!("stores are little-endian and are read in place; big-endian machi
 #[cfg(not(target_pointer_width = "64"))]
 compile_error!("stores are larger than the addresses of this machine");
 
+mod builder;
 mod container;
 mod convert;
 mod dtype;
@@ -57,6 +58,7 @@ mod word2vec;
 pub mod words;
 mod writer;
 
+pub use builder::{Builder, BuilderOptions, Built};
 pub use convert::{Duplicates, Fault, OnBadRow, Options, Rejected, Report, Utf8Errors, convert};
 pub use dtype::Dtype;
 pub use error::{Error, FormatError, ParseError, Result};

@@ -116,14 +116,7 @@ impl<'a> Batch<'a> {
         if self.options.normalize {
             normalize(row);
         }
-        let (dtype, edge) = (self.options.dtype, self.options.dtype.too_large());
-        if edge.is_finite()
-            && let Some(i) = row.iter().position(|x| x.abs() >= edge)
-        {
-            let reason = format!("number {} of {}, {}, is too large for {}", i + 1, self.dim, row[i], dtype.name());
-            return Err((Fault::NotFinite, reason));
-        }
-        Ok(())
+        self.options.dtype.accept(row).map_err(|reason| (Fault::NotFinite, reason))
     }
 
     /// Whether the row of `word` is worth reading: one that is not UTF-8 may become a word that is kept.

@@ -1,12 +1,16 @@
-//! The part of a conversion that must happen in source order: which words are new, and which row each gets.
+//! The part of a conversion that must happen in source order: placing words, counting lines, the first error.
 
 use std::path::Path;
 
-use super::{Batch, Duplicates, OnBadRow, Options, Rejected, Report, Source, batch::DESCRIBED};
+use super::{
+    Batch, OnBadRow, Options, Rejected, Report, Source,
+    batch::DESCRIBED,
+    place::{Placement, Placer},
+};
 use crate::{
     error::{Error, ParseError, Result},
     hash::hash,
-    words::{Entered, WordList, WordSet},
+    words::WordList,
 };
 
 /// Words seen so far and what has been counted.
@@ -14,24 +18,12 @@ pub(crate) struct Committer<'a> {
     options: &'a Options,
     path: &'a Path,
     lines: u64,
-    /// The words, in row order.
-    words: WordSet,
+    placer: Placer,
     /// What the report will say.
     pub report: Report,
     crc: crc32fast::Hasher,
     /// Whether the limit is reached and nothing more is needed.
     pub full: bool,
-}
-
-/// Where the rows of a batch go.
-#[derive(Debug, Default)]
-pub(crate) struct Placement {
-    /// The row of the first new word.
-    pub first: u64,
-    /// For each row of the batch, whether its word is new; empty when all are.
-    pub new: Vec<bool>,
-    /// Rows of the batch, and the rows of the store whose numbers they replace.
-    pub replaced: Vec<(usize, u64)>,
 }
 
 impl<'a> Committer<'a> {
@@ -47,7 +39,7 @@ impl<'a> Committer<'a> {
             options,
             path: source.path(),
             lines: source.first_line(),
-            words: WordSet::default(),
+            placer: Placer::new(options.duplicates),
             report,
             crc: before.crc,
             full: options.limit == Some(0),
@@ -62,50 +54,24 @@ impl<'a> Committer<'a> {
 
     /// The key for [`hashes`](Self::hashes).
     pub(crate) fn seed(&self) -> u64 {
-        self.words.seed()
+        self.placer.seed()
     }
 
     /// Gives the rows of the next batch in source order their places.
     pub(crate) fn place(&mut self, batch: &Batch, hashes: &[u64]) -> Result<Placement> {
-        let mut placement = Placement { first: self.words.words().len() as u64, ..Placement::default() };
         if self.full {
-            placement.new = vec![false; batch.words.len()];
-            return Ok(placement);
+            let (first, new) = (self.placer.rows(), vec![false; batch.words.len()]);
+            return Ok(Placement { first, new, ..Placement::default() });
         }
-        for (i, (word, &hash)) in batch.words.iter().zip(hashes).enumerate() {
-            let id = match self.words.enter(word, hash) {
-                Entered::Full => {
-                    let reason = "more than 4 GiB of words, or 2³² rows, do not fit a store";
-                    return Err(self.refuse(batch, i, reason.into()));
-                }
-                Entered::New => {
-                    if !placement.new.is_empty() {
-                        placement.new[i] = true;
-                    }
-                    if self.options.limit == Some(self.words.words().len() as u64) {
-                        placement.new.resize(i + 1, true);
-                        placement.new.resize(batch.words.len(), false);
-                        self.full = true;
-                        self.count(batch, batch.origins[i].line);
-                        return Ok(placement);
-                    }
-                    continue;
-                }
-                Entered::Known(id) => id,
-            };
-            self.report.duplicates += 1;
-            match self.options.duplicates {
-                Duplicates::First => {}
-                Duplicates::Last => placement.replaced.push((i, u64::from(id))),
-                Duplicates::Error => {
-                    let reason = format!("the word {:?} was there before, as row {id}", String::from_utf8_lossy(word));
-                    return Err(self.refuse(batch, i, reason));
-                }
-            }
-            if placement.new.is_empty() {
-                placement.new = vec![false; batch.words.len()];
-                placement.new[..i].fill(true);
-            }
+        let placed = self.placer.place(batch.words.iter(), hashes, self.options.limit);
+        let placement = placed.map_err(|refusal| {
+            let origin = batch.origins[refusal.row];
+            self.malformed(origin.line, origin.offset, refusal.reason)
+        })?;
+        if let Some(last) = placement.last {
+            self.full = true;
+            self.count(batch, batch.origins[last].line);
+            return Ok(placement);
         }
         if let (Some(first), OnBadRow::Error) = (batch.rejected.first(), self.options.on_bad_row) {
             let Rejected { line, byte_offset, reason, .. } = first.clone();
@@ -137,11 +103,6 @@ impl<'a> Committer<'a> {
         ParseError { path: self.path.into(), line: self.lines + lines, byte_offset, reason }.into()
     }
 
-    fn refuse(&self, batch: &Batch, row: usize, reason: String) -> Error {
-        let origin = batch.origins[row];
-        self.malformed(origin.line, origin.offset, reason)
-    }
-
     /// The words and the report, once every batch of `source` has been placed.
     pub(crate) fn finish(mut self, source: &impl Source) -> Result<(WordList, Report)> {
         let lines = self.lines - source.first_line();
@@ -161,7 +122,8 @@ impl<'a> Committer<'a> {
             self.report.bytes_read += behind.bytes;
             self.crc.combine(&behind.crc);
         }
-        let words = self.words.into_words();
+        self.report.duplicates = self.placer.repeated;
+        let words = self.placer.into_words();
         self.report.rows = words.len() as u64;
         self.report.checksum = self.crc.finalize();
         Ok((words, self.report))

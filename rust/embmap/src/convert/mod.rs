@@ -4,9 +4,10 @@ mod batch;
 mod buckets;
 mod commit;
 mod pipeline;
+pub(crate) mod place;
 mod report;
 mod source;
-mod summary;
+pub(crate) mod summary;
 
 use std::{
     path::Path,
@@ -44,6 +45,12 @@ pub enum Duplicates {
     Last,
     /// Conversion fails.
     Error,
+}
+
+impl Duplicates {
+    /// Every policy and its name.
+    pub const ALL: [(&'static str, Duplicates); 3] =
+        [("first", Duplicates::First), ("last", Duplicates::Last), ("error", Duplicates::Error)];
 }
 
 /// What happens to a word that is not UTF-8, as in Python's `bytes.decode`.
@@ -209,7 +216,7 @@ fn metadata(source: &impl Source, options: &Options, report: &Report) -> String 
 }
 
 /// Runs `work` on a thread of its own while the caller's thread answers; `stop` tells it that it need not go on.
-fn while_ticking<T: Send>(
+pub(crate) fn while_ticking<T: Send>(
     stop: &AtomicBool,
     work: impl FnOnce() -> Result<T> + Send,
     go_on: &mut dyn FnMut() -> bool,

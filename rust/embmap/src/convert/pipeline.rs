@@ -16,7 +16,8 @@ use std::{
 
 use super::{
     Batch, Options, Report, Source, SourceError,
-    commit::{Committer, Placement},
+    commit::Committer,
+    place::Placement,
     summary::{Stored, Summary},
 };
 use crate::{
@@ -110,28 +111,10 @@ pub(crate) fn run<S: Source>(
     }
     let (words, report) = committer.finish(source)?;
     let mut go_on = || tick_at_the_end(source, tick);
-    let total = if replaced.is_empty() {
-        total
-    } else {
-        let mut scales = total.scales;
-        for (row, scale) in replaced.into_iter().filter_map(|(row, scale)| Some((row, scale?))) {
-            scales[row as usize] = scale;
-        }
-        Summary::reread(writer, words.len(), dim, scales, &mut go_on)?
-    };
+    let contents = total.into_contents(words, writer, dim, replaced, &mut go_on)?;
     if !go_on() {
         return Err(Error::Cancelled);
     }
-    let Summary { norms, statistics, scales, crc } = total;
-    let contents = Contents {
-        words,
-        matrix_crc: crc.finalize(),
-        norms,
-        statistics: statistics.finish(),
-        scales,
-        screen: None,
-        buckets: None,
-    };
     Ok((contents, report))
 }
 

@@ -1,0 +1,119 @@
+//! `Writer`: rows that Python has, written as they come; `embmap._write` cuts them into batches.
+
+use std::{
+    path::PathBuf,
+    sync::{Mutex, PoisonError},
+};
+
+use embmap::{Builder, BuilderOptions, Dtype, Duplicates};
+use numpy::{PyReadonlyArray1, PyReadonlyArray2, PyUntypedArrayMethods};
+use pyo3::{exceptions::PyValueError, prelude::*, types::PyDict};
+
+use crate::{convert::choose, errors::raise, store::Store, words::WordArgs};
+
+/// A store in the making; let go before `finish`, it leaves nothing.
+#[pyclass(frozen, module = "embmap._embmap")]
+pub(crate) struct Writer {
+    path: PathBuf,
+    builder: Mutex<Option<Builder>>,
+}
+
+impl Writer {
+    /// Runs `work` without the GIL: another thread may hold the builder while it waits for the GIL.
+    fn with_builder<T: Send>(
+        &self,
+        py: Python<'_>,
+        work: impl FnOnce(&mut Builder) -> embmap::Result<T> + Send,
+    ) -> PyResult<T> {
+        let done = py.detach(|| self.builder.lock().unwrap_or_else(PoisonError::into_inner).as_mut().map(work));
+        done.ok_or_else(|| self.closed())?.map_err(|error| raise(py, error))
+    }
+
+    fn take(&self, py: Python<'_>) -> Option<Builder> {
+        py.detach(|| self.builder.lock().unwrap_or_else(PoisonError::into_inner).take())
+    }
+
+    fn closed(&self) -> PyErr {
+        PyValueError::new_err(format!("{}: the writer is closed", self.path.display()))
+    }
+}
+
+#[pymethods]
+impl Writer {
+    #[new]
+    #[pyo3(signature = (path, dim, *, dtype, duplicates, normalize, metadata))]
+    fn new(
+        py: Python<'_>,
+        path: PathBuf,
+        dim: usize,
+        dtype: &str,
+        duplicates: &str,
+        normalize: bool,
+        metadata: &str,
+    ) -> PyResult<Writer> {
+        let metadata = serde_json::from_str(metadata).map_err(|error| PyValueError::new_err(error.to_string()))?;
+        let options = BuilderOptions {
+            dtype: choose("dtype", dtype, Dtype::ALL.map(|dtype| (dtype.name(), dtype)))?,
+            duplicates: choose("duplicates", duplicates, Duplicates::ALL)?,
+            normalize,
+            metadata,
+            threads: None,
+        };
+        let path = std::path::absolute(&path).unwrap_or(path);
+        let builder = py.detach(|| Builder::create(&path, dim, options)).map_err(|error| raise(py, error))?;
+        Ok(Writer { path, builder: Mutex::new(Some(builder)) })
+    }
+
+    /// Append rows: words, and float32 numbers `[n, dim]`, C-contiguous.
+    fn write(&self, py: Python<'_>, words: WordArgs<'_>, vectors: PyReadonlyArray2<'_, f32>) -> PyResult<()> {
+        let (words, dim) = (words.to_list()?, vectors.shape()[1]);
+        let words: Vec<&[u8]> = words.iter().collect();
+        let values = vectors.as_slice()?;
+        self.with_builder(py, |builder| {
+            if builder.dim() != dim {
+                return Err(embmap::Error::Argument(format!(
+                    "rows of {dim} numbers, the store's have {}",
+                    builder.dim()
+                )));
+            }
+            builder.push(&words, values)
+        })
+    }
+
+    /// Append rows of another store by id, with their words, bit for bit.
+    fn copy(&self, py: Python<'_>, store: &Store, ids: PyReadonlyArray1<'_, i64>) -> PyResult<()> {
+        let (from, ids) = (store.store()?, ids.as_slice()?);
+        self.with_builder(py, |builder| builder.copy(&from, ids))
+    }
+
+    /// Publish the store; returns what `WriteReport` holds.
+    fn finish<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let builder = self.take(py).ok_or_else(|| self.closed())?;
+        let dim = builder.dim();
+        let mut raised = None;
+        let built = py.detach(|| {
+            builder.finish(&mut || {
+                raised = Python::attach(|py| py.check_signals()).err();
+                raised.is_none()
+            })
+        });
+        if let Some(raised) = raised {
+            return Err(raised);
+        }
+        let built = built.map_err(|error| raise(py, error))?;
+        let report = PyDict::new(py);
+        report.set_item("path", &self.path)?;
+        report.set_item("rows", built.rows)?;
+        report.set_item("dim", dim)?;
+        report.set_item("bytes_written", built.bytes_written)?;
+        report.set_item("seconds", built.seconds)?;
+        report.set_item("sync_seconds", built.sync_seconds)?;
+        report.set_item("duplicates", built.duplicates)?;
+        Ok(report)
+    }
+
+    /// Leave nothing behind. Does nothing once the store is published.
+    fn abandon(&self, py: Python<'_>) {
+        drop(self.take(py));
+    }
+}

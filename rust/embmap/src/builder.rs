@@ -1,0 +1,413 @@
+//! A store made of rows that the caller has: arrays, or rows of other stores.
+//!
+//! Rows come in batches of any size. What a store holds does not depend on how they were cut, nor on the number of threads:
+//! summaries are taken over steps of as many rows each, counted from the first row of the store.
+
+use std::{ops::Range, path::Path, sync::atomic::AtomicBool, time::Instant};
+
+use crate::{
+    convert::{
+        Duplicates,
+        place::{Placement, Placer, Refusal},
+        summary::{Stored, Summary, step},
+        while_ticking,
+    },
+    dtype::Dtype,
+    error::{Error, Result},
+    gather::Rows,
+    hash::hash,
+    norms::normalize,
+    parallel::for_each,
+    store::Store,
+    writer::StoreWriter,
+};
+
+/// Values that are encoded, summed and written at a time: they stay in a near cache.
+const PIECE: usize = 1 << 16;
+
+/// How a store is made.
+#[derive(Debug, Clone, Default)]
+pub struct BuilderOptions {
+    /// The type of the store's numbers.
+    pub dtype: Dtype,
+    /// What happens to a word that was there before.
+    pub duplicates: Duplicates,
+    /// Scale each row to length 1; not for rows that are copied as they are stored.
+    pub normalize: bool,
+    /// `None` for all cores.
+    pub threads: Option<usize>,
+    /// What the store's metadata says; a JSON object.
+    pub metadata: serde_json::Map<String, serde_json::Value>,
+}
+
+/// What was built.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Built {
+    /// Rows of the store.
+    pub rows: u64,
+    /// Rows whose word was there before.
+    pub duplicates: u64,
+    /// Bytes of the store.
+    pub bytes_written: u64,
+    /// Wall-clock time since the builder was made.
+    pub seconds: f64,
+    /// The part of it, at the end, in which the disk was waited for.
+    pub sync_seconds: f64,
+}
+
+/// A store in the making. Dropped before [`finish`](Self::finish), it leaves nothing, and the target as it was.
+pub struct Builder {
+    writer: StoreWriter,
+    options: BuilderOptions,
+    dim: usize,
+    placer: Placer,
+    /// Rows handed over so far.
+    given: u64,
+    /// Of all whole steps.
+    total: Summary,
+    /// Of the rows behind them.
+    open: Summary,
+    /// Rows that were overwritten, and their scales where they have any.
+    overwritten: Vec<(u64, Option<f32>)>,
+    failed: bool,
+    started: Instant,
+}
+
+/// A batch's numbers.
+#[derive(Clone, Copy)]
+enum Given<'a> {
+    /// Row after row.
+    Values(&'a [f32]),
+    /// Rows of another store, by id, to be kept as they are.
+    Stored(Rows<'a>, &'a [i64]),
+}
+
+/// What one thread makes of consecutive rows of the store.
+struct Task {
+    rows: Range<u64>,
+    summary: Summary,
+    outcome: Result<()>,
+}
+
+/// The error for a row of the batch.
+type Refuse<'a> = dyn Fn(usize, String) -> Error + Sync + 'a;
+
+impl Builder {
+    /// Begins a store of rows of `dim` numbers at `target`.
+    pub fn create(target: &Path, dim: usize, options: BuilderOptions) -> Result<Builder> {
+        Ok(Builder {
+            writer: StoreWriter::create(target, options.dtype, dim, 0)?,
+            placer: Placer::new(options.duplicates),
+            options,
+            dim,
+            given: 0,
+            total: Summary::empty(dim),
+            open: Summary::empty(dim),
+            overwritten: Vec::new(),
+            failed: false,
+            started: Instant::now(),
+        })
+    }
+
+    /// Appends rows: words, UTF-8 and not empty, and their finite numbers, row after row. After an error nothing can be appended, and the store cannot
+    /// be finished: some of the rows may be there, some not.
+    pub fn push(&mut self, words: &[&[u8]], values: &[f32]) -> Result<()> {
+        if words.len().checked_mul(self.dim) != Some(values.len()) {
+            return Err(Error::Argument(format!(
+                "{} words of {} numbers need {} numbers, found {}",
+                words.len(),
+                self.dim,
+                words.len().saturating_mul(self.dim),
+                values.len()
+            )));
+        }
+        self.append(words, Given::Values(values))
+    }
+
+    /// Appends rows of another store of the same dimension and number type, bit for bit, with their words.
+    ///
+    /// Words and rows are all that is copied: sections that hold more, as the vectors of parts of words would, are not.
+    pub fn copy<D: AsRef<[u8]>>(&mut self, store: &Store<D>, ids: &[i64]) -> Result<()> {
+        let refuse = |reason: String| Err(Error::Argument(reason));
+        let (dtype, rows) = (store.header().dtype, store.len());
+        if (dtype, store.dim()) != (self.options.dtype, self.dim) {
+            let (theirs, ours) = ((store.dim(), dtype.name()), (self.dim, self.options.dtype.name()));
+            return refuse(format!(
+                "rows of {} {} cannot be copied to rows of {} {}",
+                theirs.0, theirs.1, ours.0, ours.1
+            ));
+        }
+        if self.options.normalize {
+            return refuse("rows that are copied as they are stored cannot be scaled".into());
+        }
+        if let Some(position) = ids.iter().position(|&id| usize::try_from(id).map_or(true, |id| id >= rows)) {
+            return Err(Error::NoSuchRow { id: ids[position], position, rows });
+        }
+        let from = store.words();
+        let words: Result<Vec<String>, _> = ids.iter().map(|&id| from.get_str(id as usize)).collect();
+        let found = words.and_then(|words| Ok((words, store.rows()?)));
+        let (words, rows) = found.map_err(|error| Error::Argument(error.to_string()))?;
+        let words: Vec<&[u8]> = words.iter().map(String::as_bytes).collect();
+        self.append(&words, Given::Stored(rows, ids))
+    }
+
+    /// Numbers a row.
+    #[must_use]
+    pub fn dim(&self) -> usize {
+        self.dim
+    }
+
+    /// Rows of the store so far.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.placer.rows()
+    }
+
+    /// Writes what is left and publishes the store; `go_on` is asked about twenty times a second until then.
+    pub fn finish(self, go_on: &mut dyn FnMut() -> bool) -> Result<Built> {
+        if self.failed {
+            return Err(Error::Argument("an earlier batch could not be written, so the store is not either".into()));
+        }
+        let Builder { writer, options, dim, placer, mut total, open, overwritten, started, .. } = self;
+        total.add(open);
+        let duplicates = placer.repeated;
+        let contents = total.into_contents(placer.into_words(), &writer, dim, overwritten, go_on)?;
+        let rows = contents.words.len() as u64;
+        let mut metadata = options.metadata;
+        metadata.insert("embmap".into(), crate::VERSION.into());
+        let metadata = serde_json::Value::Object(metadata).to_string();
+        let stop = AtomicBool::new(false);
+        let (bytes_written, syncing) =
+            while_ticking(&stop, || writer.finish(&contents, &metadata, options.threads, &stop), go_on)?;
+        let (seconds, sync_seconds) = (started.elapsed().as_secs_f64(), syncing.as_secs_f64());
+        Ok(Built { rows, duplicates, bytes_written, seconds, sync_seconds })
+    }
+
+    fn append(&mut self, words: &[&[u8]], given: Given) -> Result<()> {
+        if self.failed {
+            return Err(Error::Argument("an earlier batch could not be written: begin the store anew".into()));
+        }
+        self.failed = true;
+        let refuse = |before: u64, row: usize, reason| Error::BadRow {
+            row: before + row as u64,
+            word: String::from_utf8_lossy(words[row]).into_owned(),
+            reason,
+        };
+        let (before, seed) = (self.given, self.placer.seed());
+        for (row, word) in words.iter().enumerate() {
+            if word.is_empty() {
+                let reason = "the word is empty, or has no UTF-8 (a lone surrogate)";
+                return Err(refuse(before, row, reason.into()));
+            }
+            if let Err(error) = std::str::from_utf8(word) {
+                return Err(refuse(before, row, format!("the word is not UTF-8 at byte {}", error.valid_up_to())));
+            }
+        }
+        let hashes: Vec<u64> = words.iter().map(|word| hash(word, seed)).collect();
+        let placed = self.placer.place(words.iter().copied(), &hashes, None);
+        let placement = placed.map_err(|Refusal { row, reason }| refuse(before, row, reason))?;
+        self.write(given, &placement, &|row, reason| refuse(before, row, reason))?;
+        self.given += hashes.len() as u64;
+        self.failed = false;
+        Ok(())
+    }
+
+    /// Writes the rows of a batch where they have been placed.
+    fn write(&mut self, given: Given, placement: &Placement, refuse: &Refuse) -> Result<()> {
+        // For each new row of the store, the row of the batch; nothing where all are new.
+        let mut from: Vec<usize> = (0..placement.new.len()).filter(|&i| placement.new[i]).collect();
+        for &(row, to) in &placement.replaced {
+            match to.checked_sub(placement.first) {
+                Some(new) => from[new as usize] = row,
+                None => self.overwrite(given, row, to, refuse)?,
+            }
+        }
+        let row_of = |at: u64| {
+            let new = (at - placement.first) as usize;
+            if placement.new.is_empty() { new } else { from[new] }
+        };
+        let (end, step) = (self.rows(), step(self.dim) as u64);
+        let mut tasks = Vec::new();
+        let mut at = placement.first;
+        while at < end {
+            let stop = (at - at % step + step).min(end);
+            // The first goes on where the last batch left off.
+            let summary = std::mem::replace(&mut self.open, Summary::empty(self.dim));
+            tasks.push(Task { rows: at..stop, summary, outcome: Ok(()) });
+            at = stop;
+        }
+        let this = &*self;
+        for_each(this.options.threads, &mut tasks, |task| {
+            task.outcome = this.run(given, task.rows.clone(), &row_of, &mut task.summary, refuse);
+            Ok::<(), Error>(())
+        })?;
+        for task in tasks {
+            task.outcome?;
+            if task.rows.end % step == 0 {
+                self.total.add(task.summary);
+            } else {
+                self.open = task.summary;
+            }
+        }
+        Ok(())
+    }
+
+    /// Encodes, writes and sums consecutive rows of the store.
+    fn run(
+        &self,
+        given: Given,
+        mut rows: Range<u64>,
+        row_of: &(impl Fn(u64) -> usize + Sync),
+        summary: &mut Summary,
+        refuse: &Refuse,
+    ) -> Result<()> {
+        let piece = (PIECE / self.dim).max(1) as u64;
+        let (mut values, mut stored) = (Vec::new(), Stored::new(self.options.dtype, self.dim));
+        while !rows.is_empty() {
+            let stop = (rows.start + piece).min(rows.end);
+            self.make((rows.start..stop).map(row_of), given, &mut values, &mut stored, refuse)?;
+            let bytes = stored.bytes(&values);
+            self.writer.write_rows(rows.start, bytes)?;
+            summary.extend(&values, bytes, &stored.scales);
+            rows.start = stop;
+        }
+        Ok(())
+    }
+
+    /// Puts a row in the place of an earlier one.
+    fn overwrite(&mut self, given: Given, row: usize, to: u64, refuse: &Refuse) -> Result<()> {
+        let (mut values, mut stored) = (Vec::new(), Stored::new(self.options.dtype, self.dim));
+        self.make(std::iter::once(row), given, &mut values, &mut stored, refuse)?;
+        self.writer.write_rows(to, stored.bytes(&values))?;
+        self.overwritten.push((to, stored.scales.first().copied()));
+        Ok(())
+    }
+
+    /// Makes rows of a batch what the store will have: copied first, because an array may change while it is read.
+    fn make(
+        &self,
+        batch_rows: impl Iterator<Item = usize>,
+        given: Given,
+        values: &mut Vec<f32>,
+        stored: &mut Stored,
+        refuse: &Refuse,
+    ) -> Result<()> {
+        let dim = self.dim;
+        values.clear();
+        stored.clear();
+        for row in batch_rows {
+            let start = values.len();
+            match given {
+                Given::Values(given) => values.extend_from_slice(&given[row * dim..][..dim]),
+                Given::Stored(rows, ids) => {
+                    values.resize(start + dim, 0.0);
+                    stored.keep(rows, ids[row] as usize, &mut values[start..]);
+                }
+            }
+            let made = &mut values[start..];
+            if let Some(i) = made.iter().position(|x| !x.is_finite()) {
+                return Err(refuse(row, format!("number {} of {dim}, {}, is not finite", i + 1, made[i])));
+            }
+            if self.options.normalize {
+                normalize(made);
+            }
+            self.options.dtype.accept(made).map_err(|reason| refuse(row, reason))?;
+        }
+        if let Given::Values(_) = given {
+            stored.store(values);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn build(
+        target: &Path,
+        dim: usize,
+        options: &BuilderOptions,
+        batches: &[(Vec<String>, Vec<f32>)],
+    ) -> Result<Vec<u8>> {
+        let mut builder = Builder::create(target, dim, options.clone())?;
+        for (words, values) in batches {
+            builder.push(&words.iter().map(String::as_bytes).collect::<Vec<_>>(), values)?;
+        }
+        builder.finish(&mut || true)?;
+        Ok(std::fs::read(target).expect("a store"))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(12))]
+        #[test]
+        fn the_same_rows_make_the_same_file_however_they_come(
+            words in proptest::collection::vec("[a-e]{1,4}", 1..300),
+            cuts in proptest::collection::vec(0usize..300, 0..5),
+            threads in 1usize..4,
+            duplicates in prop_oneof![Just(Duplicates::First), Just(Duplicates::Last)],
+            dtype in proptest::sample::select(&Dtype::ALL[..]),
+        ) {
+            // Few rows a step, so that batches end inside steps.
+            let dim = 100_000;
+            let folder = tempfile::tempdir().expect("a folder");
+            let words = &words[..words.len().min(40)];
+            let values: Vec<f32> = (0..words.len() * dim).map(|i| (i * 7919 % 1000) as f32 * 0.01 - 5.0).collect();
+            let whole = vec![(words.to_vec(), values.clone())];
+            let mut ends: Vec<usize> = cuts.iter().map(|cut| cut % (words.len() + 1)).collect();
+            ends.push(words.len());
+            ends.sort_unstable();
+            let mut start = 0;
+            let mut batches = Vec::new();
+            for end in ends {
+                batches.push((words[start..end].to_vec(), values[start * dim..end * dim].to_vec()));
+                start = end;
+            }
+            let options = BuilderOptions { duplicates, dtype, threads: Some(1), ..BuilderOptions::default() };
+            let one = build(&folder.path().join("one"), dim, &options, &whole)?;
+            let options = BuilderOptions { threads: Some(threads), ..options };
+            let many = build(&folder.path().join("many"), dim, &options, &batches)?;
+            prop_assert!(one == many);
+            let store = Store::from_bytes(one)?;
+            prop_assert!(store.verify(|| true)?);
+        }
+    }
+
+    #[test]
+    fn rows_of_another_store_are_copied_bit_for_bit() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let words: Vec<String> = ["a", "b", "c"].map(String::from).to_vec();
+        let values = vec![0.1, -0.7, 0.33, 0.0, 0.0, 0.0, 5.0, 0.001, -2.5];
+        for dtype in Dtype::ALL {
+            let options = BuilderOptions { dtype, ..BuilderOptions::default() };
+            let bytes = build(&folder.path().join("whole"), 3, &options, &[(words.clone(), values.clone())]);
+            let store = Store::from_bytes(bytes.expect("a store")).expect("a store");
+            let target = folder.path().join("part");
+            let mut builder = Builder::create(&target, 3, options).expect("a builder");
+            builder.copy(&store, &[2, 0]).expect("rows");
+            builder.finish(&mut || true).expect("a store");
+            let part = Store::open(&target).expect("a store");
+            assert!(part.verify(|| true).expect("a whole store"));
+            let (all, some) = (store.rows().expect("rows"), part.rows().expect("rows"));
+            for (new, old) in [(0, 2), (1, 0)] {
+                assert_eq!(some.get(new), all.get(old), "{dtype:?}");
+                assert_eq!(some.scales.get(new), all.scales.get(old), "{dtype:?}");
+                assert_eq!(part.words().get(new).expect("a word"), words[old].as_bytes());
+            }
+        }
+    }
+
+    #[test]
+    fn a_builder_that_failed_publishes_nothing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let target = folder.path().join("x");
+        let mut builder = Builder::create(&target, 2, BuilderOptions::default()).expect("a builder");
+        builder.push(&[b"a"], &[1.0, 2.0]).expect("a row");
+        let error = builder.push(&[b"b", b"c"], &[1.0, 2.0, 3.0, f32::NAN]).expect_err("not a number");
+        assert_eq!(error.to_string(), "row 2, \"c\": number 2 of 2, NaN, is not finite");
+        assert!(builder.push(&[b"d"], &[1.0, 2.0]).is_err());
+        assert!(builder.finish(&mut || true).is_err());
+        assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 0);
+    }
+}

@@ -1,0 +1,100 @@
+//! Which words are new, and which row each gets: the part of writing a store that must happen in order.
+
+use super::Duplicates;
+use crate::words::{Entered, WordList, WordSet};
+
+/// The words placed so far, one a row.
+pub(crate) struct Placer {
+    words: WordSet,
+    duplicates: Duplicates,
+    /// Words that were there before.
+    pub repeated: u64,
+}
+
+/// Where the rows of a batch go.
+#[derive(Debug, Default)]
+pub(crate) struct Placement {
+    /// The row of the first new word.
+    pub first: u64,
+    /// For each row of the batch, whether its word is new; empty when all are.
+    pub new: Vec<bool>,
+    /// Rows of the batch, and the rows of the store whose numbers they replace.
+    pub replaced: Vec<(usize, u64)>,
+    /// The row of the batch that reached the limit; those behind it are not placed.
+    pub last: Option<usize>,
+}
+
+/// A word that cannot be placed.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    /// Its row in the batch.
+    pub row: usize,
+    pub reason: String,
+}
+
+impl Placer {
+    pub(crate) fn new(duplicates: Duplicates) -> Placer {
+        Placer { words: WordSet::default(), duplicates, repeated: 0 }
+    }
+
+    /// What the hashes for [`place`](Self::place) are keyed with.
+    pub(crate) fn seed(&self) -> u64 {
+        self.words.seed()
+    }
+
+    /// Rows that have been placed.
+    pub(crate) fn rows(&self) -> u64 {
+        self.words.words().len() as u64
+    }
+
+    /// Gives words, whose hashes are known, their rows, up to `limit` rows in all.
+    pub(crate) fn place<'w>(
+        &mut self,
+        words: impl ExactSizeIterator<Item = &'w [u8]>,
+        hashes: &[u64],
+        limit: Option<u64>,
+    ) -> Result<Placement, Refusal> {
+        let mut placement = Placement { first: self.rows(), ..Placement::default() };
+        let n = words.len();
+        for (i, (word, &hash)) in words.zip(hashes).enumerate() {
+            let id = match self.words.enter(word, hash) {
+                Entered::Full => {
+                    let reason = "more than 4 GiB of words, or 2³² rows, do not fit a store";
+                    return Err(Refusal { row: i, reason: reason.into() });
+                }
+                Entered::New => {
+                    if !placement.new.is_empty() {
+                        placement.new[i] = true;
+                    }
+                    if limit == Some(self.rows()) {
+                        placement.new.resize(i + 1, true);
+                        placement.new.resize(n, false);
+                        placement.last = Some(i);
+                        return Ok(placement);
+                    }
+                    continue;
+                }
+                Entered::Known(id) => id,
+            };
+            self.repeated += 1;
+            match self.duplicates {
+                Duplicates::First => {}
+                Duplicates::Last => placement.replaced.push((i, u64::from(id))),
+                Duplicates::Error => {
+                    let reason = format!("the word {:?} was there before, as row {id}", String::from_utf8_lossy(word));
+                    return Err(Refusal { row: i, reason });
+                }
+            }
+            if placement.new.is_empty() {
+                placement.new = vec![false; n];
+                placement.new[..i].fill(true);
+            }
+        }
+        Ok(placement)
+    }
+
+    /// All words, in row order.
+    pub(crate) fn into_words(self) -> WordList {
+        self.words.into_words()
+    }
+}
