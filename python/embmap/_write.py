@@ -347,7 +347,7 @@ def _block(vectors: Any, start: int, stop: int, before: int) -> NDArray[np.float
         raise TypeError(f"vectors must be real numbers, found {block.dtype}; astype('float32') may make them so")
     try:
         with np.errstate(over="raise"):
-            return np.ascontiguousarray(block, np.float32)
+            return np.require(block, np.float32, ["C", "ALIGNED"])
     except FloatingPointError:
         with np.errstate(over="ignore"):
             row, i = np.argwhere(np.isfinite(block) & np.isinf(block.astype(np.float32)))[0]
