@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import embmap
-from embmap import _merge, _write
+from embmap import _merge, _reference, _write
 
 DTYPES = ["float32", "float16", "bfloat16", "int8"]
 
@@ -239,6 +239,25 @@ def test_a_word_is_selected_once(tmp_path, store):
         store.select(["king", "pear", "king"], tmp_path / "s")
     with pytest.raises(TypeError, match="found one str"):
         store.select("king", tmp_path / "s")
+    assert not (tmp_path / "s").exists()
+
+
+def test_a_corrupt_store_is_an_error_and_not_a_smaller_store(tmp_path, store):
+    data = bytearray(store.path.read_bytes())
+    table = np.frombuffer(bytes(data[128:4096]), np.dtype("<u4,<u4,<u8,<u8,<u4,<u4")).tolist()
+    places = {kind: offset for kind, _, offset, *_ in table}
+    corrupt = tmp_path / "corrupt"
+    data[places[_reference.OFFSETS] + 4 : places[_reference.OFFSETS] + 8] = b"\xff" * 4
+    corrupt.write_bytes(data)
+    with pytest.raises(embmap.FormatError, match="corrupt: word 0 lies outside the words"):
+        embmap.open(corrupt).select(["king"], tmp_path / "s")
+    data[places[_reference.MATRIX] : places[_reference.MATRIX] + 4] = b"\xff" * 4
+    data[places[_reference.OFFSETS] + 4 : places[_reference.OFFSETS] + 8] = (4).to_bytes(4, "little")
+    corrupt.write_bytes(data)
+    with pytest.raises(ValueError, match='row 0, "king": number 1 of 4, NaN, is not finite'):
+        embmap.open(corrupt).select(["king"], tmp_path / "s")
+    with pytest.raises(ValueError, match='row 0, "king": number 1 of 4, NaN, is not finite'):
+        embmap.merge([corrupt], tmp_path / "s")
     assert not (tmp_path / "s").exists()
 
 

@@ -246,6 +246,17 @@ def test_an_error_names_the_row_of_the_whole(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("duplicates", ["first", "last"])
+def test_rows_whose_word_comes_again_are_checked_too(tmp_path, duplicates):
+    for words, vectors in [
+        (["a", "a"], [[1], [np.nan]]),
+        (["a", "a"], [[np.nan], [1]]),
+        (["b", "a", "a"], [[1], [2], [np.nan]]),
+    ]:
+        with pytest.raises(ValueError, match="NaN, is not finite"):
+            embmap.write(tmp_path / "w", words, vectors, duplicates=duplicates)
+
+
 @pytest.mark.parametrize(("dtype", "number"), [("float16", 65520.0), ("bfloat16", 3.4e38)])
 def test_a_number_that_the_type_cannot_hold_is_an_error(tmp_path, dtype, number):
     with pytest.raises(ValueError, match=f'row 1, "b": number 2 of 2, .* is too large for {dtype}'):

@@ -135,9 +135,10 @@ def merge(
 def _placed(
     stores: list[Store], words: str, step: int, progress: Progress | None
 ) -> Iterator[tuple[int, list[NDArray[np.int64]]]]:
-    """Give where the new store's words are, some at a time: the first store that has them, and their ids in each, -1 in
-    those that do not have the word.
-    """  # noqa: D205
+    """Give where the new store's words are, a block at a time: the number of their first store, and their ids in each store.
+
+    An id of -1 stands for a store without the word.
+    """
     done, total = 0, sum(map(len, stores if words == "union" else stores[:1]))
     for owner, store in enumerate(stores if words == "union" else stores[:1]):
         for start in range(0, len(store), step):

@@ -109,8 +109,8 @@ impl Builder {
         })
     }
 
-    /// Appends rows: words, UTF-8 and not empty, and their finite numbers, row after row. After an error nothing can be appended, and the store cannot
-    /// be finished: some of the rows may be there, some not.
+    /// Appends rows: words, UTF-8 and not empty, and their finite numbers, row after row. After an error nothing can be
+    /// appended, and the store cannot be finished: some of the rows may be there, some not.
     pub fn push(&mut self, words: &[&[u8]], values: &[f32]) -> Result<()> {
         if words.len().checked_mul(self.dim) != Some(values.len()) {
             return Err(Error::Argument(format!(
@@ -127,7 +127,7 @@ impl Builder {
     /// Appends rows of another store of the same dimension and number type, bit for bit, with their words.
     ///
     /// Words and rows are all that is copied: sections that hold more, as the vectors of parts of words would, are not.
-    pub fn copy<D: AsRef<[u8]>>(&mut self, store: &Store<D>, ids: &[i64]) -> Result<()> {
+    pub fn copy(&mut self, store: &Store, ids: &[i64]) -> Result<()> {
         let refuse = |reason: String| Err(Error::Argument(reason));
         let (dtype, rows) = (store.header().dtype, store.len());
         if (dtype, store.dim()) != (self.options.dtype, self.dim) {
@@ -146,7 +146,7 @@ impl Builder {
         let from = store.words();
         let words: Result<Vec<String>, _> = ids.iter().map(|&id| from.get_str(id as usize)).collect();
         let found = words.and_then(|words| Ok((words, store.rows()?)));
-        let (words, rows) = found.map_err(|error| Error::Argument(error.to_string()))?;
+        let (words, rows) = found.map_err(Error::format(store.data().path()))?;
         let words: Vec<&[u8]> = words.iter().map(String::as_bytes).collect();
         self.append(&words, Given::Stored(rows, ids))
     }
@@ -214,6 +214,11 @@ impl Builder {
 
     /// Writes the rows of a batch where they have been placed.
     fn write(&mut self, given: Given, placement: &Placement, refuse: &Refuse) -> Result<()> {
+        // A row that is not stored because its word comes again must be one that could be.
+        let (mut values, mut stored) = (Vec::new(), Stored::new(self.options.dtype, self.dim));
+        for row in 0..placement.new.len() {
+            self.make(std::iter::once(row), given, &mut values, &mut stored, refuse)?;
+        }
         // For each new row of the store, the row of the batch; nothing where all are new.
         let mut from: Vec<usize> = (0..placement.new.len()).filter(|&i| placement.new[i]).collect();
         for &(row, to) in &placement.replaced {
@@ -305,7 +310,10 @@ impl Builder {
                 }
             }
             let made = &mut values[start..];
-            if let Some(i) = made.iter().position(|x| !x.is_finite()) {
+            // Without a way out of the loop, the compiler makes it one over vectors.
+            if !made.iter().fold(true, |all, x| all & x.is_finite())
+                && let Some(i) = made.iter().position(|x| !x.is_finite())
+            {
                 return Err(refuse(row, format!("number {} of {dim}, {}, is not finite", i + 1, made[i])));
             }
             if self.options.normalize {
@@ -381,8 +389,9 @@ mod tests {
         let values = vec![0.1, -0.7, 0.33, 0.0, 0.0, 0.0, 5.0, 0.001, -2.5];
         for dtype in Dtype::ALL {
             let options = BuilderOptions { dtype, ..BuilderOptions::default() };
-            let bytes = build(&folder.path().join("whole"), 3, &options, &[(words.clone(), values.clone())]);
-            let store = Store::from_bytes(bytes.expect("a store")).expect("a store");
+            let whole = folder.path().join("whole");
+            build(&whole, 3, &options, &[(words.clone(), values.clone())]).expect("a store");
+            let store = Store::open(&whole).expect("a store");
             let target = folder.path().join("part");
             let mut builder = Builder::create(&target, 3, options).expect("a builder");
             builder.copy(&store, &[2, 0]).expect("rows");
