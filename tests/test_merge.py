@@ -228,6 +228,8 @@ def test_the_metadata_is_kept_with_a_note_of_each_selection(tmp_path):
 def test_a_missing_word_is_an_error_or_passed_over(tmp_path, store):
     with pytest.raises(KeyError, match="plum"):
         store.select(["king", "plum", "pear"], tmp_path / "s")
+    with pytest.raises(KeyError, match="'plum'"):
+        store.select(np.array([b"king", b"plum"]), tmp_path / "s")
     assert list(store.select(["king", "plum", "pear"], tmp_path / "s", missing="skip")) == ["king", "pear"]
     assert list(store.select(["plum"], tmp_path / "s", missing="skip")) == []
     with pytest.raises(ValueError, match="missing must be 'error' or 'skip', not 'zeros'"):

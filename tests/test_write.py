@@ -156,13 +156,26 @@ def test_any_array_of_real_numbers_is_rounded_to_float32(tmp_path, vectors, monk
         np.array(WORDS),
         np.array(WORDS, object),
         np.array(WORDS, np.dtypes.StringDType()),
+        np.array([word.encode() for word in WORDS]),
     ],
-    ids=["tuple", "generator", "dict", "U", "object", "StringDType"],
+    ids=["tuple", "generator", "dict", "U", "object", "StringDType", "S"],
 )
 def test_words_come_as_indices_takes_them(tmp_path, words, monkeypatch):
     monkeypatch.setattr(_write, "_BLOCK", 6 * 37)
     embmap.write(tmp_path / "w", words, ROWS)
     assert list(embmap.open(tmp_path / "w")) == WORDS
+
+
+def test_words_come_from_arrow_columns(tmp_path):
+    pa, pd, pl = (pytest.importorskip(name) for name in ("pyarrow", "pandas", "polars"))
+    for words in (pa.array(WORDS), pa.chunked_array([WORDS[:7], WORDS[7:]]), pl.Series(WORDS), pd.Series(WORDS)):
+        embmap.write(tmp_path / "w", words, ROWS)
+        store = embmap.open(tmp_path / "w")
+        assert list(store) == WORDS
+        assert list(store.select(words[:3], tmp_path / "s")) == WORDS[:3]
+    with pytest.raises(TypeError, match="expected str, found null at position 1"):
+        embmap.write(tmp_path / "x", pa.array(["a", None]), np.eye(2))
+    assert not (tmp_path / "x").exists()
 
 
 def test_words_are_kept_byte_for_byte(tmp_path):

@@ -453,7 +453,7 @@ class Store(_embmap.Store, GensimNames, Mapping[str, NDArray[np.float32]]):
         return _similarity.doesnt_match(self, words)
 
     def select(
-        self, words: Iterable[str], path: str | os.PathLike[str], *, missing: Literal["error", "skip"] = "error"
+        self, words: WordsLike, path: str | os.PathLike[str], *, missing: Literal["error", "skip"] = "error"
     ) -> Store:
         """Write a store of some of the words, in the order in which they are named.
 
@@ -462,7 +462,7 @@ class Store(_embmap.Store, GensimNames, Mapping[str, NDArray[np.float32]]):
 
         Parameters
         ----------
-        words : iterable of str
+        words : iterable of str, array of strings, or Arrow column
             Each once.
         path : path
             Where the new store goes; a file that is there is replaced.

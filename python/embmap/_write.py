@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import _embmap
 from ._progress import Bar
-from ._words import Words
+from ._words import WordsLike
 
 if TYPE_CHECKING:
     from ._convert import Progress
@@ -154,7 +153,7 @@ class Writer:
         finally:
             writer.abandon()
 
-    def write(self, words: Iterable[str], vectors: ArrayLike) -> None:
+    def write(self, words: WordsLike, vectors: ArrayLike) -> None:
         """Append rows.
 
         Where it raises after rows have been taken, the store cannot be published any more, because some rows may be there
@@ -162,8 +161,8 @@ class Writer:
 
         Parameters
         ----------
-        words : iterable of str
-            As for `Store.indices`. Kept byte for byte.
+        words : iterable of str, array of strings, or Arrow column
+            Kept byte for byte.
         vectors : array_like of real numbers, shape (len(words), dim)
             Rounded to float32, block by block, and then to the store's type. A tensor of PyTorch may be on a GPU, and may
             require a gradient.
@@ -200,7 +199,7 @@ class Writer:
 
 def write(
     path: str | os.PathLike[str],
-    words: Iterable[str],
+    words: WordsLike,
     vectors: ArrayLike,
     metadata: dict[str, Any] | None = None,
     *,
@@ -218,7 +217,7 @@ def write(
     ----------
     path : path
         Where the store goes; a file that is there is replaced.
-    words : iterable of str
+    words : iterable of str, array of strings, or Arrow column
         As for `Store.indices`: word ``i`` has row ``i``. Kept byte for byte, blanks and line ends included.
     vectors : array_like of real numbers, shape (len(words), dim)
         Anything that NumPy takes for an array, or that has rows to be sliced, as a tensor or an HDF5 dataset has. Rounded to
@@ -270,7 +269,7 @@ def write(
 
 
 def select(
-    store: Store, words: Iterable[str], path: str | os.PathLike[str], missing: Literal["error", "skip"]
+    store: Store, words: WordsLike, path: str | os.PathLike[str], missing: Literal["error", "skip"]
 ) -> WriteReport:
     """Do what `Store.select` says."""
     if missing not in ("error", "skip"):
@@ -279,7 +278,8 @@ def select(
     ids = store.indices(named)
     found = ids[ids >= 0]
     if missing == "error" and len(found) < len(ids):
-        raise KeyError(str(named[int(np.argmax(ids < 0))]))
+        first = int(np.argmax(ids < 0))
+        raise KeyError(_embmap.strings(named[first : first + 1])[0])
     metadata = {key: value for key, value in store.metadata.items() if key != "embmap"}
     note = {"rows": len(found), "of": len(store), "identity": store.identity.hex()}
     earlier = metadata.get("selected")
@@ -289,20 +289,19 @@ def select(
     return cast("WriteReport", writer.report)
 
 
-def _write_blocks(
-    whole: Writer, writer: _embmap.Writer, words: Sequence[str], vectors: Any, progress: Progress | None
-) -> None:
+def _write_blocks(whole: Writer, writer: _embmap.Writer, words: Any, vectors: Any, progress: Progress | None) -> None:
     rows, dim = vectors.shape
     if len(words) != rows:
         raise ValueError(f"{len(words)} words, but vectors for {rows}")
     whole._whole = False
     before, step = whole._rows, max(_BLOCK // dim, 1)
     for start in range(0, rows, step):
+        block = _block(vectors, start, start + step, before)
         try:
-            writer.write(words[start : start + step], _block(vectors, start, start + step, before))
+            writer.write(words[start : start + step], block)
         except TypeError:
             # The extension has counted from the start of the block.
-            for position, word in enumerate(words):
+            for position, word in enumerate(words if isinstance(words, (list, tuple)) else ()):
                 if not isinstance(word, str):
                     found = type(word).__name__
                     raise TypeError(f"expected str, found {found} at position {position}") from None
@@ -313,14 +312,10 @@ def _write_blocks(
     whole._whole = True
 
 
-def _as_sequence(words: Any) -> Any:
+def _as_sequence(words: WordsLike) -> Any:
     """Give words as something that can be cut into blocks which the extension takes."""
-    if isinstance(words, str):
-        raise TypeError("expected words, found one str; pass [word]")
-    if isinstance(words, (list, tuple, np.ndarray, Words)):
-        return words
-    is_arrow = hasattr(words, "__arrow_c_array__") or hasattr(words, "__arrow_c_stream__")
-    return words if is_arrow else list(words)
+    fits = isinstance(words, (list, tuple)) or (isinstance(words, np.ndarray) and words.dtype.kind in "US")
+    return words if fits else _embmap.strings(words)
 
 
 def _as_matrix(vectors: Any) -> Any:
