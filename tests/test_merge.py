@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from conftest import SMALL, store_of
+from fasttext_model import Model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -234,6 +235,17 @@ def test_a_missing_word_is_an_error_or_passed_over(tmp_path, store):
     assert list(store.select(["plum"], tmp_path / "s", missing="skip")) == []
     with pytest.raises(ValueError, match="missing must be 'error' or 'skip', not 'zeros'"):
         store.select(["king"], tmp_path / "s", missing="zeros")
+
+
+def test_of_a_fasttext_model_words_and_their_rows_are_taken(tmp_path):
+    rows = np.random.default_rng(0).normal(0, 1, (13, 4)).astype(np.float32)
+    (tmp_path / "model.bin").write_bytes(Model([b"</s>", b"king", b"queen"], rows).encode())
+    model = embmap.open(embmap.convert(tmp_path / "model.bin").path)
+    assert model._has_subwords
+    for store in (model.select(["queen", "king"], tmp_path / "s"), embmap.merge([model], tmp_path / "m")):
+        store.verify()
+        assert not store._has_subwords
+        assert np.array_equal(store.lookup(["king", "queen"]), model.lookup(["king", "queen"]))
 
 
 def test_a_word_is_selected_once(tmp_path, store):

@@ -32,7 +32,8 @@ def merge(
     """Make one store of several.
 
     Words are those of the first store, in its order, then those that only the second has, and so on. Rows are read and
-    written block by block: memory holds the words of the new store, never a matrix.
+    written block by block: memory holds the words of the new store, never a matrix. The n-grams of fastText models are not
+    taken over: `Store.subword_vector` is for the stores themselves.
 
     Parameters
     ----------

@@ -458,7 +458,7 @@ class Store(_embmap.Store, GensimNames, Mapping[str, NDArray[np.float32]]):
         """Write a store of some of the words, in the order in which they are named.
 
         Rows are copied as they are stored, bit for bit in every number type. The metadata is kept, with a note of the
-        selection as ``selected``.
+        selection as ``selected``. The n-grams of a fastText model are not copied: `subword_vector` is for the whole store.
 
         Parameters
         ----------

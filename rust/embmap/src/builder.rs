@@ -126,7 +126,7 @@ impl Builder {
 
     /// Appends rows of another store of the same dimension and number type, bit for bit, with their words.
     ///
-    /// Words and rows are all that is copied: sections that hold more, as the vectors of parts of words would, are not.
+    /// Words and their rows are all that is copied: rows of n-grams are not, which would have to be written before them.
     pub fn copy(&mut self, store: &Store, ids: &[i64]) -> Result<()> {
         let refuse = |reason: String| Err(Error::Argument(reason));
         let (dtype, rows) = (store.header().dtype, store.len());
