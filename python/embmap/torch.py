@@ -7,7 +7,7 @@ until someone writes. What is written stays in the writing tensor's own pages; i
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -16,7 +16,9 @@ from ._matrix import Fallback, Vocab
 from ._oov import OOV
 from ._store import Store
 
-__all__ = ["embedding", "tensor"]
+__all__ = ["HostEmbedding", "embedding", "tensor"]
+
+_F = TypeVar("_F", bound=Callable[..., Any])
 
 
 def tensor(
@@ -120,3 +122,104 @@ def embedding(
         weight = torch.from_numpy(matrix.array).to(device=device, dtype=dtype)
     make: Callable[..., torch.nn.Embedding] = torch.nn.Embedding.from_pretrained
     return make(weight, freeze=freeze, padding_idx=padding_idx, **options)
+
+
+# Typed, which PyTorch's own is not.
+_not_compiled: Callable[[_F], _F] = torch.compiler.disable
+
+
+class HostEmbedding(torch.nn.Module):
+    """A frozen embedding whose table stays in the file, mapped on the host; only the rows that are asked for travel.
+
+    For tables that are larger than the device's memory, or than they are worth there: each call looks its rows up on the
+    host and copies them to the device, on a CUDA device from pinned memory and without waiting for the copy. Ids that lie on
+    a CUDA device must come to the host first, which waits for them: keep them on the CPU where you can.
+
+    The layer has no parameters and its `state_dict` is empty. Pickled, as `torch.save` of a whole model does, it refers to
+    the store's path, and a changed file is an error when it is read back. `Module.to` moves where the rows go and which
+    floating-point type they have.
+
+    Parameters
+    ----------
+    store : Store
+    device : torch.device or str, optional
+        Where the rows go; the CPU by default.
+    padding_idx : int, optional
+        Rows of this id are zeros; as in `nn.Embedding`, -1 is the last row.
+    dtype : torch.dtype, optional
+        Floating-point type of the rows. By default the store's, which for int8 is float32.
+
+    Examples
+    --------
+    >>> layer = embmap.torch.HostEmbedding(store, padding_idx=0)
+    >>> layer
+    HostEmbedding(6, 4, padding_idx=0)
+    >>> layer(torch.tensor([[0, 1], [2, 5]])).shape
+    torch.Size([2, 2, 4])
+    """
+
+    _rows: torch.Tensor
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        device: torch.device | str | None = None,
+        padding_idx: int | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        if padding_idx is not None and not -len(store) <= padding_idx < len(store):
+            raise ValueError(f"padding_idx {padding_idx} is not one of the {len(store)} rows")
+        if dtype is None:
+            names = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+            dtype = names.get(str(store.dtype), torch.float32)
+        if not dtype.is_floating_point:
+            raise ValueError(f"dtype must be of floating point, not {dtype}")
+        self.store = store
+        self.num_embeddings, self.embedding_dim = len(store), store.dim
+        self.padding_idx = None if padding_idx is None else padding_idx % len(store)
+        # Module.to, half, cuda and their kin find this, and so say where the rows go and what they become.
+        self.register_buffer("_rows", torch.empty(0, store.dim, device=device, dtype=dtype), persistent=False)
+
+    @_not_compiled
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        r"""Copy the rows of `ids`.
+
+        Parameters
+        ----------
+        ids : Tensor of int, any shape, on any device
+
+        Returns
+        -------
+        Tensor, shape (\*ids.shape, dim)
+            On the layer's device, of its type; it needs no gradient.
+
+        Raises
+        ------
+        IndexError
+            There is no such row.
+        """
+        if ids.dtype not in (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8):
+            raise TypeError(f"ids must be of an integer type, not {ids.dtype}")
+        device, dtype = self._rows.device, self._rows.dtype
+        flat = ids.detach().reshape(-1).to("cpu", torch.int64)
+        # What travels has the store's precision or that of the layer, whichever is less, as far as rows can be copied so.
+        stored = dtype == torch.bfloat16 and self.store.dtype == "bfloat16"
+        travelling = dtype if stored or dtype == torch.float16 else torch.float32
+        # PyTorch uses pinned memory again only when the copy from it has ended.
+        pinned = device.type == "cuda"
+        rows = torch.empty(len(flat), self.embedding_dim, dtype=travelling, device="cpu", pin_memory=pinned)
+        if stored:
+            torch.index_select(tensor(self.store, mode="readonly"), 0, flat, out=rows)
+        else:
+            self.store.take(flat.numpy(), out=rows.numpy())
+        if self.padding_idx is not None:
+            rows[flat == self.padding_idx] = 0
+        moved = rows.to(device, non_blocking=True).to(dtype)
+        return moved.reshape(*ids.shape, self.embedding_dim)
+
+    def extra_repr(self) -> str:
+        """Say what `repr` shows."""
+        padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
+        return f"{self.num_embeddings}, {self.embedding_dim}{padding}"
