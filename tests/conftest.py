@@ -1,8 +1,10 @@
 """Fixtures: small stores, the folder of published files, what the docs' snippets may use."""
 
+import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
@@ -28,6 +30,26 @@ def convert_text(folder: Path, text: str | bytes, **options) -> embmap.Conversio
 def store_of(folder: Path, text: str | bytes, **options) -> embmap.Store:
     """Open what `convert_text` makes."""
     return embmap.open(convert_text(folder, text, **options).path)
+
+
+def write_model(folder: Path, rows: np.ndarray, tokens: list[str]) -> Path:
+    """Write the folder of a model whose tensors are little more than `rows`, float32, of its `tokens`."""
+    folder.mkdir(parents=True)
+    entry = {"dtype": "F32", "shape": rows.shape, "data_offsets": [0, rows.nbytes]}
+    header = json.dumps({"embeddings.word_embeddings.weight": entry}).encode()
+    (folder / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + rows.tobytes())
+    vocab = {token: i for i, token in enumerate(tokens)}
+    (folder / "tokenizer.json").write_text(json.dumps({"model": {"type": "WordPiece", "vocab": vocab}}))
+    return folder
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """The folder of huggingface_hub's cache, empty; nothing else can be reached."""
+    constants = pytest.importorskip("huggingface_hub.constants")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    return tmp_path / "hub"
 
 
 @pytest.fixture

@@ -15,6 +15,9 @@ from ._progress import Bar
 Progress = Callable[[int, int], object]
 
 _PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip", ".tar", ".tgz", ".tbz2", ".txz")
+_PLAIN = (".txt", ".vec", ".emb", ".tsv", ".bin", ".ftz", ".embmap")
+# What names of sources end in, and names of models do not.
+SUFFIXES = (*_PACKED, *_PLAIN, ".safetensors")
 
 
 class RejectedRow(NamedTuple):
@@ -64,6 +67,9 @@ class ConversionReport:
         Words that were not UTF-8 and were mended (`errors="replace"` or ``"ignore"``).
     words_with_blanks : int
         Words with a blank inside. More than a few hint at rows with more numbers than the others.
+    rows_without_word, words_without_row : int
+        Of a model's folder: rows of the matrix whose id no token has, as those that pad it to a round number; and tokens
+        that were added to the vocabulary but not to the matrix. Neither is in the store.
     header_rows : int or None
         Rows that a header announced.
     """
@@ -83,6 +89,8 @@ class ConversionReport:
     rejected_rows: tuple[RejectedRow, ...]
     invalid_utf8: int
     words_with_blanks: int
+    rows_without_word: int
+    words_without_row: int
     header_rows: int | None
 
     @property
@@ -101,6 +109,8 @@ class ConversionReport:
             (self.duplicates, "duplicate words"),
             (self.invalid_utf8, "words that were not UTF-8"),
             (self.words_with_blanks, "words with a blank inside"),
+            (self.rows_without_word, "rows of the matrix without a token"),
+            (self.words_without_row, "tokens without a row"),
             (self.rejected, f"rows rejected: {', '.join(f'{n} {why}' for why, n in self.rejected_by.items() if n)}"),
         ]
         lines += [f"  {count:,} {what}" for count, what in counts if count]
@@ -114,7 +124,7 @@ def convert(
     source: str | os.PathLike[str],
     target: str | os.PathLike[str] | None = None,
     *,
-    format: Literal["auto", "text", "word2vec-binary", "fasttext"] = "auto",
+    format: Literal["auto", "text", "word2vec-binary", "fasttext", "huggingface"] = "auto",
     member: str | None = None,
     dtype: Literal["float32", "float16", "bfloat16", "int8"] = "float32",
     header: bool | Literal["auto"] = "auto",
@@ -131,7 +141,7 @@ def convert(
     progress: bool | Progress | None = None,
     metadata: dict[str, Any] | None = None,
 ) -> ConversionReport:
-    """Convert vectors to a store: text (GloVe, word2vec, fastText), word2vec's binary form, fastText's models.
+    """Convert vectors to a store: text (GloVe, word2vec, fastText), binary forms, the tokens of a model's folder.
 
     The file is read in parallel in pieces, so that memory holds the words and a few buffers, never the matrix. The target
     appears whole at the end, or is not touched at all.
@@ -144,12 +154,17 @@ def convert(
         (gzip, bzip2, xz, zstd) or in a zip or tar archive, which is unpacked on the way and told by its content, not its
         name; or ``"-"``, the standard input. Or a fastText model, ``.bin`` or ``.ftz``, whose n-grams the store keeps for
         ``oov="subword"``; a packed one is unpacked beside the target, into a file without a name, for as long as it is read.
+        Or the folder of a Hugging Face model, of model2vec's or of sentence-transformers' `StaticEmbedding`, with
+        ``model.safetensors`` (or its shards) and ``tokenizer.json``, ``vocab.txt`` or ``vocab.json``: of it, the embeddings
+        of the vocabulary's tokens are read, in the order of their ids, and the tokens stay as they are written (``##ing``,
+        ``Ġthe``, ``▁the``).
     target : path, optional
         Where the store goes; by default beside the source, ``vectors.txt.gz`` to ``vectors.embmap``.
-    format : {"auto", "text", "word2vec-binary", "fasttext"}
+    format : {"auto", "text", "word2vec-binary", "fasttext", "huggingface"}
         What the source is; found from its content by default. A file that is clearly another one is refused.
     member : str, optional
-        The file of an archive, by its path in it; needed only where several can be meant, which the error then lists.
+        The file of an archive, by its path in it, or the tensor of a model, by its name; needed only where several can be
+        meant, which the error then lists.
     dtype : {"float32", "float16", "bfloat16", "int8"}
         Type of the store's numbers. A value ``x`` is off by at most ``2**-11 * abs(x)`` in float16 (``2**-25`` where
         ``abs(x) < 2**-14``), ``2**-8 * abs(x)`` in bfloat16, and 1/254 of the row's largest ``abs(x)`` in int8, which keeps
@@ -248,6 +263,9 @@ def _default_target(source: Path, member: str | None) -> Path:
     """Give `vectors.txt` the store `vectors.embmap`, and `glove.6B.zip` that of its member."""
     if source == Path("-"):
         raise ValueError("the standard input has no place of its own: say where the store goes")
+    if source.is_dir():
+        source = source.resolve()
+        return source.with_name(source.name + ".embmap")
     path = source
     while path.suffix.lower() in _PACKED:
         path = path.with_suffix("")
@@ -255,6 +273,6 @@ def _default_target(source: Path, member: str | None) -> Path:
         path = path.with_name(Path(member).name)
         while path.suffix.lower() in _PACKED:
             path = path.with_suffix("")
-    if path.suffix.lower() in (".txt", ".vec", ".emb", ".tsv", ".bin", ".ftz", ".embmap"):
+    if path.suffix.lower() in _PLAIN:
         return path.with_suffix(".embmap")
     return path.with_name(path.name + ".embmap")

@@ -13,7 +13,17 @@ from ._words import WordsLike
 
 _T = TypeVar("_T")
 
-__all__ = ["FORMAT_VERSION", "MAGIC", "Store", "Writer", "__version__", "convert", "fill_normal", "strings"]
+__all__ = [
+    "FORMAT_VERSION",
+    "MAGIC",
+    "Store",
+    "Writer",
+    "__version__",
+    "convert",
+    "fill_normal",
+    "model_files",
+    "strings",
+]
 
 __version__: Final[str]
 FORMAT_VERSION: Final[int]
@@ -41,6 +51,9 @@ def convert(
     metadata: str,
 ) -> dict[str, Any]:
     """Convert a file; return what `ConversionReport` holds. Raises ParseError, OSError, ValueError."""
+
+def model_files(folder: str | PathLike[str], member: str | None) -> list[Path]:
+    """The files that a conversion of a model's folder reads; some may be missing. Raises ParseError, OSError."""
 
 def strings(words: WordsLike) -> list[str]:
     """Give the words of anything that holds words."""

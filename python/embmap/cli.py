@@ -58,12 +58,12 @@ def main() -> None:
 @click.argument("target", type=click.Path(path_type=Path), required=False)
 @click.option(
     "--format",
-    type=click.Choice(["auto", "text", "word2vec-binary"]),
+    type=click.Choice(["auto", "text", "word2vec-binary", "fasttext", "huggingface"]),
     default="auto",
     show_default=True,
     help="What SOURCE is; found from its content by default.",
 )
-@click.option("--member", help="The file of an archive, where several can be meant.")
+@click.option("--member", help="The file of an archive or the tensor of a model, where several can be meant.")
 @click.option("--header/--no-header", default=None, help="Whether the first line is a header; found by default.")
 @click.option("--dim", type=click.IntRange(min=1), help="The dimension you expect.")
 @click.option("--duplicates", type=click.Choice(["first", "last", "error"]), default="first", show_default=True)
@@ -103,7 +103,8 @@ def convert_command(
 ) -> None:
     """Convert vectors, text or word2vec's binary ones, to a store, by default beside them with the suffix .embmap.
 
-    SOURCE may be compressed (gzip, bzip2, xz, zstd), a zip or tar archive, or - for the standard input.
+    SOURCE may be compressed (gzip, bzip2, xz, zstd), a zip or tar archive, - for the standard input, or the folder
+    of a Hugging Face model.
     """
     report = convert(
         source,

@@ -82,6 +82,12 @@ pub(crate) fn convert<'py>(
     }
 }
 
+/// The files that a conversion of the model in `folder` reads, the weights first; some may be missing.
+#[pyfunction]
+pub(crate) fn model_files(py: Python<'_>, folder: PathBuf, member: Option<&str>) -> PyResult<Vec<PathBuf>> {
+    py.detach(|| embmap::model_files(&folder, member)).map_err(|error| raise(py, error))
+}
+
 /// The value of the choice that was `given` for an argument.
 pub(crate) fn choose<T: Copy, const N: usize>(name: &str, given: &str, choices: [(&str, T); N]) -> PyResult<T> {
     choices.iter().find(|(choice, _)| *choice == given).map(|(_, value)| *value).ok_or_else(|| {
@@ -109,6 +115,8 @@ fn as_dict<'py>(py: Python<'py>, report: &Report) -> PyResult<Bound<'py, PyDict>
     dict.set_item("rejected_rows", rejected)?;
     dict.set_item("invalid_utf8", report.invalid_utf8)?;
     dict.set_item("words_with_blanks", report.words_with_blanks)?;
+    dict.set_item("rows_without_word", report.rows_without_word)?;
+    dict.set_item("words_without_row", report.words_without_row)?;
     dict.set_item("header_rows", report.header_rows)?;
     Ok(dict)
 }

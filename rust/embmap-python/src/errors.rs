@@ -39,6 +39,7 @@ pub(crate) fn os_error(path: &Path, source: &io::Error) -> PyErr {
     let code = source.raw_os_error().or(match source.kind() {
         io::ErrorKind::NotFound => Some(2),
         io::ErrorKind::PermissionDenied => Some(13),
+        io::ErrorKind::NotADirectory => Some(20),
         io::ErrorKind::IsADirectory => Some(21),
         io::ErrorKind::StorageFull => Some(28),
         io::ErrorKind::ReadOnlyFilesystem => Some(30),

@@ -41,7 +41,13 @@ fn strings<'py>(py: Python<'py>, words: WordArgs<'py>) -> PyResult<Vec<Bound<'py
 #[pymodule]
 mod _embmap {
     #[pymodule_export]
-    use super::{convert::convert, fill_normal, store::Store, strings, writer::Writer};
+    use super::{
+        convert::{convert, model_files},
+        fill_normal,
+        store::Store,
+        strings,
+        writer::Writer,
+    };
 
     use pyo3::{prelude::*, types::PyBytes};
 

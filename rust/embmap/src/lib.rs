@@ -33,6 +33,7 @@ mod fasttext;
 pub mod format;
 mod gather;
 pub mod hash;
+mod huggingface;
 pub mod index;
 #[cfg(feature = "internals")]
 #[doc(hidden)]
@@ -63,6 +64,7 @@ pub use convert::{Duplicates, Fault, OnBadRow, Options, Rejected, Report, Utf8Er
 pub use dtype::Dtype;
 pub use error::{Error, FormatError, ParseError, Result};
 pub use gather::{Number, Rows};
+pub use huggingface::model_files;
 pub use lookup::Find;
 pub use map::{Access, Map};
 pub use neighbors::{Candidates, Neighbor};

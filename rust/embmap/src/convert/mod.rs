@@ -80,7 +80,7 @@ pub enum OnBadRow {
 pub struct Options {
     /// What the source is.
     pub format: Format,
-    /// Which file of an archive; `None` where only one can be meant.
+    /// Which file of an archive, or which tensor of a model; `None` where only one can be meant.
     pub member: Option<String>,
     /// How many times the size of a compressed source may come out of it.
     pub max_expansion: f64,
@@ -162,10 +162,15 @@ pub fn convert(
         return Err(Error::Cancelled);
     }
     let mut report = match opened? {
-        AnySource::Text(text) => store(&text, target, options, &stop, tick),
-        AnySource::Word2vec(records) => store(&records, target, options, &stop, tick),
-        AnySource::FastText(model) => store(&model, target, options, &stop, tick),
-    }?;
+        AnySource::Text(text) => store(&text, target, options, &stop, tick)?,
+        AnySource::Word2vec(records) => store(&records, target, options, &stop, tick)?,
+        AnySource::FastText(model) => store(&model, target, options, &stop, tick)?,
+        AnySource::HuggingFace(model) => {
+            let report = store(&model, target, options, &stop, tick)?;
+            let (rows_without_word, words_without_row) = (model.rows_without_word, model.words_without_row);
+            Report { rows_without_word, words_without_row, ..report }
+        }
+    };
     report.source = source.to_path_buf();
     report.seconds = started.elapsed().as_secs_f64();
     Ok(report)
@@ -203,12 +208,12 @@ fn store(
 /// What the store says of itself: the caller's words, and where it came from.
 fn metadata(source: &impl Source, options: &Options, report: &Report) -> String {
     let mut metadata = options.metadata.clone();
-    let name = source.path().file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = source.origin().file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let mut origin = serde_json::json!({
         "name": name, "bytes": report.bytes_read, "crc32": format!("{:08x}", report.checksum)
     });
-    if let Some(member) = &options.member {
-        origin["member"] = member.as_str().into();
+    if let Some(member) = source.member().or(options.member.as_deref()) {
+        origin["member"] = member.into();
     }
     metadata.insert("source".into(), origin);
     metadata.insert("embmap".into(), env!("CARGO_PKG_VERSION").into());

@@ -70,6 +70,10 @@ pub struct Report {
     pub invalid_utf8: u64,
     /// Words with a blank inside.
     pub words_with_blanks: u64,
+    /// Rows of a model's matrix whose id no token has.
+    pub rows_without_word: u64,
+    /// Tokens of a model whose id is behind the last row.
+    pub words_without_row: u64,
     /// Rows that the header announced, where there was one.
     pub header_rows: Option<u64>,
 }

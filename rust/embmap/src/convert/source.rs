@@ -15,6 +15,14 @@ pub(crate) trait Source: Sync {
 
     /// The file, for messages.
     fn path(&self) -> &Path;
+    /// What the store's metadata name: the file, or the folder that it is from.
+    fn origin(&self) -> &Path {
+        self.path()
+    }
+    /// The part of it that holds the rows, where the source has found it itself.
+    fn member(&self) -> Option<&str> {
+        None
+    }
     /// Numbers a row.
     fn dim(&self) -> usize;
     /// How many rows the source says it has.

@@ -2,15 +2,16 @@
 
 mod sniff;
 
-use std::path::Path;
+use std::{io, path::Path};
 
 pub(crate) use sniff::unlike_text;
 
 use crate::{
     container::{self, Unpacking},
     convert::Options,
-    error::{ParseError, Result},
+    error::{Error, ParseError, Result},
     fasttext::{self, FastTextSource},
+    huggingface::{self, HuggingFaceSource},
     text::{Head, TextSource},
     word2vec::{Form, Word2vecSource},
 };
@@ -27,15 +28,18 @@ pub enum Format {
     Word2vecBinary,
     /// fastText's models, `.bin` and `.ftz`.
     FastText,
+    /// The folder of a Hugging Face model, of model2vec's, of sentence-transformers'.
+    HuggingFace,
 }
 
 impl Format {
     /// Every format, and the name by which users choose it.
-    pub const ALL: [(&'static str, Format); 4] = [
+    pub const ALL: [(&'static str, Format); 5] = [
         ("auto", Format::Auto),
         ("text", Format::Text),
         ("word2vec-binary", Format::Word2vecBinary),
         ("fasttext", Format::FastText),
+        ("huggingface", Format::HuggingFace),
     ];
 }
 
@@ -44,10 +48,14 @@ pub(crate) enum AnySource {
     Text(TextSource),
     Word2vec(Word2vecSource),
     FastText(FastTextSource),
+    HuggingFace(HuggingFaceSource),
 }
 
 /// Opens `path` as what it is, or as what `options` say that it is.
 pub(crate) fn open(path: &Path, options: &Options, how: &Unpacking) -> Result<AnySource> {
+    if huggingface::is_meant(path, options) {
+        return HuggingFaceSource::open(path, options).map(AnySource::HuggingFace);
+    }
     let mut input = container::open(path, how)?;
     let head = Head::read(path, &mut input)?;
     let refuse = |what: &str| ParseError { path: path.to_path_buf(), line: 1, byte_offset: 0, reason: what.into() };
@@ -82,5 +90,6 @@ pub(crate) fn open(path: &Path, options: &Options, how: &Unpacking) -> Result<An
         Format::FastText => FastTextSource::open(path, input, head, options, how).map(AnySource::FastText),
         Format::Auto | Format::Text => TextSource::open(path, input, head, options).map(AnySource::Text),
         Format::Word2vecBinary => Word2vecSource::open(path, input, head, options).map(AnySource::Word2vec),
+        Format::HuggingFace => Err(Error::io(path)(io::ErrorKind::NotADirectory.into())),
     }
 }
