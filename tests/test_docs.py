@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import SMALL
+from conftest import SMALL, write_model
 from fasttext_model import Model
 
 import embmap
@@ -32,6 +32,19 @@ def here(tmp_path, monkeypatch):
     return {"embmap": embmap, "store": embmap.open("vectors.embmap")}
 
 
+@pytest.fixture
+def models(here, hub):
+    """Two models beside the vectors, one by name and one in a folder."""
+    pytest.importorskip("sentence_transformers")
+    rows = np.random.default_rng(0).normal(size=(8, 4)).astype(np.float32)
+    tokens = ["[PAD]", "king", "queen", "un", "##bel", "prince"]
+    write_model(Path("my-bert"), rows, tokens)
+    named = hub / "models--sentence-transformers--all-MiniLM-L6-v2"
+    write_model(named / "snapshots" / "0123456", rows, tokens)
+    (named / "refs").mkdir()
+    (named / "refs" / "main").write_text("0123456")
+
+
 @pytest.mark.parametrize("name", ["embmap", *MODULES])
 def test_docstring_examples(name, here):
     module = importlib.import_module(name)
@@ -46,14 +59,18 @@ def snippets(page, language):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_python_snippets_run(page, here):
+def test_python_snippets_run(page, here, request):
+    if page.stem == "transformers":
+        request.getfixturevalue("models")
     scope = dict(here)
     for snippet in snippets(page, "python"):
         exec(compile(snippet, str(page), "exec"), scope)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_shell_snippets_name_commands_that_exist(page, here):
+def test_shell_snippets_name_commands_that_exist(page, here, request):
+    if page.stem == "transformers":
+        request.getfixturevalue("models")
     for snippet in snippets(page, "sh"):
         for line in snippet.splitlines():
             if line.startswith("embmap ") and not line.startswith("embmap demo"):

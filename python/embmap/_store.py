@@ -20,6 +20,9 @@ from ._oov import OOV, fill_missing
 from ._words import Words, WordsLike
 
 if TYPE_CHECKING:
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+    from tokenizers.pre_tokenizers import PreTokenizer
+
     from ._similarity import Key, Restrict, Weighted
     from ._texts import Pool
 
@@ -537,6 +540,41 @@ class Store(_embmap.Store, GensimNames, Mapping[str, NDArray[np.float32]]):
         from ._spacy import to_spacy
 
         return to_spacy(self, name)
+
+    def to_static_embedding(
+        self,
+        *,
+        mode: Literal["cow", "readonly", "copy"] = "cow",
+        lowercase: bool = False,
+        pre_tokenizer: PreTokenizer | None = None,
+    ) -> StaticEmbedding:
+        """Make a `StaticEmbedding` of sentence-transformers.
+
+        A text's vector is the mean of its words' vectors, unknown words left out. The weights are the store's,
+        without a copy.
+
+        Parameters
+        ----------
+        mode : {"cow", "readonly", "copy"}
+            As in `embmap.torch.tensor`: with ``"cow"``, training changes memory, never the file.
+        lowercase : bool
+            Whether texts are lowercased first, as for vectors of lowercase words.
+        pre_tokenizer : tokenizers.pre_tokenizers.PreTokenizer, optional
+            What cuts a text into words; by default `Whitespace`, runs of letters and digits or of punctuation.
+
+        Returns
+        -------
+        sentence_transformers.sentence_transformer.modules.StaticEmbedding
+            For ``SentenceTransformer(modules=[...])``. Its tokenizer has each word behind a ``▁``, as SentencePiece does.
+
+        Raises
+        ------
+        ImportError
+            sentence-transformers is not installed (``pip install 'embmap[sentence-transformers]'``).
+        """
+        from ._huggingface import to_static_embedding
+
+        return to_static_embedding(self, mode=mode, lowercase=lowercase, pre_tokenizer=pre_tokenizer)
 
     def __enter__(self) -> Self:
         return self
