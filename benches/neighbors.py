@@ -1,6 +1,6 @@
 """The nearest rows: embmap from the mapped file beside libraries that hold normalised vectors in memory.
 
-    python benches/neighbors.py STORE [--queries 1 64] [--k 10] [--runs 7] [--only NAME ...]
+    python benches/neighbors.py STORE [--screened STORE] [--queries 1 64] [--k 10] [--runs 7] [--only NAME ...]
 
 All use the same number of threads, warm; runs in turn, medians. Setting up a peer (copying and normalising the vectors) is
 not timed. Every answer must have embmap's cosines to 1e-5; rows may differ where they tie.
@@ -75,18 +75,30 @@ def faiss(store: embmap.Store) -> Search:
     return lambda queries, k: index.search(queries / np.linalg.norm(queries, axis=1, keepdims=True), k)[0]
 
 
+def usearch(store: embmap.Store) -> Search:
+    """Exact search."""
+    from usearch.index import MetricKind, search
+
+    rows = np.array(store.vectors)
+    return lambda queries, k: (
+        1 - search(rows, queries, k, MetricKind.Cos, exact=True).distances.reshape(len(queries), k)
+    )
+
+
 PEERS: dict[str, Callable[[embmap.Store], Search]] = {
     "embmap": ours,
     "torch": torch,
     "numpy": numpy,
     "gensim": gensim,
     "faiss": faiss,
+    "usearch": usearch,
 }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("store", type=Path)
+    parser.add_argument("--screened", type=Path, help="the same vectors, converted with screen=True")
     parser.add_argument("--queries", type=int, nargs="+", default=[1, 64])
     parser.add_argument("--k", type=int, default=10)
     parser.add_argument("--runs", type=int, default=7)
@@ -97,11 +109,13 @@ def main() -> None:
     for name in set(arguments.only) - set(installed):
         print(f"left out: {name} is not installed")
     searches = {name: PEERS[name](store) for name in installed}
+    if arguments.screened:
+        searches["embmap, screened"] = ours(embmap.open(arguments.screened, preload=True))
     print(f"top {arguments.k} of {len(store):,} x {store.dim}, {os.cpu_count()} cores, {arguments.runs} runs")
     for n in arguments.queries:
         queries = np.random.default_rng(n).normal(size=(n, store.dim)).astype(np.float32)
         expected = store.neighbors(queries, arguments.k)[1]
-        times: dict[str, list[float]] = {name: [] for name in installed}
+        times: dict[str, list[float]] = {name: [] for name in searches}
         for turn in range(arguments.runs + 1):
             for name, search in searches.items():
                 # The threads of BLAS and OpenMP wait for more work by spinning, for a while.
