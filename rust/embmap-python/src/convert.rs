@@ -9,7 +9,7 @@ use pyo3::{
     types::{IntoPyDict, PyDict},
 };
 
-use crate::{errors::raise, words::WordArgs};
+use crate::{errors::raise, ticks::ticking, words::WordArgs};
 
 /// Converts the vectors in `source` to a store at `target`; returns what `ConversionReport` holds.
 #[pyfunction]
@@ -59,27 +59,8 @@ pub(crate) fn convert<'py>(
         metadata,
         ..Options::default()
     };
-    let mut raised = None;
-    let mut tick = |done, total| {
-        if raised.is_some() {
-            return false;
-        }
-        let seen = Python::attach(|py| -> PyResult<()> {
-            py.check_signals()?;
-            if let Some(progress) = &progress {
-                progress.call1(py, (done, total))?;
-            }
-            Ok(())
-        });
-        raised = seen.err();
-        raised.is_none()
-    };
-    let result = py.detach(|| embmap::convert(&source, &target, &options, &mut tick));
-    match (result, raised) {
-        (_, Some(raised)) => Err(raised),
-        (Ok(report), None) => as_dict(py, &report),
-        (Err(error), None) => Err(raise(py, error)),
-    }
+    let report = ticking(py, progress, raise, |tick| embmap::convert(&source, &target, &options, tick))?;
+    as_dict(py, &report)
 }
 
 /// The files that a conversion of the model in `folder` reads, the weights first; some may be missing.

@@ -1,10 +1,13 @@
 //! `embmap._embmap`: type conversion, the GIL, exceptions and who owns what. The algorithms are in the `embmap` crate.
 
 mod arrays;
+mod arrow_stream;
 mod convert;
 mod errors;
+mod export;
 mod neighbors;
 mod store;
+mod ticks;
 mod words;
 mod writer;
 

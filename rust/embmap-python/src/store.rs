@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use embmap::{Access, Dtype, Map, Number, Pooling};
+use embmap::{Access, Dtype, Map, Number, Pooling, Selection};
 use half::f16;
 use numpy::{
     Element, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2, PyReadwriteArray2, PyUntypedArray,
@@ -15,14 +15,14 @@ use pyo3::{
     exceptions::{PyIndexError, PyKeyError, PyValueError},
     prelude::*,
     sync::PyOnceLock,
-    types::{PyBytes, PyString},
+    types::{PyBytes, PyCapsule, PyDict, PyString},
 };
 
 use crate::{
-    arrays,
+    arrays, arrow_stream,
     convert::choose,
     errors::{raise, raise_format},
-    neighbors,
+    export, neighbors,
     words::{LookupError, WordArgs},
 };
 
@@ -397,6 +397,52 @@ impl Store {
             Some(raised) => Err(raised),
             None => result.map(|_| ()).map_err(|error| raise_format(py, &self.path, error)),
         }
+    }
+
+    /// The `first` rows, or `only` some, as a file of another format.
+    #[pyo3(name = "_export")]
+    #[allow(clippy::too_many_arguments)]
+    fn export<'py>(
+        &self,
+        py: Python<'py>,
+        target: PathBuf,
+        format: &str,
+        first: usize,
+        only: Option<PyReadonlyArray1<'_, u32>>,
+        threads: Option<usize>,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let selection = match &only {
+            Some(only) => Selection::Only(only.as_slice()?),
+            None => Selection::First(first),
+        };
+        export::export(py, &self.open()?.store, &target, format, selection, threads, progress)
+    }
+
+    /// Words and vectors as a stream of Arrow record batches, for whatever reads Arrow's PyCapsule interface.
+    ///
+    /// The columns are `word`, text, and `vector`, a list of `dim` float32, or float16 where the store keeps that. A schema that is
+    /// asked for is not looked at: the reader converts.
+    #[pyo3(signature = (requested_schema=None))]
+    fn __arrow_c_stream__<'py>(
+        &self,
+        py: Python<'py>,
+        requested_schema: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyCapsule>> {
+        let _ = requested_schema;
+        arrow_stream::capsule(py, &self.open()?.store, usize::MAX, None)
+    }
+
+    /// The stream of the `first` rows, or of `only` some.
+    #[pyo3(name = "_arrow_stream")]
+    fn arrow_stream<'py>(
+        &self,
+        py: Python<'py>,
+        first: usize,
+        only: Option<PyReadonlyArray1<'_, u32>>,
+    ) -> PyResult<Bound<'py, PyCapsule>> {
+        let only = only.map(|only| only.as_slice().map(<[u32]>::to_vec)).transpose()?;
+        arrow_stream::capsule(py, &self.open()?.store, first, only)
     }
 
     /// Bring the whole file into memory, several parts at once; returns when it is there.

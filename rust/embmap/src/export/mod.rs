@@ -1,0 +1,203 @@
+//! Export: a store's words and rows, in the formats that other programs read.
+
+mod blocks;
+mod safetensors;
+mod shortest;
+mod text;
+mod word2vec;
+
+use std::{
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Instant,
+};
+
+use crate::{
+    convert::while_ticking,
+    error::{Error, FormatError, Result, corrupt},
+    gather::Rows,
+    map::Map,
+    publish::NewFile,
+    store::Store,
+    words::Words,
+};
+use blocks::{Layout, Progress};
+
+/// What a store is written as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExportFormat {
+    /// Text, a row `word number … number`.
+    Glove,
+    /// The same behind a header "rows dim".
+    Word2Vec,
+    /// That header, then a word, a blank and float32 for each row: the bytes that gensim writes.
+    Word2VecBinary,
+    /// Text with a header and a blank behind each number, as fastText writes its `.vec`.
+    FastTextVec,
+    /// One tensor `embedding.weight` in the store's number type, the words in the file's metadata.
+    Safetensors,
+}
+
+impl ExportFormat {
+    /// All formats and their names.
+    pub const ALL: [(&'static str, ExportFormat); 5] = [
+        ("glove", ExportFormat::Glove),
+        ("word2vec", ExportFormat::Word2Vec),
+        ("word2vec-binary", ExportFormat::Word2VecBinary),
+        ("fasttext-vec", ExportFormat::FastTextVec),
+        ("safetensors", ExportFormat::Safetensors),
+    ];
+}
+
+/// Which rows are exported, and in which order.
+#[derive(Debug, Clone, Copy)]
+pub enum Selection<'a> {
+    /// The first so many, or all there are.
+    First(usize),
+    /// These.
+    Only(&'a [u32]),
+}
+
+/// What an export did.
+#[derive(Debug, Clone, Default)]
+pub struct ExportReport {
+    /// Rows written.
+    pub rows: u64,
+    /// Bytes written.
+    pub bytes_written: u64,
+    /// Words with a blank inside, where the format separates by blanks.
+    pub words_with_blanks: u64,
+    /// Wall-clock time.
+    pub seconds: f64,
+    /// The part of it, at the end, in which the disk was waited for.
+    pub sync_seconds: f64,
+}
+
+impl Store<Map> {
+    /// Writes the selected rows to `target`, on so many threads or all there are. `tick` is called about twenty times a second
+    /// with the rows done and the rows there are; it returns whether to go on. The target is replaced at the end, whole, or not
+    /// touched at all.
+    pub fn export(
+        &self,
+        target: &Path,
+        format: ExportFormat,
+        selection: Selection,
+        threads: Option<usize>,
+        tick: &mut dyn FnMut(u64, u64) -> bool,
+    ) -> Result<ExportReport> {
+        let started = Instant::now();
+        let chosen = Chosen::of(self, selection)?;
+        let (stop, progress) = (AtomicBool::new(false), Progress::default());
+        let layout: &dyn Layout = match format {
+            ExportFormat::Glove => &text::Text { chosen, header: false, blank_at_the_end: false },
+            ExportFormat::Word2Vec => &text::Text { chosen, header: true, blank_at_the_end: false },
+            ExportFormat::FastTextVec => &text::Text { chosen, header: true, blank_at_the_end: true },
+            ExportFormat::Word2VecBinary => &word2vec::Binary { chosen },
+            ExportFormat::Safetensors => &safetensors::Safetensors { chosen },
+        };
+        let (rows, done) = (chosen.len() as u64, || progress.rows.load(Ordering::Relaxed));
+        let write = || {
+            let file = NewFile::create(target)?;
+            let bytes_written = blocks::write(layout, chosen.len(), &file, threads, &progress, &stop)?;
+            Ok((file, bytes_written))
+        };
+        let (file, bytes_written) = while_ticking(&stop, write, &mut || tick(done(), rows))?;
+        if !tick(rows, rows) {
+            return Err(Error::Cancelled);
+        }
+        let written = Instant::now();
+        while_ticking(&stop, || file.publish(&stop), &mut || tick(rows, rows))?;
+        Ok(ExportReport {
+            rows,
+            bytes_written,
+            words_with_blanks: progress.words_with_blanks.load(Ordering::Relaxed),
+            seconds: started.elapsed().as_secs_f64(),
+            sync_seconds: written.elapsed().as_secs_f64(),
+        })
+    }
+}
+
+/// The words and rows that were selected, by their place among them.
+#[derive(Clone, Copy)]
+struct Chosen<'a> {
+    path: &'a Path,
+    words: Words<'a>,
+    rows: Rows<'a>,
+    selection: Selection<'a>,
+}
+
+impl<'a> Chosen<'a> {
+    fn of(store: &'a Store<Map>, selection: Selection<'a>) -> Result<Chosen<'a>> {
+        let rows = store.len();
+        let selection = match selection {
+            Selection::First(first) => Selection::First(first.min(rows)),
+            Selection::Only(ids) => match ids.iter().position(|&id| id as usize >= rows) {
+                Some(position) => return Err(Error::NoSuchRow { id: i64::from(ids[position]), position, rows }),
+                None => selection,
+            },
+        };
+        let path = store.data().path();
+        Ok(Chosen { path, words: store.words(), rows: store.rows().map_err(Error::format(path))?, selection })
+    }
+
+    fn len(&self) -> usize {
+        match self.selection {
+            Selection::First(first) => first,
+            Selection::Only(ids) => ids.len(),
+        }
+    }
+
+    fn dim(&self) -> usize {
+        self.rows.dim()
+    }
+
+    /// The row of the store at `place`.
+    fn id(&self, place: usize) -> usize {
+        match self.selection {
+            Selection::First(_) => place,
+            Selection::Only(ids) => ids[place] as usize,
+        }
+    }
+
+    /// Appends the word at `place`; its bytes are checked as they are appended, since those of a map can change.
+    fn word(&self, place: usize, text: &mut Vec<u8>) -> Result<()> {
+        let (id, start) = (self.id(place), text.len());
+        text.extend_from_slice(self.words.get(id).map_err(|error| self.corrupt(error))?);
+        match std::str::from_utf8(&text[start..]) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(self.corrupt(corrupt(format!("word {id} is not UTF-8")))),
+        }
+    }
+
+    /// The float32 values at `place`.
+    fn values(&self, place: usize, values: &mut Vec<f32>) -> Result<()> {
+        let id = self.id(place);
+        reserve(values, self.dim())?;
+        values.resize(self.dim(), 0.0);
+        self.rows.decode(id, values);
+        match values.iter().all(|x| x.is_finite()) {
+            true => Ok(()),
+            false => Err(self.corrupt(corrupt(format!("row {id} has a number that is not finite")))),
+        }
+    }
+
+    fn corrupt(&self, error: FormatError) -> Error {
+        Error::format(self.path)(error)
+    }
+
+    /// The error for a word that the format has no way to write.
+    fn refused(&self, place: usize, word: &[u8], why: &str) -> Error {
+        let (id, word) = (self.id(place), String::from_utf8_lossy(word));
+        Error::Argument(format!(
+            "the word {word:?} of row {id} {why}; export without it (words=), or to another format"
+        ))
+    }
+}
+
+/// Makes room for `more`, or says that there is none: how long a row is, a file of a stranger says.
+fn reserve<T>(buffer: &mut Vec<T>, more: usize) -> Result<()> {
+    let bytes = more.saturating_mul(size_of::<T>());
+    buffer
+        .try_reserve(more)
+        .map_err(|_| Error::Argument(format!("a row needs {bytes} bytes of memory: there are none")))
+}

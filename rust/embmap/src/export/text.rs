@@ -1,0 +1,79 @@
+//! Text: GloVe's, word2vec's and fastText's, whose numbers read back as the same bits.
+
+use std::{ops::Range, sync::atomic::Ordering};
+
+use super::{
+    Chosen,
+    blocks::{Layout, Progress, Scratch},
+    reserve,
+    shortest::{self, ROOM},
+};
+use crate::error::Result;
+
+/// Rows `word number … number`, separated by blanks.
+pub(super) struct Text<'a> {
+    pub chosen: Chosen<'a>,
+    /// Whether a line "rows dim" comes first.
+    pub header: bool,
+    /// Whether a blank follows the last number too.
+    pub blank_at_the_end: bool,
+}
+
+impl Layout for Text<'_> {
+    fn head(&self) -> Result<Vec<u8>> {
+        Ok(match self.header {
+            true => format!("{} {}\n", self.chosen.len(), self.chosen.dim()).into_bytes(),
+            false => Vec::new(),
+        })
+    }
+
+    fn row_len(&self) -> usize {
+        self.chosen.dim().saturating_mul(12)
+    }
+
+    fn encode<'b>(&'b self, places: Range<usize>, scratch: &'b mut Scratch, progress: &Progress) -> Result<&'b [u8]> {
+        let Scratch { bytes, values } = scratch;
+        let mut blanks = 0;
+        for place in places {
+            let start = bytes.len();
+            self.chosen.word(place, bytes)?;
+            blanks += u64::from(self.check(place, &bytes[start..])?);
+            self.chosen.values(place, values)?;
+            append(values, bytes)?;
+            if self.blank_at_the_end {
+                bytes.push(b' ');
+            }
+            bytes.push(b'\n');
+        }
+        progress.words_with_blanks.fetch_add(blanks, Ordering::Relaxed);
+        Ok(bytes)
+    }
+}
+
+impl Text<'_> {
+    /// Whether the word has a blank inside; an error where no reader could tell where it ends, or begins.
+    fn check(&self, place: usize, word: &[u8]) -> Result<bool> {
+        if memchr::memchr(b'\n', word).is_some() {
+            return Err(self.chosen.refused(place, word, "has a newline inside, where a row of text ends"));
+        }
+        if place == 0 && !self.header && word.starts_with("\u{feff}".as_bytes()) {
+            return Err(self.chosen.refused(place, word, "would begin the text with a byte-order mark"));
+        }
+        Ok(memchr::memchr(b' ', word).is_some())
+    }
+}
+
+/// Appends a blank and the text of each number.
+fn append(values: &[f32], text: &mut Vec<u8>) -> Result<()> {
+    let mut at = text.len();
+    reserve(text, values.len().saturating_mul(ROOM + 1))?;
+    // As much as the row may take, so that each number finds room of a size that is known.
+    text.resize(at + values.len() * (ROOM + 1), 0);
+    for &value in values {
+        text[at] = b' ';
+        let room = text[at + 1..].first_chunk_mut().expect("a blank and a text are at most ROOM + 1 bytes");
+        at += 1 + shortest::write(value, room);
+    }
+    text.truncate(at);
+    Ok(())
+}
