@@ -50,6 +50,20 @@ def test_info_lookup_similar_analogy_and_verify(files):
     assert run("verify", target).output == f"{target}: whole\n"
 
 
+def test_export(files, tmp_path):
+    _, store = files
+    target = tmp_path / "x.vec"
+    assert "6 words of 4 as fasttext-vec" in run("export", store, target).output
+    assert target.read_text().splitlines()[:2] == ["6 4", "king 0.9 0.8 0.1 0.0 "]
+    (tmp_path / "words.txt").write_text("queen\n")
+    found = json.loads(
+        run("export", store, target, "--format", "glove", "--words", tmp_path / "words.txt", "--json").output
+    )
+    assert (found["rows"], found["format"], found["path"]) == (1, "glove", str(target))
+    assert target.read_text() == "queen 0.9 0.1 0.8 0.0\n"
+    assert "2 words" in run("export", store, target, "--limit", 2, "--threads", 1).output
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -60,6 +74,8 @@ def test_info_lookup_similar_analogy_and_verify(files):
         (["convert", "{store}"], "are the same file"),
         (["convert", "{source}", "--dim", "7"], "expected vectors of dimension 7, found 4"),
         (["verify", "{source}"], "not an embmap store"),
+        (["export", "{store}", "x.txt"], "the suffix '.txt' does not tell the format"),
+        (["export", "{store}", "nowhere/x.vec"], "nowhere/x.vec: No such file or directory"),
     ],
 )
 def test_what_fails_says_why_on_one_line_and_exits_with_1(files, arguments, message):
@@ -72,13 +88,22 @@ def test_what_fails_says_why_on_one_line_and_exits_with_1(files, arguments, mess
 
 
 @pytest.mark.parametrize(
-    "arguments", [["nonsense"], ["convert"], ["lookup", "x"], ["similar", "x", "y", "-n", "0"], ["info", "--what"]]
+    "arguments",
+    [
+        ["nonsense"],
+        ["convert"],
+        ["lookup", "x"],
+        ["similar", "x", "y", "-n", "0"],
+        ["info", "--what"],
+        ["export", "x"],
+        ["export", "x", "y", "--format", "gif"],
+    ],
 )
 def test_wrong_usage_exits_with_2(arguments):
     assert run(*arguments).exit_code == 2
 
 
-@pytest.mark.parametrize("command", ["convert", "info", "lookup", "similar", "analogy", "verify", "demo"])
+@pytest.mark.parametrize("command", ["convert", "info", "lookup", "similar", "analogy", "verify", "export", "demo"])
 def test_help_shows_an_example(command):
     result = run(command, "--help")
     assert result.exit_code == 0

@@ -21,6 +21,7 @@ from ._convert import ConversionReport, RejectedRow, convert
 from ._embmap import __version__
 from ._errors import EmbmapError, FormatError, ParseError
 from ._evaluate import Analogies, Section, Similarities, evaluate
+from ._export import ExportReport
 from ._keyed_vectors import from_gensim
 from ._matrix import Matrix
 from ._merge import merge
@@ -35,6 +36,7 @@ __all__ = [
     "Analogies",
     "ConversionReport",
     "EmbmapError",
+    "ExportReport",
     "FormatError",
     "Matrix",
     "ParseError",

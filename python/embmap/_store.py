@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal, Self, cast, overload
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from . import _embmap, _similarity, _texts, _write
+from . import _embmap, _export, _similarity, _texts, _write
 from ._errors import FormatError
+from ._export import ExportReport
 from ._gensim import GensimNames
 from ._matrix import Fallback, Matrix, Vocab, build_matrix
 from ._oov import OOV, fill_missing
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from sentence_transformers.sentence_transformer.modules import StaticEmbedding
     from tokenizers.pre_tokenizers import PreTokenizer
 
+    from ._export import ExportFormat, Progress
     from ._similarity import Key, Restrict, Weighted
     from ._texts import Pool
 
@@ -575,6 +577,66 @@ class Store(_embmap.Store, GensimNames, Mapping[str, NDArray[np.float32]]):
         from ._huggingface import to_static_embedding
 
         return to_static_embedding(self, mode=mode, lowercase=lowercase, pre_tokenizer=pre_tokenizer)
+    def export(
+        self,
+        path: str | os.PathLike[str],
+        format: ExportFormat | None = None,
+        *,
+        words: Iterable[str] | None = None,
+        limit: int | None = None,
+        threads: int | None = None,
+        progress: bool | Progress | None = None,
+    ) -> ExportReport:
+        """Write words and vectors in a format that other programs read.
+
+        Text holds the shortest decimal form of each float32, so that converting it back gives bit-identical vectors. The
+        file appears whole at the end, or is not touched at all.
+
+        Parameters
+        ----------
+        path : path
+            The file to write; one that is there is replaced.
+        format : {"glove", "word2vec", "word2vec-binary", "fasttext-vec", "safetensors", "parquet", "arrow"}, optional
+            ``"glove"`` is text without a header, ``"word2vec"`` with one, ``"fasttext-vec"`` with one and a blank behind
+            each number; ``"word2vec-binary"`` has the bytes that gensim writes; ``"safetensors"`` has the tensor
+            ``embedding.weight`` in the store's type (int8 as float32) and the words as a JSON array in the metadata
+            ``words``; ``"parquet"`` and ``"arrow"`` have columns ``word`` and ``vector`` and need pyarrow. By default what
+            the suffix says: ``.vec``, ``.bin``, ``.safetensors``, ``.parquet``, ``.arrow`` or ``.feather``.
+        words : iterable of str, optional
+            Only these, in this order, each once.
+        limit : int, optional
+            Only the first so many.
+        threads : int, optional
+            How many write; all cores by default. pyarrow has threads of its own.
+        progress : bool or callable, optional
+            ``True`` for a bar, or a callable ``(done_rows, all_rows)``.
+
+        Returns
+        -------
+        ExportReport
+
+        Raises
+        ------
+        ValueError
+            The suffix does not tell the format; or a word cannot be written in it: one with a newline in text, one with a
+            blank or a newline in word2vec's binary format. Text has words with a blank inside as they are, which
+            `embmap.convert` reads back and many other readers do not: the report counts them.
+        KeyError
+            One of `words` is missing.
+        OSError
+            The file cannot be written; nothing is left behind.
+        ImportError
+            pyarrow is not installed.
+
+        Examples
+        --------
+        >>> report = store.export("vectors.vec")
+        >>> report.format, report.rows, report.dim
+        ('fasttext-vec', 6, 4)
+        >>> embmap.convert("vectors.vec", "again.embmap").rows
+        6
+        """
+        return _export.export(self, path, format, words, limit, threads, progress)
 
     def __enter__(self) -> Self:
         return self

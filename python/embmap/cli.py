@@ -1,4 +1,4 @@
-"""The command line: ``embmap convert | info | lookup | similar | analogy | verify | bench | demo``."""
+"""The command line: ``embmap convert | info | lookup | similar | analogy | verify | export | bench | demo``."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import click
 
 from . import Store, __version__, convert
 from ._errors import EmbmapError
+from ._export import FORMATS
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _STORE = click.argument("store", type=click.Path(path_type=Path))
@@ -27,7 +28,7 @@ class _Commands(click.Group):
             return super().invoke(context)
         except BrokenPipeError:
             raise
-        except (EmbmapError, OSError, ValueError) as error:
+        except (EmbmapError, ImportError, OSError, ValueError) as error:
             raise click.ClickException(_sentence(error)) from error
         except KeyError as error:
             raise click.ClickException(f"{error.args[0]!r} is not in the store") from error
@@ -198,6 +199,30 @@ def verify(store: Path, json: bool) -> None:
     with Store(store) as opened:
         opened.verify()
         _print(json, {"path": opened.path, "whole": True}, f"{opened.path}: whole")
+
+
+@main.command(epilog="Example: embmap export glove.6B.300d.embmap glove.6B.300d.vec")
+@_STORE
+@click.argument("target", type=click.Path(path_type=Path))
+@click.option("--format", type=click.Choice(FORMATS), help="Told by the suffix of TARGET where it can be.")
+@click.option("--words", type=click.File(encoding="utf-8-sig"), help="Only the words of this file, one a line.")
+@click.option("--limit", type=click.IntRange(min=0), help="Only the first N rows.")
+@click.option("--threads", type=click.IntRange(min=1), help="All cores by default.")
+@click.option("--progress/--no-progress", default=None, help="A bar; on a terminal by default.")
+@_json
+def export(store: Path, target: Path, words: Any, progress: bool | None, json: bool, **options: Any) -> None:
+    """Write a store in a format that other programs read: text, word2vec binary, safetensors, Parquet, Arrow.
+
+    The suffixes .vec, .bin, .safetensors, .parquet, .arrow and .feather say which.
+    """
+    with Store(store) as opened:
+        report = opened.export(
+            target,
+            words=None if words is None else [word for word in words.read().split("\n") if word],
+            progress=sys.stderr.isatty() if progress is None else progress,
+            **options,
+        )
+    _print(json, asdict(report), str(report))
 
 
 @main.command(epilog="Example: embmap bench glove.6B.300d.txt")
