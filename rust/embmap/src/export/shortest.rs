@@ -90,7 +90,7 @@ fn write_usual(negative: u32, m: u64, scale: &Scale, out: &mut [u8; ROOM]) -> us
     out[0] = b'-';
     out[at] = b'0' + whole as u8;
     out[at + 1] = b'.';
-    at + 2 + (decimals - digits.leading_zeros() as usize / 8).max(1)
+    at + 2 + decimals.saturating_sub(digits.leading_zeros() as usize / 8).max(1)
 }
 
 /// The number of units of 10⁻ᵈ that reads back as `m × 2ᵉ` and has the fewest digits, or the nearest of them.
