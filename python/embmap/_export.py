@@ -7,7 +7,7 @@ import os
 import secrets
 import stat
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from ._progress import Bar
 
 if TYPE_CHECKING:
     from ._store import Store
+    from ._words import WordsLike
 
 ExportFormat = Literal["glove", "word2vec", "word2vec-binary", "fasttext-vec", "safetensors", "parquet", "arrow"]
 Progress = Callable[[int, int], object]
@@ -83,7 +84,7 @@ def export(
     store: Store,
     path: str | os.PathLike[str],
     format: ExportFormat | None,
-    words: Iterable[str] | None,
+    words: WordsLike | None,
     limit: int | None,
     threads: int | None,
     progress: bool | Progress | None,
@@ -124,14 +125,12 @@ def _format_of(path: Path) -> ExportFormat:
         raise ValueError(f"{path}: {message} {', '.join(FORMATS)}") from None
 
 
-def _ids_of(store: Store, words: Iterable[str]) -> NDArray[np.uint32]:
-    if isinstance(words, str):
-        raise TypeError("expected words, found one str; pass [word]")
-    wanted = list(dict.fromkeys(words))
-    ids = store.indices(wanted)
-    if (missing := np.flatnonzero(ids < 0)).size:
-        raise KeyError(wanted[missing[0]])
-    return ids.astype(np.uint32)
+def _ids_of(store: Store, words: WordsLike) -> NDArray[np.uint32]:
+    ids, missing = store._find(words)
+    if missing:
+        raise KeyError(missing[0])
+    _, first_places = np.unique(ids, return_index=True)
+    return ids[np.sort(first_places)].astype(np.uint32)
 
 
 @dataclass(frozen=True)
@@ -159,7 +158,7 @@ def _export_arrow(
         pa: Any = importlib.import_module("pyarrow")
         writers: Any = importlib.import_module("pyarrow.parquet" if format == "parquet" else "pyarrow.ipc")
     except ImportError as error:
-        raise ImportError(f"{format} is written by pyarrow: pip install 'embmap[arrow]'", name="pyarrow") from error
+        raise ImportError(f"{format} needs pyarrow: pip install 'embmap[pyarrow]' ({error})", name="pyarrow") from error
     batches = pa.RecordBatchReader.from_stream(_Rows(store, first, ids))
     total, done = first if ids is None else len(ids), 0
     with _new_file(path) as file:

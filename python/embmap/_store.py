@@ -577,12 +577,13 @@ class Store(_embmap.Store, GensimNames, Mapping[str, NDArray[np.float32]]):
         from ._huggingface import to_static_embedding
 
         return to_static_embedding(self, mode=mode, lowercase=lowercase, pre_tokenizer=pre_tokenizer)
+
     def export(
         self,
         path: str | os.PathLike[str],
         format: ExportFormat | None = None,
         *,
-        words: Iterable[str] | None = None,
+        words: WordsLike | None = None,
         limit: int | None = None,
         threads: int | None = None,
         progress: bool | Progress | None = None,
@@ -603,7 +604,7 @@ class Store(_embmap.Store, GensimNames, Mapping[str, NDArray[np.float32]]):
             ``words``; ``"parquet"`` and ``"arrow"`` have columns ``word`` and ``vector`` and need pyarrow. By default what
             the suffix says: ``.vec``, ``.bin``, ``.safetensors``, ``.parquet``, ``.arrow`` or ``.feather``.
         words : iterable of str, optional
-            Only these, in this order, each once.
+            Only these, in this order, each once; whatever `indices` takes.
         limit : int, optional
             Only the first so many.
         threads : int, optional

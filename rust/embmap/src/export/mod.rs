@@ -19,6 +19,7 @@ use crate::{
     map::Map,
     publish::NewFile,
     store::Store,
+    text::kernels::Kernel,
     words::Words,
 };
 use blocks::{Layout, Progress};
@@ -88,10 +89,11 @@ impl Store<Map> {
         let started = Instant::now();
         let chosen = Chosen::of(self, selection)?;
         let (stop, progress) = (AtomicBool::new(false), Progress::default());
+        let text = |header, blank_at_the_end| text::Text { chosen, header, blank_at_the_end, kernel: Kernel::detect() };
         let layout: &dyn Layout = match format {
-            ExportFormat::Glove => &text::Text { chosen, header: false, blank_at_the_end: false },
-            ExportFormat::Word2Vec => &text::Text { chosen, header: true, blank_at_the_end: false },
-            ExportFormat::FastTextVec => &text::Text { chosen, header: true, blank_at_the_end: true },
+            ExportFormat::Glove => &text(false, false),
+            ExportFormat::Word2Vec => &text(true, false),
+            ExportFormat::FastTextVec => &text(true, true),
             ExportFormat::Word2VecBinary => &word2vec::Binary { chosen },
             ExportFormat::Safetensors => &safetensors::Safetensors { chosen },
         };

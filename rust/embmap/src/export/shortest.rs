@@ -1,13 +1,19 @@
 //! The shortest decimal text that reads back as the same float32, and of those the nearest to it.
 //!
 //! Vectors are mostly numbers between 2⁻¹⁶ and 8. There, all that Schubfach asks (which multiples of a power of ten lie in the
-//! interval that rounds to the number) is whole-number arithmetic in 64 bits, and the text has one form, `d.ddd`: it is made
-//! without a branch that depends on the digits. `zmij` makes every other text, and is what the tests compare with.
+//! interval that rounds to the number) is whole-number arithmetic in 64 bits, and the text has one form, `d.ddd`. It is worked
+//! out for several numbers side by side, in loops without a branch that depends on them, which the compiler turns into vector
+//! instructions. `zmij` makes every other text, and is what the tests compare with.
 
 use std::hint::select_unpredictable;
 
-/// Bytes that a number's text may take while it is written.
-pub(crate) const ROOM: usize = 24;
+use crate::text::kernels::Kernel;
+
+/// Bytes that a number's text may take, and the blank before it, while it is written.
+pub(super) const ROOM: usize = 25;
+
+/// Numbers side by side, where there are vector instructions.
+const WIDE: usize = 16;
 
 /// The exponents, as float32 holds them, of the numbers that have a short way: those in 2⁻¹⁶..8.
 const FIRST: u32 = 127 - 16;
@@ -20,82 +26,158 @@ struct Scale {
     /// 5ᵈ.
     five: u32,
     /// 1 - e - d, so that `m × 2ᵉ` is `2m × 5ᵈ / 2ˢʰⁱᶠᵗ` units of 10⁻ᵈ.
-    shift: u8,
+    shift: u32,
     /// d.
-    decimals: u8,
+    decimals: u32,
     /// -e, so that the whole part of `m × 2ᵉ` is `m >> point`.
-    point: u8,
+    point: u32,
+}
+
+impl Scale {
+    const fn of(exponent: u32) -> Scale {
+        let point = 150 - exponent;
+        let (mut decimals, mut power) = (0, 1u64);
+        while power < 1 << point {
+            decimals += 1;
+            power *= 10;
+        }
+        assert!(decimals >= DECIMALS_OF_WHOLE && decimals - DECIMALS_OF_WHOLE <= ZEROS.len() as u32);
+        assert!(exponent < 127 || decimals == DECIMALS_OF_WHOLE);
+        Scale { five: 5u32.pow(decimals), shift: 1 + point - decimals, decimals, point }
+    }
 }
 
 /// d of all numbers from 1 on.
 const DECIMALS_OF_WHOLE: u32 = 7;
 
-const SCALES: [Scale; (LAST - FIRST + 1) as usize] = {
-    let mut scales = [Scale { five: 0, shift: 0, decimals: 0, point: 0 }; (LAST - FIRST + 1) as usize];
-    let mut exponent = FIRST;
-    while exponent <= LAST {
-        let point = 150 - exponent;
-        let (mut d, mut power) = (0, 1u64);
-        while power < 1 << point {
-            d += 1;
-            power *= 10;
-        }
-        assert!(exponent < 127 || d == DECIMALS_OF_WHOLE);
-        assert!(d >= DECIMALS_OF_WHOLE && d - DECIMALS_OF_WHOLE <= ZEROS);
-        let (five, shift) = (5u32.pow(d), (1 + point - d) as u8);
-        scales[(exponent - FIRST) as usize] = Scale { five, shift, decimals: d as u8, point: point as u8 };
-        exponent += 1;
+/// The most zeros between the point and the nine digits of a number of units.
+const ZEROS: [u8; 5] = [b'0'; 5];
+
+/// The scale of each exponent from `FIRST` on, as many as the five bits of an index can ask for.
+const SCALES: ([u32; 32], [u32; 32]) = {
+    let (mut fives, mut others) = ([0; 32], [0; 32]);
+    let mut i = 0;
+    while i < 32 {
+        let exponent = if FIRST + i < LAST { FIRST + i } else { LAST };
+        let Scale { five, shift, decimals, point } = Scale::of(exponent);
+        fives[i as usize] = five;
+        others[i as usize] = shift | decimals << 8 | point << 16;
+        i += 1;
     }
-    scales
+    (fives, others)
 };
 
-/// The most zeros between the point and the nine digits of a number of units.
-const ZEROS: u32 = 5;
-
-/// Writes the text of `x`, which is finite, at the start of `out`; returns its length.
-#[inline(always)]
-pub(crate) fn write(x: f32, out: &mut [u8; ROOM]) -> usize {
-    let bits = x.to_bits();
-    let (exponent, fraction) = (bits >> 23 & 0xff, bits & 0x7f_ffff);
-    match SCALES.get(exponent.wrapping_sub(FIRST) as usize) {
-        // The interval of a power of two is shorter on one side.
-        Some(scale) if fraction != 0 => write_usual(bits >> 31, u64::from(fraction | 1 << 23), scale, out),
-        _ => write_any(x, out),
+/// Writes a blank and the text of each of `values`, which are finite, to `out`, which has [`ROOM`] for each; returns the length.
+#[allow(unsafe_code)]
+pub(super) fn write(kernel: Kernel, values: &[f32], out: &mut [u8]) -> usize {
+    match kernel {
+        Kernel::Scalar => write_by::<1>(values, out),
+        // SAFETY: a kernel that was detected or is available has the instructions that its name stands for, and BMI2 was asked
+        // for here.
+        #[cfg(target_arch = "x86_64")]
+        Kernel::Avx2 if is_x86_feature_detected!("bmi2") => unsafe { write_avx2(values, out) },
+        // SAFETY: as above.
+        #[cfg(target_arch = "x86_64")]
+        Kernel::Avx512 | Kernel::Avx512Vbmi2 if is_x86_feature_detected!("bmi2") => unsafe {
+            write_avx512(values, out)
+        },
+        #[cfg(target_arch = "x86_64")]
+        _ => write_by::<1>(values, out),
     }
 }
 
-#[cold]
-fn write_any(x: f32, out: &mut [u8; ROOM]) -> usize {
-    let mut buffer = zmij::Buffer::new();
-    let text = buffer.format_finite(x).as_bytes();
-    out[..text.len()].copy_from_slice(text);
-    text.len()
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
+fn write_avx2(values: &[f32], out: &mut [u8]) -> usize {
+    write_by::<WIDE>(values, out)
 }
 
-/// The text of `m × 2ᵉ`, whose whole part is one digit.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,avx512f,avx512bw,avx512dq,avx512vl,avx512cd,bmi1,bmi2,lzcnt,popcnt")]
+fn write_avx512(values: &[f32], out: &mut [u8]) -> usize {
+    write_by::<WIDE>(values, out)
+}
+
 #[inline(always)]
-fn write_usual(negative: u32, m: u64, scale: &Scale, out: &mut [u8; ROOM]) -> usize {
-    let whole = m >> scale.point;
+fn write_by<const N: usize>(values: &[f32], out: &mut [u8]) -> usize {
+    let (chunks, rest) = values.as_chunks::<N>();
+    let mut at = 0;
+    for values in chunks {
+        at = Lanes::of(values).write(values, out, at);
+    }
+    for &value in rest {
+        at = Lanes::of(&[value]).write(&[value], out, at);
+    }
+    at
+}
+
+/// What the texts of some numbers are made of.
+struct Lanes<const N: usize> {
+    /// Eight digits, the first in the lowest byte.
+    digits: [u64; N],
+    /// Bit by bit: 0..8 the length of the text, 0 where it has another form; 8..16 the place of the digit before those eight;
+    /// 16..24 that digit; 24..31 the digit before the point; 31 whether there is a sign.
+    form: [u32; N],
+}
+
+impl<const N: usize> Lanes<N> {
+    #[inline(always)]
+    fn of(values: &[f32; N]) -> Lanes<N> {
+        let mut lanes = Lanes { digits: [0; N], form: [0; N] };
+        for i in 0..N {
+            (lanes.digits[i], lanes.form[i]) = lane(values[i].to_bits());
+        }
+        lanes
+    }
+
+    /// Writes a blank and the text of each from place `at` on; returns where they end.
+    #[inline(always)]
+    fn write(&self, values: &[f32; N], out: &mut [u8], mut at: usize) -> usize {
+        for i in 0..N {
+            let [blank, text @ ..]: &mut [u8; ROOM] = out[at..].first_chunk_mut().expect("ROOM for each number");
+            *blank = b' ';
+            let (form, length) = (self.form[i], (self.form[i] & 0xff) as usize);
+            at += 1 + if length > 0 {
+                write_usual(self.digits[i], form, length, text)
+            } else {
+                write_any(values[i], text)
+            };
+        }
+        at
+    }
+}
+
+/// The eight digits and the form of a number's text. What it says of a number without the short way is wrong but for the
+/// length of 0: it is what another exponent would give.
+#[inline(always)]
+fn lane(bits: u32) -> (u64, u32) {
+    let (exponent, fraction, negative) = ((bits >> 23 & 0xff).wrapping_sub(FIRST), bits & 0x7f_ffff, bits >> 31);
+    // The interval of a power of two is shorter on one side.
+    let is_usual = exponent <= LAST - FIRST && fraction != 0;
+    let others = SCALES.1[exponent as usize % 32];
+    let scale = Scale {
+        five: SCALES.0[exponent as usize % 32],
+        shift: others & 0xff,
+        decimals: others >> 8 & 0xff,
+        point: others >> 16,
+    };
+    let m = u64::from(fraction | 1 << 23);
+    let whole = (m >> scale.point) as u32;
     // Less than 2 × 10⁸, as `m` is less than 2²⁴ and 2ᵉ less than 10 units.
-    let units = (nearest_short(m, scale) - whole * 10u64.pow(DECIMALS_OF_WHOLE)) as u32;
+    let units = nearest_short(m, &scale) - whole * 10u32.pow(DECIMALS_OF_WHOLE);
     let ninth = u32::from(units >= 100_000_000);
     let digits = eight_digits(units - ninth * 100_000_000);
-    // Back to front: where there are fewer than nine decimals, the point and the whole part take the place of digits that
-    // are zeros.
-    let (at, decimals) = (negative as usize, usize::from(scale.decimals));
-    out[at + 2..at + 7].copy_from_slice(&[b'0'; ZEROS as usize]);
-    let first = at + decimals - DECIMALS_OF_WHOLE as usize;
-    out[first] = b'0' + ninth as u8;
-    out[first + 1..first + 9].copy_from_slice(&(digits | u64::from_ne_bytes([b'0'; 8])).to_le_bytes());
-    out[0] = b'-';
-    out[at] = b'0' + whole as u8;
-    out[at + 1] = b'.';
-    at + 2 + decimals.saturating_sub(digits.leading_zeros() as usize / 8).max(1)
+    let decimals = scale.decimals.saturating_sub(digits.leading_zeros() / 8).max(1);
+    let length = if is_usual { negative + 2 + decimals } else { 0 };
+    let first = negative + scale.decimals - DECIMALS_OF_WHOLE;
+    let zero = u32::from(b'0');
+    let form = length | first << 8 | (zero + ninth) << 16 | (zero + whole) << 24 | negative << 31;
+    (digits | u64::from_ne_bytes([b'0'; 8]), form)
 }
 
 /// The number of units of 10⁻ᵈ that reads back as `m × 2ᵉ` and has the fewest digits, or the nearest of them.
 #[inline(always)]
-fn nearest_short(m: u64, scale: &Scale) -> u64 {
+fn nearest_short(m: u64, scale: &Scale) -> u32 {
     // In units of 10⁻ᵈ / 2ˢʰⁱᶠᵗ: the number, and the interval, whose ends belong to it where `m` is even.
     let five = u64::from(scale.five);
     let exact = 2 * m * five;
@@ -103,9 +185,10 @@ fn nearest_short(m: u64, scale: &Scale) -> u64 {
     let below = exact >> scale.shift;
     // A tie to the even one. The interval reaches half a unit and more to either side, so that this is in it.
     let nearest = (exact + (1 << (scale.shift - 1)) - 1 + (below & 1)) >> scale.shift;
-    let tens = below / 10 * 10;
-    let found = select_unpredictable((tens + 10) << scale.shift <= most, tens + 10, nearest);
-    select_unpredictable(tens << scale.shift >= least, tens, found)
+    let tens = below as u32 / 10 * 10;
+    let has = |units: u32| u64::from(units) << scale.shift;
+    let found = select_unpredictable(has(tens + 10) <= most, tens + 10, nearest as u32);
+    select_unpredictable(has(tens) >= least, tens, found)
 }
 
 /// The decimal digits of a number below 10⁸, the first in the lowest byte.
@@ -118,27 +201,58 @@ fn eight_digits(number: u32) -> u64 {
     tens | (pairs - tens * 10) << 8
 }
 
+/// Back to front: where there are fewer than nine decimals, the point and the whole part take the place of digits that are zeros.
+#[inline(always)]
+fn write_usual(digits: u64, form: u32, length: usize, out: &mut [u8; ROOM - 1]) -> usize {
+    let (at, first) = ((form >> 31) as usize, (form >> 8 & 0xf) as usize);
+    out[at + 2..at + 2 + ZEROS.len()].copy_from_slice(&ZEROS);
+    out[first] = (form >> 16) as u8;
+    out[first + 1..first + 9].copy_from_slice(&digits.to_le_bytes());
+    out[0] = b'-';
+    out[at] = (form >> 24) as u8 & 0x7f;
+    out[at + 1] = b'.';
+    length
+}
+
+#[cold]
+fn write_any(value: f32, out: &mut [u8; ROOM - 1]) -> usize {
+    let mut buffer = zmij::Buffer::new();
+    let text = buffer.format_finite(value).as_bytes();
+    out[..text.len()].copy_from_slice(text);
+    text.len()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn text(x: f32) -> String {
-        let mut out = [0; ROOM];
-        let length = write(x, &mut out);
-        String::from_utf8(out[..length].to_vec()).expect("ASCII")
+    /// The texts of `values`, by one kernel.
+    fn texts(kernel: Kernel, values: &[f32]) -> Vec<String> {
+        let mut out = vec![0; ROOM * values.len()];
+        let length = write(kernel, values, &mut out);
+        let text = String::from_utf8(out[..length].to_vec()).expect("ASCII");
+        text.split(' ').skip(1).map(String::from).collect()
     }
 
-    fn agrees(bits: u32) {
-        let x = f32::from_bits(bits);
-        let mut out = [0; ROOM];
-        let length = write(x, &mut out);
-        assert_eq!(std::str::from_utf8(&out[..length]), Ok(zmij::Buffer::new().format_finite(x)), "{bits:#x}");
+    /// Every kernel's texts of `bits` and those that follow are zmij's.
+    fn agree(bits: impl IntoIterator<Item = u32>, kernels: &[Kernel]) {
+        let values: Vec<f32> = bits.into_iter().map(f32::from_bits).collect();
+        let (mut expected, mut buffer) = (Vec::new(), zmij::Buffer::new());
+        for &value in &values {
+            expected.push(b' ');
+            expected.extend_from_slice(buffer.format_finite(value).as_bytes());
+        }
+        let mut out = vec![0; ROOM * values.len()];
+        for &kernel in kernels {
+            let length = write(kernel, &values, &mut out);
+            assert!(out[..length] == expected, "{kernel:?}, from {:?} on", values.first());
+        }
     }
 
     #[test]
     fn numbers_at_the_edges() {
-        for (x, expected) in [
+        let (values, expected): (Vec<f32>, Vec<&str>) = [
             (0.0, "0.0"),
             (-0.0, "-0.0"),
             (1.0, "1.0"),
@@ -153,32 +267,44 @@ mod tests {
             (-f32::MIN_POSITIVE, "-1.1754944e-38"),
             (f32::from_bits(1), "1e-45"),
             (123_456.0, "123456.0"),
-        ] {
-            assert_eq!(text(x), expected);
+            (-9_999_999_000_000_000.0, "-9.999999e+15"),
+        ]
+        .into_iter()
+        .cycle()
+        .take(15 * WIDE)
+        .unzip();
+        for &kernel in Kernel::available() {
+            assert_eq!(texts(kernel, &values), expected, "{kernel:?}");
         }
     }
 
     #[test]
     fn the_short_way_gives_the_text_of_the_long_one() {
         for exponent in FIRST - 1..=LAST + 1 {
-            for fraction in (0..1 << 23).step_by(1009).chain(0..64).chain((1 << 23) - 64..1 << 23) {
-                agrees(exponent << 23 | fraction);
-            }
+            let fractions = (0..1 << 23).step_by(1009).chain(0..64).chain((1 << 23) - 64..1 << 23);
+            agree(fractions.map(|fraction| exponent << 23 | fraction), Kernel::available());
         }
     }
 
     #[test]
-    #[ignore = "takes a quarter of a minute: every number that has the short way"]
+    #[ignore = "takes a minute: every number that has the short way"]
     fn the_short_way_gives_the_text_of_the_long_one_for_every_number() {
-        (FIRST << 23..(LAST + 1) << 23).for_each(agrees);
+        for start in (FIRST << 23..(LAST + 1) << 23).step_by(1 << 16) {
+            agree(start..start + (1 << 16), Kernel::available());
+        }
     }
 
     proptest! {
         #[test]
-        fn every_text_reads_back_as_the_same_bits(bits in any::<u32>()) {
-            let x = f32::from_bits(bits);
-            prop_assume!(x.is_finite());
-            prop_assert_eq!(text(x).parse::<f32>().expect("a number").to_bits(), bits);
+        fn every_text_reads_back_as_the_same_bits(bits in proptest::collection::vec(any::<u32>(), 0..50)) {
+            let values: Vec<f32> = bits.into_iter().map(f32::from_bits).filter(|x| x.is_finite()).collect();
+            for &kernel in Kernel::available() {
+                let texts = texts(kernel, &values);
+                prop_assert_eq!(texts.len(), values.len());
+                for (value, text) in values.iter().zip(texts) {
+                    prop_assert_eq!(text.parse::<f32>().expect("a number").to_bits(), value.to_bits());
+                }
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ use super::{
     reserve,
     shortest::{self, ROOM},
 };
-use crate::error::Result;
+use crate::{error::Result, text::kernels::Kernel};
 
 /// Rows `word number … number`, separated by blanks.
 pub(super) struct Text<'a> {
@@ -17,6 +17,7 @@ pub(super) struct Text<'a> {
     pub header: bool,
     /// Whether a blank follows the last number too.
     pub blank_at_the_end: bool,
+    pub kernel: Kernel,
 }
 
 impl Layout for Text<'_> {
@@ -39,7 +40,7 @@ impl Layout for Text<'_> {
             self.chosen.word(place, bytes)?;
             blanks += u64::from(self.check(place, &bytes[start..])?);
             self.chosen.values(place, values)?;
-            append(values, bytes)?;
+            append(self.kernel, values, bytes)?;
             if self.blank_at_the_end {
                 bytes.push(b' ');
             }
@@ -64,16 +65,12 @@ impl Text<'_> {
 }
 
 /// Appends a blank and the text of each number.
-fn append(values: &[f32], text: &mut Vec<u8>) -> Result<()> {
-    let mut at = text.len();
-    reserve(text, values.len().saturating_mul(ROOM + 1))?;
-    // As much as the row may take, so that each number finds room of a size that is known.
-    text.resize(at + values.len() * (ROOM + 1), 0);
-    for &value in values {
-        text[at] = b' ';
-        let room = text[at + 1..].first_chunk_mut().expect("a blank and a text are at most ROOM + 1 bytes");
-        at += 1 + shortest::write(value, room);
-    }
-    text.truncate(at);
+fn append(kernel: Kernel, values: &[f32], text: &mut Vec<u8>) -> Result<()> {
+    let start = text.len();
+    let room = values.len().saturating_mul(ROOM);
+    reserve(text, room)?;
+    text.resize(start + room, 0);
+    let written = shortest::write(kernel, values, &mut text[start..]);
+    text.truncate(start + written);
     Ok(())
 }
