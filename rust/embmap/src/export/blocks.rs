@@ -8,7 +8,7 @@ use std::{
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use crate::{
@@ -72,7 +72,8 @@ struct Blocks<'a> {
     changed: Condvar,
 }
 
-/// Writes head and rows to `file`, until told to `stop`; returns how many bytes there are.
+/// Writes head and rows to `file`, until told to `stop`; returns how many bytes there are, and since when nothing but the disk has
+/// been waited for.
 pub(super) fn write(
     layout: &dyn Layout,
     rows: usize,
@@ -80,7 +81,7 @@ pub(super) fn write(
     threads: Option<usize>,
     progress: &Progress,
     stop: &AtomicBool,
-) -> Result<u64> {
+) -> Result<(u64, Instant)> {
     let head = layout.head()?;
     write_at(file.file(), &head, 0).map_err(Error::io(file.target()))?;
     let rows_of_a_block = (BLOCK / layout.row_len().max(1)).max(1);
@@ -98,7 +99,7 @@ pub(super) fn write(
         changed: Condvar::new(),
     };
     drop(head);
-    thread::scope(|scope| {
+    let written = thread::scope(|scope| {
         for _ in 0..threads {
             if let Err(error) = thread::Builder::new().spawn_scoped(scope, || blocks.work()) {
                 let mut places = blocks.lock();
@@ -109,12 +110,17 @@ pub(super) fn write(
         if rows.saturating_mul(layout.row_len()) as u64 >= WORTH_FLUSHING {
             scope.spawn(|| blocks.flush(file.file()));
         }
+        let mut places = blocks.lock();
+        while places.running > 0 {
+            places = blocks.changed.wait(places).unwrap_or_else(PoisonError::into_inner);
+        }
+        Instant::now()
     });
     let Places { offset, failure, .. } = blocks.places.into_inner().unwrap_or_else(PoisonError::into_inner);
     match failure {
         Some(failure) => Err(failure),
         None if stop.load(Ordering::Relaxed) => Err(Error::Cancelled),
-        None => Ok(offset),
+        None => Ok((offset, written)),
     }
 }
 

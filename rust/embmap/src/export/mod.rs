@@ -100,14 +100,13 @@ impl Store<Map> {
         let (rows, done) = (chosen.len() as u64, || progress.rows.load(Ordering::Relaxed));
         let write = || {
             let file = NewFile::create(target)?;
-            let bytes_written = blocks::write(layout, chosen.len(), &file, threads, &progress, &stop)?;
-            Ok((file, bytes_written))
+            let (bytes_written, written) = blocks::write(layout, chosen.len(), &file, threads, &progress, &stop)?;
+            Ok((file, bytes_written, written))
         };
-        let (file, bytes_written) = while_ticking(&stop, write, &mut || tick(done(), rows))?;
+        let (file, bytes_written, written) = while_ticking(&stop, write, &mut || tick(done(), rows))?;
         if !tick(rows, rows) {
             return Err(Error::Cancelled);
         }
-        let written = Instant::now();
         while_ticking(&stop, || file.publish(&stop), &mut || tick(rows, rows))?;
         Ok(ExportReport {
             rows,
