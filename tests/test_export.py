@@ -64,6 +64,20 @@ def test_text_converts_back_to_the_same_words_and_bits(tmp_path_factory, data):
         assert bits(back.vectors) == bits(store.vectors)
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_binary_converts_back_to_the_same_words_and_bits(tmp_path_factory, data):
+    folder = tmp_path_factory.mktemp("binary")
+    dim = data.draw(st.integers(1, 9))
+    vocab = data.draw(st.lists(words.filter(lambda word: " " not in word), min_size=1, max_size=12, unique=True))
+    rows = [data.draw(st.lists(numbers, min_size=dim, max_size=dim)) for _ in vocab]
+    store = written(folder, vocab, rows, dim)
+    report = store.export(folder / "v.bin")
+    back = embmap.open(embmap.convert(report.path, folder / "back.embmap", format="word2vec-binary").path)
+    assert list(back) == vocab
+    assert bits(back.vectors) == bits(store.vectors)
+
+
 @pytest.mark.parametrize("dtype", CODES)
 def test_text_of_every_number_type_has_the_values_of_the_store(tmp_path, dtype):
     rows = np.random.default_rng(1).normal(0, 0.4, (50, 7)).astype(np.float32).tolist()

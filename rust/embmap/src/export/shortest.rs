@@ -124,8 +124,8 @@ impl<const N: usize> Lanes<N> {
     #[inline(always)]
     fn of(values: &[f32; N]) -> Lanes<N> {
         let mut lanes = Lanes { digits: [0; N], form: [0; N] };
-        for i in 0..N {
-            (lanes.digits[i], lanes.form[i]) = lane(values[i].to_bits());
+        for (i, value) in values.iter().enumerate() {
+            (lanes.digits[i], lanes.form[i]) = lane(value.to_bits());
         }
         lanes
     }
@@ -133,15 +133,11 @@ impl<const N: usize> Lanes<N> {
     /// Writes a blank and the text of each from place `at` on; returns where they end.
     #[inline(always)]
     fn write(&self, values: &[f32; N], out: &mut [u8], mut at: usize) -> usize {
-        for i in 0..N {
+        for ((&digits, &form), &value) in self.digits.iter().zip(&self.form).zip(values) {
             let [blank, text @ ..]: &mut [u8; ROOM] = out[at..].first_chunk_mut().expect("ROOM for each number");
             *blank = b' ';
-            let (form, length) = (self.form[i], (self.form[i] & 0xff) as usize);
-            at += 1 + if length > 0 {
-                write_usual(self.digits[i], form, length, text)
-            } else {
-                write_any(values[i], text)
-            };
+            let length = (form & 0xff) as usize;
+            at += 1 + if length > 0 { write_usual(digits, form, length, text) } else { write_any(value, text) };
         }
         at
     }
