@@ -117,7 +117,7 @@ impl Batches {
         let bytes = &self.store.data()[matrix];
         // SAFETY: pointer and length are those of a slice of the mapping, which lives as long as the store, and the buffer
         // holds the store until its last copy is dropped. Every pattern of its bytes is a number, so that it does not matter
-        // to the type what another program does to the file meanwhile.
+        // to the type what another program does to the file meanwhile, or what is written through a tensor over the same pages.
         unsafe { Buffer::from_custom_allocation(NonNull::from(bytes).cast(), bytes.len(), self.store.clone()) }
     }
 }

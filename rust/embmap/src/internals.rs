@@ -1,7 +1,8 @@
-//! The kernels of the text parser, by name, and the splitter of binary records, for benchmarks and fuzzing: no part of the
-//! interface, and free to change.
+//! The kernels of the text parser and of export, by name, and the splitter of binary records, for benchmarks and fuzzing: no
+//! part of the interface, and free to change.
 
 use crate::{
+    export::shortest,
     text::{
         BlockError,
         kernels::{BACK, FRONT, Indexed, Kernel, Marks, Padded},
@@ -83,6 +84,12 @@ pub fn careful<'a>(line: &'a [u8], separator: u8, row: &mut [f32]) -> Option<&'a
 /// The value of a decimal text; `None` where it is malformed or not finite.
 pub fn number(text: &[u8]) -> Option<f32> {
     number::parse(text).ok()
+}
+
+/// A blank and the shortest text of each of `values`, which are finite, at the start of `out`; returns their length.
+pub fn write_numbers(kernel: &str, values: &[f32], out: &mut Vec<u8>) -> usize {
+    out.resize(values.len() * shortest::ROOM, 0);
+    shortest::write(named(kernel), values, out)
 }
 
 /// The records of `bytes`, whose numbers take `width` bytes each, read in blocks of `size`: `each` gets the place of a word,

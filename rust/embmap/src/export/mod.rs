@@ -2,7 +2,7 @@
 
 mod blocks;
 mod safetensors;
-mod shortest;
+pub(crate) mod shortest;
 mod text;
 mod word2vec;
 

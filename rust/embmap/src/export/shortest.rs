@@ -10,7 +10,7 @@ use std::hint::select_unpredictable;
 use crate::text::kernels::Kernel;
 
 /// Bytes that a number's text may take, and the blank before it, while it is written.
-pub(super) const ROOM: usize = 25;
+pub(crate) const ROOM: usize = 25;
 
 /// Numbers side by side, where there are vector instructions.
 const WIDE: usize = 16;
@@ -69,7 +69,7 @@ const SCALES: ([u32; 32], [u32; 32]) = {
 
 /// Writes a blank and the text of each of `values`, which are finite, to `out`, which has [`ROOM`] for each; returns the length.
 #[allow(unsafe_code)]
-pub(super) fn write(kernel: Kernel, values: &[f32], out: &mut [u8]) -> usize {
+pub(crate) fn write(kernel: Kernel, values: &[f32], out: &mut [u8]) -> usize {
     match kernel {
         Kernel::Scalar => write_by::<1>(values, out),
         // SAFETY: a kernel that was detected or is available has the instructions that its name stands for, and BMI2 was asked
