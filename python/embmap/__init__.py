@@ -29,6 +29,7 @@ from ._store import Store, open
 from ._write import Writer, WriteReport, write
 
 if TYPE_CHECKING:
+    from . import ann as ann
     from . import keras as keras
     from . import torch as torch
 
@@ -58,7 +59,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # The frameworks are optional and slow to import: they load when they are first used.
-    if name in ("keras", "torch"):
+    # What these need is optional and slow to import: they load when they are first used.
+    if name in ("ann", "keras", "torch"):
         return importlib.import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

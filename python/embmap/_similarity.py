@@ -60,6 +60,14 @@ def vectors_of(store: Store, keys: Iterable[Key]) -> NDArray[np.float32]:
     return np.stack(rows).astype(np.float32) if rows else np.empty((0, store.dim), np.float32)
 
 
+def queries_of(
+    store: Store, queries: str | Sequence[str] | NDArray[np.floating]
+) -> tuple[NDArray[np.float32], bool]:
+    """Vectors of queries, ``[n, dim]``, and whether there is but one, not in a list."""
+    single = isinstance(queries, str) or (isinstance(queries, np.ndarray) and queries.ndim == 1)
+    return vectors_of(store, cast("Iterable[Key]", [queries] if single else queries)), single
+
+
 def _as_vector(values: ArrayLike, dim: int) -> NDArray[np.float32]:
     vector = np.asarray(values, np.float32)
     if vector.shape != (dim,):
@@ -84,6 +92,15 @@ def most_similar(
     """Do what `Store.most_similar` says: gensim's mean, its own words left out."""
     if topn < 1:
         return []
+    query, own = mean_of(store, positive, negative)
+    ids, cosines = neighbors(store, query[None], topn, restrict, [*own, *rows_of(store, exclude)])
+    return [(store.word(i), cosine) for i, cosine in zip(ids[0].tolist(), cosines[0].tolist(), strict=True)]
+
+
+def mean_of(
+    store: Store, positive: Weighted | Sequence[Weighted] | None, negative: Weighted | Sequence[Weighted] | None
+) -> tuple[NDArray[np.float32], list[int]]:
+    """Give the mean that `most_similar` asks with, ``[dim]``, and the rows of its words."""
     signed = [*_weighted(positive, 1.0), *_weighted(negative, -1.0)]
     if not signed:
         raise ValueError("most_similar needs at least one word or vector")
@@ -92,8 +109,7 @@ def most_similar(
     vectors[words] = unit(vectors[words])
     query = (vectors * np.array([[weight] for _, weight in signed])).mean(axis=0)
     own = [store.index(key) for key, _ in signed if isinstance(key, str)]
-    ids, cosines = neighbors(store, query[None].astype(np.float32), topn, restrict, [*own, *rows_of(store, exclude)])
-    return [(store.word(i), cosine) for i, cosine in zip(ids[0].tolist(), cosines[0].tolist(), strict=True)]
+    return query.astype(np.float32), own
 
 
 def rows_of(store: Store, words: Iterable[str]) -> list[int]:

@@ -386,9 +386,7 @@ class Store(_embmap.Store, GensimNames, Mapping[str, NDArray[np.float32]]):
         """
         if k < 0:
             raise ValueError(f"k must not be negative, not {k}")
-        single = isinstance(queries, str) or (isinstance(queries, np.ndarray) and queries.ndim == 1)
-        keys = [queries] if single else queries
-        vectors = _similarity.vectors_of(self, cast("Iterable[Key]", keys))
+        vectors, single = _similarity.queries_of(self, queries)
         ids, cosines = _similarity.neighbors(self, vectors, k, restrict, _similarity.rows_of(self, exclude))
         return (ids[0], cosines[0]) if single else (ids, cosines)
 
