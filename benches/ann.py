@@ -2,9 +2,9 @@
 
     python benches/ann.py STORE [--dtypes bf16 i8 f16 f32] [--k 10] [--batch 64] [--seconds 2] [--sample 1000]
 
-Queries are rows of the store with noise, so that no row is the answer to itself. Searches in turn, warm, each for so many
-seconds; queries a second, medians over calls. Recall is the share of the exact neighbours, by row, of `--sample` queries; all
-cosines must be `Store.neighbors`' own.
+Queries are rows of the store with noise, so that no row is the answer to itself. Searches one after the other, warm, each
+for so many seconds; queries a second, medians over calls. Recall is the share of the exact neighbours, by row, of `--sample`
+queries; the cosines of what is found must be `Store.neighbors`' own.
 """
 
 from __future__ import annotations
@@ -57,7 +57,9 @@ def recall(search: Search, queries: np.ndarray, truth: tuple[np.ndarray, np.ndar
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("store", type=Path)
-    parser.add_argument("--dtypes", nargs="+", choices=["bf16", "i8", "f16", "f32"], default=["bf16", "i8", "f16", "f32"])
+    parser.add_argument(
+        "--dtypes", nargs="+", choices=["bf16", "i8", "f16", "f32"], default=["bf16", "i8", "f16", "f32"]
+    )
     parser.add_argument("--connectivity", type=int, default=16)
     parser.add_argument("--expansion-add", type=int, default=128)
     parser.add_argument("--expansions", type=int, nargs="+", default=[64, 128, 256], help="candidates of a search")
@@ -72,7 +74,9 @@ def main() -> None:
     truth = store.neighbors(queries, arguments.k)
     print(machine.headline(machine.describe(("usearch",))))
     print(f"top {arguments.k} of {len(store):,} x {store.dim} {store.dtype}, {len(queries):,} queries\n")
-    print(f"{'':<20}{'build s':>9}{'file MB':>9}{'open ms':>9}{'recall':>8}{'1: q/s':>10}{f'{arguments.batch}: q/s':>10}")
+    print(
+        f"{'':<20}{'build s':>9}{'file MB':>9}{'open ms':>9}{'recall':>8}{'1: q/s':>10}{f'{arguments.batch}: q/s':>10}"
+    )
 
     def line(name: str, search: Search, found: float, built: str = f"{'':27}") -> None:
         one, many = (per_second(search, queries, arguments.k, n, arguments.seconds) for n in (1, arguments.batch))

@@ -170,7 +170,13 @@ def test_most_similar_leaves_the_words_asked_with_out(store):
 
 def test_numbers_out_of_range_are_errors(store, tmp_path):
     before = names(tmp_path)
-    for wrong in ({"dtype": "f64"}, {"connectivity": 1}, {"expansion_add": 0}, {"expansion_search": 0}, {"threads": -1}):
+    for wrong in (
+        {"dtype": "f64"},
+        {"connectivity": 1},
+        {"expansion_add": 0},
+        {"expansion_search": 0},
+        {"threads": -1},
+    ):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             ann.build(store, **wrong)
     assert names(tmp_path) == before
@@ -184,9 +190,10 @@ def test_one_thread_builds_the_same_file_each_time(random_store, tmp_path):
     assert files[0].read_bytes() == files[1].read_bytes()
 
 
-def test_the_index_is_beside_the_store_and_opens_with_what_it_was_built_with(random_store, tmp_path):
+def test_the_index_is_beside_the_store_and_opens_with_what_it_was_built_with(tmp_path):
+    random_store = store_of(tmp_path, random_text(seed=8))
     index = ann.build(random_store, dtype="i8", expansion_search=99)
-    assert index.path == random_store.path.with_name("v.embmap.usearch")
+    assert index.path == tmp_path / "v.embmap.usearch"
     again = ann.open(random_store)
     assert (again.dtype, again.expansion_search, len(again)) == ("i8", 99, 3000)
     assert again.nbytes == index.path.stat().st_size
@@ -224,6 +231,13 @@ def test_pickled_it_maps_the_file_again(index):
     assert again.neighbors("w3", 4)[0].tolist() == index.neighbors("w3", 4)[0].tolist()
 
 
+def test_pickled_and_changed_it_is_an_error(store):
+    pickled = pickle.dumps(ann.build(store))
+    ann.build(store, dtype="i8")
+    with pytest.raises(embmap.FormatError, match="has changed since"):
+        pickle.loads(pickled)
+
+
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_forked_children_search_too(index, queries):
     expected = index.neighbors(queries)[0].tolist()
@@ -238,7 +252,10 @@ def test_threads_share_it(index, queries):
 
     def search():
         for i in range(20):
-            if index.neighbors(queries[i])[0].tolist() != expected[i] or index.neighbors(queries)[0].tolist() != expected:
+            if (
+                index.neighbors(queries[i])[0].tolist() != expected[i]
+                or index.neighbors(queries)[0].tolist() != expected
+            ):
                 wrong.append(i)
 
     threads = [threading.Thread(target=search) for _ in range(4)]

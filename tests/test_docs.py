@@ -18,6 +18,8 @@ import embmap
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*sorted(ROOT.glob("*.md")), ROOT / "benches" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+# What these show needs an extra.
+NEEDS = {"embmap.ann": "usearch", "neighbors.md": "usearch"}
 MODULES = [name for _, name, _ in pkgutil.walk_packages(embmap.__path__, "embmap.") if name != "embmap.__main__"]
 
 
@@ -47,6 +49,7 @@ def models(here, hub):
 
 @pytest.mark.parametrize("name", ["embmap", *MODULES])
 def test_docstring_examples(name, here):
+    pytest.importorskip(NEEDS.get(name, "embmap"))
     module = importlib.import_module(name)
     finder = doctest.DocTestFinder(exclude_empty=True)
     for test in finder.find(module, globs={**vars(module), **here}):
@@ -60,6 +63,7 @@ def snippets(page, language):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_python_snippets_run(page, here, request):
+    pytest.importorskip(NEEDS.get(page.name, "embmap"))
     if page.stem == "transformers":
         request.getfixturevalue("models")
     scope = dict(here)

@@ -21,7 +21,6 @@ from ._errors import FormatError
 _SHAPE = struct.Struct("<II")
 _HEAD = 64
 _GRAPH = struct.Struct("<5Q")
-_KEY = np.dtype([("key", "<u8"), ("level", "<i2")])
 _NODES_AT_ONCE = 1 << 13
 
 
@@ -30,8 +29,11 @@ def check(data: NDArray[np.uint8], rows: int, vector_bytes: int) -> None:
     graph = _SHAPE.size + rows * vector_bytes + _HEAD
     nodes = graph + _GRAPH.size + 2 * rows
     _require(len(data) >= nodes, "it is too short for its rows")
-    _require(_SHAPE.unpack_from(data) == (rows, vector_bytes), "its vectors are not as many or as long as the store's")
-    size, links, base_links, highest, entry = _GRAPH.unpack_from(data, graph)
+    _require(
+        _SHAPE.unpack(data[: _SHAPE.size].tobytes()) == (rows, vector_bytes),
+        "its vectors are not as many or as long as the store's",
+    )
+    size, links, base_links, highest, entry = _GRAPH.unpack(data[graph : graph + _GRAPH.size].tobytes())
     _require(size == rows, "its graph has another number of rows")
     if rows == 0:
         _require(len(data) == nodes, "its length is not that of its nodes")
@@ -62,7 +64,7 @@ def _links(most: int) -> np.dtype[np.void]:
 
 
 def _node(most: int) -> np.dtype[np.void]:
-    return np.dtype([*_KEY.descr, *_links(most).descr])
+    return np.dtype([("key", "<u8"), ("level", "<i2"), *_links(most).descr])
 
 
 def _records(data: NDArray[np.uint8], offsets: NDArray[np.int64], form: np.dtype[np.void]) -> NDArray[np.void]:

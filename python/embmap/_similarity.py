@@ -60,9 +60,7 @@ def vectors_of(store: Store, keys: Iterable[Key]) -> NDArray[np.float32]:
     return np.stack(rows).astype(np.float32) if rows else np.empty((0, store.dim), np.float32)
 
 
-def queries_of(
-    store: Store, queries: str | Sequence[str] | NDArray[np.floating]
-) -> tuple[NDArray[np.float32], bool]:
+def queries_of(store: Store, queries: str | Sequence[str] | NDArray[np.floating]) -> tuple[NDArray[np.float32], bool]:
     """Vectors of queries, ``[n, dim]``, and whether there is but one, not in a list."""
     single = isinstance(queries, str) or (isinstance(queries, np.ndarray) and queries.ndim == 1)
     return vectors_of(store, cast("Iterable[Key]", [queries] if single else queries)), single

@@ -1,7 +1,8 @@
-"""An approximate index of a store's rows, through usearch: neighbours in a fraction of a millisecond, most of them the right ones.
+"""An approximate index of a store's rows, through usearch: nearly the exact neighbours, from a few of the rows.
 
-The index is one file beside the store, mapped as the store is: usearch's own (a graph, and the vectors in a small type), with a
-few bytes behind that say which store it belongs to. usearch, an optional extra, opens the file too, and ignores them.
+The index is one file beside the store, mapped as the store is: usearch's own (a graph, and the vectors in a small type),
+with a few bytes behind that say which store it belongs to. usearch, an optional extra, opens the file too, and passes over
+them.
 """
 
 from __future__ import annotations
@@ -66,8 +67,8 @@ def build(
     """Index a store's rows and map the index.
 
     The file appears whole at the end, or is not touched at all. Until then the index is in memory: a vector of `dtype` and
-    about ``10 * connectivity`` bytes a row. On several threads the graph depends on how they take turns; on one it is the same
-    each time.
+    about ``10 * connectivity`` bytes a row. On several threads the graph depends on how they take turns; on one it is the
+    same each time.
 
     Parameters
     ----------
@@ -172,8 +173,9 @@ def open(store: Store, path: str | os.PathLike[str] | None = None) -> Approximat
     Examples
     --------
     >>> index = embmap.ann.build(store)
-    >>> embmap.ann.open(store)
-    <ApproximateIndex 'vectors.embmap.usearch': 6 rows, bf16>
+    >>> index = embmap.ann.open(store)
+    >>> len(index), index.dtype, index.expansion_search
+    (6, 'bf16', 64)
     """
     return ApproximateIndex(store, _beside(store) if path is None else Path(path))
 
@@ -181,8 +183,8 @@ def open(store: Store, path: str | os.PathLike[str] | None = None) -> Approximat
 class ApproximateIndex:
     """The mapped index of a store: finds nearly the rows that `Store.neighbors` finds, reading few of them.
 
-    Threads can share it; they search one after the other, each several queries on all cores. It pickles by path, as the store
-    does.
+    Threads can share it; they search one after the other, each several queries on all cores. It pickles by path, as the
+    store does; if the file has changed, unpickling raises FormatError.
 
     Examples
     --------
@@ -345,8 +347,8 @@ class ApproximateIndex:
     def recall(self, k: int = 10, sample: int = 1000, seed: int = 0) -> float:
         """Measure the share of the `k` nearest rows that the index finds, of rows drawn at random, themselves left out.
 
-        A row that is as near as the last of the right ones counts. `Store.neighbors` has the truth, which is most of the time
-        that this takes.
+        A row that is as near as the last of the right ones counts. `Store.neighbors` says what is right, which is most of
+        the time that this takes.
 
         Examples
         --------
@@ -385,10 +387,17 @@ class ApproximateIndex:
                 yield keys[:some], distances[:some]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return ApproximateIndex, (self._store, self._path)
+        return _reopen, (self._store, self._path, self._checksum)
 
     def __repr__(self) -> str:
         return f"<ApproximateIndex {str(self._path)!r}: {len(self):,} rows, {self._dtype}>"
+
+
+def _reopen(store: Store, path: Path, checksum: int) -> ApproximateIndex:
+    index = ApproximateIndex(store, path)
+    if index._checksum != checksum:
+        raise FormatError(f"{path}: the file has changed since the index was pickled")
+    return index
 
 
 def _beside(store: Store) -> Path:
@@ -396,9 +405,10 @@ def _beside(store: Store) -> Path:
 
 
 def _encode(rows: NDArray[np.float32], dtype: str) -> NDArray[Any]:
-    """Scale each row so that its largest number is 1, which no type overflows at; int8 is made here, as usearch's is coarser."""
+    """Scale each row so that its largest number is 1, which fits every type. Cosines do not change."""
     largest = np.abs(rows).max(axis=1, keepdims=True)
     scaled = rows / np.where(largest == 0, np.float32(1), largest)
+    # usearch's own int8 gives 127 to a number as long as the row, where this gives it to the largest.
     return np.rint(scaled * 127).astype(np.int8) if dtype == "i8" else scaled
 
 
