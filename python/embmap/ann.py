@@ -7,16 +7,9 @@ them.
 
 from __future__ import annotations
 
-import contextlib
 import importlib
-import json
-import mmap
 import os
-import secrets
-import shutil
-import struct
 import threading
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -24,7 +17,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _graph, _similarity
+from . import _annfile, _graph, _similarity
+from ._annfile import MOST_CANDIDATES, VECTOR_BYTES
 from ._errors import FormatError
 from ._progress import Bar
 from ._store import Store
@@ -40,17 +34,8 @@ except ImportError as error:
 
 __all__ = ["ApproximateIndex", "build", "open"]
 
-_VECTOR_BYTES = {"bf16": 2, "f32": 4, "f16": 2, "i8": 1}
-
 # A block is what Ctrl-C and progress wait for, and all that is held beside the index.
 _ROWS_AT_ONCE = 1024
-# Searches keep as many candidates: a file may not ask for more memory than that takes.
-_MOST_CANDIDATES = 1 << 16
-
-# Behind usearch's bytes: JSON, then its length and CRC-32, and this magic.
-_FOOTER = struct.Struct("<II8s")
-_MAGIC = b"\x89EMBANN\n"
-_VERSION = 1
 
 
 def build(
@@ -106,20 +91,20 @@ def build(
     >>> index.path.name
     'vectors.embmap.usearch'
     """
-    if dtype not in _VECTOR_BYTES:
-        raise ValueError(f"dtype must be one of {', '.join(_VECTOR_BYTES)}, not {dtype!r}")
+    if dtype not in VECTOR_BYTES:
+        raise ValueError(f"dtype must be one of {', '.join(VECTOR_BYTES)}, not {dtype!r}")
     for name, number, least in (
         ("connectivity", connectivity, 2),
         ("expansion_add", expansion_add, 1),
         ("expansion_search", expansion_search, 1),
         ("threads", threads, 0),
     ):
-        if not least <= number <= _MOST_CANDIDATES:
-            raise ValueError(f"{name} must be from {least} to {_MOST_CANDIDATES}, not {number}")
+        if not least <= number <= MOST_CANDIDATES:
+            raise ValueError(f"{name} must be from {least} to {MOST_CANDIDATES}, not {number}")
     path = _beside(store) if path is None else Path(path)
     bar = Bar(path.name, unit=" rows") if progress is True else None
     report = bar or (progress if callable(progress) else None)
-    with _new_file(path) as temporary:
+    with _annfile.new_file(path) as temporary:
         graph = _usearch.Index(
             ndim=store.dim,
             metric="cos",
@@ -139,7 +124,7 @@ def build(
             if bar:
                 bar.close()
         made = {"store": store.identity.hex(), "dtype": dtype, "expansion_search": expansion_search}
-        _write(graph, temporary, path, made)
+        _annfile.write(graph, temporary, path, made)
         # What cannot be opened is not published.
         index = ApproximateIndex(store, temporary)
     index._path = path
@@ -149,8 +134,8 @@ def build(
 def open(store: Store, path: str | os.PathLike[str] | None = None) -> ApproximateIndex:
     """Map the index of a store.
 
-    Every link of the graph is checked, so that no file can crash the process: about a tenth of a second for each 400,000
-    rows. The vectors, most of the file, are not read.
+    Every link of the graph is checked, so that no file can crash the process: less than a microsecond a row. The vectors,
+    most of the file, are not read.
 
     Parameters
     ----------
@@ -200,12 +185,7 @@ class ApproximateIndex:
         self._rows = len(store)
         # Two searches at once would share what each of usearch's threads works with.
         self._lock = threading.Lock()
-        with path.open("rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            if size < _FOOTER.size:
-                raise FormatError(f"{path}: no index of embmap's: it has {size} bytes")
-            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        made = _read_footer(self._map, path)
+        self._map, made = _annfile.map_file(path)
         if made["store"] != store.identity.hex():
             raise FormatError(f"{path}: the index of another store than {store.path}, or it has changed: build it anew")
         self._dtype: str = made["dtype"]
@@ -213,7 +193,7 @@ class ApproximateIndex:
         self._bytes: int = made["bytes"]
         data = np.frombuffer(self._map, np.uint8, self._bytes)
         try:
-            _graph.check(data, self._rows, store.dim * _VECTOR_BYTES[self._dtype])
+            _graph.check(data, self._rows, store.dim * VECTOR_BYTES[self._dtype])
             kinds = _usearch.Index.metadata(data)
             graph = _usearch.Index(
                 ndim=store.dim,
@@ -260,8 +240,8 @@ class ApproximateIndex:
 
     @expansion_search.setter
     def expansion_search(self, candidates: int) -> None:
-        if not 1 <= candidates <= _MOST_CANDIDATES:
-            raise ValueError(f"expansion_search must be from 1 to {_MOST_CANDIDATES}, not {candidates}")
+        if not 1 <= candidates <= MOST_CANDIDATES:
+            raise ValueError(f"expansion_search must be from 1 to {MOST_CANDIDATES}, not {candidates}")
         self._graph.expansion_search = candidates
 
     def __len__(self) -> int:
@@ -371,7 +351,7 @@ class ApproximateIndex:
         --------
         >>> embmap.ann.build(store).verify()
         """
-        if _checksum(memoryview(self._map)[: self._bytes]) != self._checksum:
+        if _annfile.checksum(memoryview(self._map)[: self._bytes]) != self._checksum:
             raise FormatError(f"{self._path}: corrupt: the checksum is another: build it anew")
 
     def _search(
@@ -426,73 +406,3 @@ def _without(rows: NDArray[np.int64], ids: NDArray[np.int64], cosines: NDArray[n
     """Give the cosines of all neighbours but the row itself, or, where it was not found, but the last."""
     order = np.argsort(ids == rows[:, None], axis=1, kind="stable")[:, : ids.shape[1] - 1]
     return np.take_along_axis(cosines, order, 1)
-
-
-@contextlib.contextmanager
-def _new_file(path: Path) -> Iterator[Path]:
-    """Give a new file beside `path`; then sync it and rename it to `path`, unless there was an error."""
-    target = path.resolve()
-    temporary = target.with_name(f".embmap-{secrets.token_hex(6)}.tmp")
-    temporary.touch(exist_ok=False)
-    try:
-        if target.exists():
-            shutil.copymode(target, temporary)
-        yield temporary
-        _sync(temporary)
-        temporary.replace(target)
-        _sync(target.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _write(graph: Any, file: Path, target: Path, made: dict[str, Any]) -> None:
-    length = graph.serialized_length
-    try:
-        graph.save(file)
-        # usearch does not look at what closing the file says.
-        if (there := file.stat().st_size) != length:
-            raise RuntimeError(f"{there} of {length} bytes are there")
-        with file.open("r+b") as whole:
-            with mmap.mmap(whole.fileno(), 0, access=mmap.ACCESS_READ) as written:
-                crc32 = _checksum(memoryview(written))
-            text = json.dumps({"version": _VERSION, **made, "bytes": length, "crc32": crc32}).encode()
-            whole.seek(0, os.SEEK_END)
-            whole.write(text + _FOOTER.pack(len(text), zlib.crc32(text), _MAGIC))
-    except RuntimeError as error:
-        raise OSError(f"{target}: the index could not be written, perhaps the disk is full: {error}") from error
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(target)) from error
-
-
-def _read_footer(data: mmap.mmap, path: Path) -> dict[str, Any]:
-    length, crc32, magic = _FOOTER.unpack_from(data, len(data) - _FOOTER.size)
-    end = len(data) - _FOOTER.size
-    if magic != _MAGIC:
-        raise FormatError(f"{path}: no index of embmap's, or one that was cut short: build it anew")
-    text = data[max(end - length, 0) : end]
-    try:
-        made = json.loads(text) if zlib.crc32(text) == crc32 else {}
-        known = made["version"] == _VERSION and made["dtype"] in _VECTOR_BYTES and type(made["crc32"]) is int
-        candidates = made["expansion_search"]
-        sound = type(candidates) is int and 1 <= candidates <= _MOST_CANDIDATES and made["bytes"] == end - length
-    except (ValueError, TypeError, KeyError):
-        known = sound = False
-    if not (known and sound and "store" in made):
-        raise FormatError(f"{path}: corrupt, or written by a later version: build it anew")
-    return dict(made)
-
-
-def _checksum(data: memoryview) -> int:
-    crc32 = 0
-    with data:
-        for start in range(0, len(data), 1 << 24):
-            crc32 = zlib.crc32(data[start : start + (1 << 24)], crc32)
-    return crc32
