@@ -4,10 +4,13 @@ mod ngrams;
 
 pub use ngrams::Ngrams;
 
+use std::ops::Range;
+
 use crate::{
     error::{Error, FormatError, Result, corrupt},
     format::{Kind, u32_at},
     gather::Rows,
+    norms::normalize,
     parallel::in_parts,
     store::Store,
 };
@@ -70,6 +73,8 @@ pub struct Subwords<'a> {
     ngrams: Ngrams,
     unit: bool,
     rows: Rows<'a>,
+    /// How many rows there are.
+    count: u32,
     /// The buckets that have a row, in order; `None` where all have.
     kept: Option<&'a [u32]>,
 }
@@ -91,7 +96,7 @@ impl<D: AsRef<[u8]>> Store<D> {
             let (found, kept) = (rows.len(), kept.len());
             return Err(corrupt(format!("{found} buckets, {kept} of them kept, where {count} were announced")));
         }
-        Ok(Some(Subwords { ngrams, unit, rows, kept: (!all).then_some(kept) }))
+        Ok(Some(Subwords { ngrams, unit, rows, count, kept: (!all).then_some(kept) }))
     }
 }
 
@@ -123,7 +128,7 @@ impl<'a> Subwords<'a> {
             Some(kept) => kept.binary_search(&bucket).ok()? as u32,
         };
         // `subwords` has compared the numbers: this is always so.
-        ((row as usize) < self.rows.len()).then_some(row)
+        (row < self.count).then_some(row)
     }
 
     /// Fills row `i` of `out` with what the n-grams of `words[i]` give, zeros where it has none, on several threads when
@@ -134,6 +139,9 @@ impl<'a> Subwords<'a> {
         let dim = self.rows.dim();
         if out.len() != words.len() * dim {
             return Err(Error::Argument(format!("out has {} numbers for {} words of {dim}", out.len(), words.len())));
+        }
+        if words.is_empty() {
+            return Ok(());
         }
         in_parts(words, out, dim, PART, |_, words, out| {
             let (mut rows, mut ends) = (Vec::new(), Vec::new());
@@ -147,23 +155,28 @@ impl<'a> Subwords<'a> {
                 }
                 let mut start = 0;
                 for (&end, sum) in ends.iter().zip(out.chunks_exact_mut(dim)) {
-                    sum.fill(0.0);
-                    for i in start..end {
-                        if let Some(&next) = rows.get(i + AHEAD) {
-                            self.rows.prefetch(i64::from(next));
-                        }
-                        let row = self.rows.values(rows[i] as usize, &mut values);
-                        sum.iter_mut().zip(row).for_each(|(sum, x)| *sum += x);
-                    }
+                    self.add(&rows, start..end, sum, &mut values);
                     mean(sum, end - start);
                     if self.unit {
-                        crate::norms::normalize(sum);
+                        normalize(sum);
                     }
                     start = end;
                 }
             }
             Ok(())
         })
+    }
+
+    /// The sum of those of `rows`, the ones behind them asked for on the way.
+    fn add(&self, rows: &[u32], wanted: Range<usize>, sum: &mut [f32], values: &mut [f32]) {
+        sum.fill(0.0);
+        for i in wanted {
+            if let Some(&next) = rows.get(i + AHEAD) {
+                self.rows.prefetch(i64::from(next));
+            }
+            let row = self.rows.values(rows[i] as usize, values);
+            sum.iter_mut().zip(row).for_each(|(sum, x)| *sum += x);
+        }
     }
 
     /// The checks that opening leaves out: order of the buckets that are kept, finite numbers.
