@@ -266,6 +266,18 @@ def test_a_packed_model_is_the_same_model(tmp_path, how, name):
     assert sorted(path.name for path in tmp_path.iterdir() if path.suffix == ".tmp") == []
 
 
+def test_a_packed_model_that_is_damaged_is_an_error(tmp_path):
+    data = small(matrix=numbers(8, 4 + 40_000, 3)).encode()
+    path = packed(tmp_path, "gz", data)
+    whole = path.read_bytes()
+    for end in (len(whole) // 3, len(whole) - 4):
+        path.write_bytes(whole[:end])
+        for options in ({}, {"format": "fasttext"}):
+            with pytest.raises(embmap.ParseError, match="gzip"):
+                embmap.convert(path, tmp_path / "v.embmap", **options)
+    assert [name.name for name in tmp_path.iterdir()] == [path.name]
+
+
 def test_the_report_counts_all_of_the_file(tmp_path):
     source = tmp_path / "model.bin"
     source.write_bytes(small(labels=[b"__label__x"]).encode())

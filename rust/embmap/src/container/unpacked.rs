@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{Read, Write},
+    io::{self, Read, Write},
     path::Path,
 };
 
@@ -12,8 +12,18 @@ use crate::error::{Error, Result};
 /// Unpacked at a time.
 const STEP: usize = 1 << 20;
 
-/// A file of `head`, which has been read already, and of the rest of the stream; and how long it is.
-pub(crate) fn unpacked(path: &Path, head: &[u8], stream: &mut Stream, how: &Unpacking) -> Result<(File, u64)> {
+/// A file of `head`, which has been read already, and of the rest of the stream, unless reading has failed; and how long it
+/// is.
+pub(crate) fn unpacked(
+    path: &Path,
+    head: &[u8],
+    failure: Option<io::Error>,
+    stream: &mut Stream,
+    how: &Unpacking,
+) -> Result<(File, u64)> {
+    if let Some(error) = failure {
+        return Err(explain(error, path));
+    }
     let mut file = tempfile::tempfile_in(how.folder).map_err(Error::io(how.folder))?;
     file.write_all(head).map_err(Error::io(how.folder))?;
     let mut length = head.len() as u64;
@@ -22,7 +32,7 @@ pub(crate) fn unpacked(path: &Path, head: &[u8], stream: &mut Stream, how: &Unpa
         let read = match stream.read(&mut buffer) {
             Ok(0) => return Ok((file, length)),
             Ok(read) => read,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(explain(error, path)),
         };
         file.write_all(&buffer[..read]).map_err(Error::io(how.folder))?;

@@ -77,7 +77,7 @@ impl FastTextSource {
     ) -> Result<FastTextSource> {
         let (file, length) = match input {
             Input::File(file, length) => (file, length),
-            Input::Stream(mut stream) => unpacked(path, &head.bytes, &mut stream, how)?,
+            Input::Stream(mut stream) => unpacked(path, &head.bytes, head.failure, &mut stream, how)?,
         };
         let mut reader = Reader::new(path, &file, length, 0);
         let header = Header::read(&mut reader)?;
