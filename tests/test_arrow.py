@@ -165,3 +165,101 @@ except ImportError as error:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("parquet needs pyarrow: pip install 'embmap[pyarrow]' (")
     assert not (tmp_path / "v.parquet").exists()
+
+
+LISTS = ["fixed", "list", "large_list"]
+
+
+def table_of(pa, vocab, rows, number, lists="fixed", words=None):
+    types = {"fixed": pa.list_(number, len(rows[0])), "list": pa.list_(number), "large_list": pa.large_list(number)}
+    vectors = pa.array([[np.float16(x) if number == pa.float16() else x for x in row] for row in rows], types[lists])
+    return pa.table({"word": pa.array(vocab, words or pa.string()), "vector": vectors})
+
+
+@pytest.mark.parametrize("lists", LISTS)
+@pytest.mark.parametrize("number", ["float16", "float32", "float64", "int8"])
+def test_a_table_becomes_a_store(tmp_path, pa, lists, number):
+    rows = [[1, -2], [0, 3], [4, 5]]
+    table = table_of(pa, ["a", "new york", "a\nb"], rows, getattr(pa, number)(), lists)
+    made = embmap.from_arrow(table, tmp_path / "made.embmap")
+    assert list(made) == ["a", "new york", "a\nb"]
+    assert made.vectors.tolist() == rows
+    made.verify()
+    sliced = embmap.from_arrow(table.slice(1), tmp_path / "sliced.embmap", dtype="int8", metadata={"from": "a table"})
+    assert (list(sliced), sliced.metadata["from"]) == (["new york", "a\nb"], "a table")
+    assert np.allclose(sliced.take([0, 1]), rows[1:], atol=0.03)
+
+
+@pytest.mark.parametrize("words", ["string", "large_string", "string_view", "dictionary"])
+def test_words_may_be_strings_of_any_arrow_type(tmp_path, pa, words):
+    kind = pa.dictionary(pa.int32(), pa.string()) if words == "dictionary" else getattr(pa, words)()
+    table = table_of(pa, ["a", "b"], [[1.0], [2.0]], pa.float32(), words=kind)
+    assert list(embmap.from_arrow(table, tmp_path / "made.embmap")) == ["a", "b"]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_store_and_its_files_come_back(tmp_path, pa, dtype):
+    dataset = pytest.importorskip("pyarrow.dataset")
+    store = store_of(
+        tmp_path, "".join(f"w{i} {i} 0.5 -1\n" for i in range(70_000)) if dtype == "float32" else SMALL, dtype=dtype
+    )
+    seen = []
+    again = embmap.from_arrow(store, tmp_path / "again.embmap", dtype=dtype, progress=lambda *found: seen.append(found))
+    assert seen[-1] == (len(store), len(store))
+    store.export(tmp_path / "v.parquet")
+    reader = dataset.dataset(tmp_path / "v.parquet").scanner().to_reader()
+    for made in (again, embmap.from_arrow(reader, tmp_path / "third.embmap", dtype=dtype)):
+        assert list(made) == list(store)
+        assert np.array_equal(made.vectors, store.vectors)
+
+
+def test_polars_and_pandas_frames_become_stores(tmp_path, pa, store):
+    pl, pd = pytest.importorskip("polars"), pytest.importorskip("pandas")
+    frame = pl.DataFrame({"token": ["b", "a"], "v": [[1.0, 2.0], [3.0, 4.0]]})
+    made = embmap.from_arrow(frame, tmp_path / "polars.embmap", word="token", vector="v")
+    assert (list(made), made.vectors.tolist()) == (["b", "a"], [[1.0, 2.0], [3.0, 4.0]])
+    made = embmap.from_arrow(pd.DataFrame({"word": ["b"], "vector": [[1.0, 2.0]]}), tmp_path / "pandas.embmap")
+    assert (list(made), made.vectors.tolist()) == (["b"], [[1.0, 2.0]])
+
+
+def test_a_table_without_rows_is_an_empty_store_where_it_says_its_dimension(tmp_path, pa):
+    empty = table_of(pa, ["a"], [[1.0, 2.0]], pa.float32()).slice(1)
+    made = embmap.from_arrow(empty, tmp_path / "made.embmap")
+    assert (len(made), made.dim) == (0, 2)
+    with pytest.raises(ValueError, match="no rows, and so no dimension"):
+        embmap.from_arrow(table_of(pa, ["a"], [[1.0]], pa.float32(), "list").slice(1), tmp_path / "other.embmap")
+
+
+def test_what_is_wrong_with_a_table_is_said_with_its_row(tmp_path, pa):
+    target = tmp_path / "made.embmap"
+    vocab = [f"w{i}" for i in range(40_000)]
+    columns = {"word": vocab, "vector": [[0.5, 1.0]] * 40_000}
+
+    def refused(error, match, **changed):
+        changed = {name: list(values) for name, values in (columns | changed).items()}
+        with pytest.raises(error, match=match):
+            embmap.from_arrow(pa.table(changed), target)
+        assert not list(tmp_path.iterdir())
+
+    def with_one(name, row, value):
+        values = list(columns[name])
+        values[row] = value
+        return {name: values}
+
+    refused(ValueError, "row 39999: the word is null", **with_one("word", 39_999, None))
+    refused(ValueError, "row 20000: the vector is null", **with_one("vector", 20_000, None))
+    refused(ValueError, "row 20001: the number is null", **with_one("vector", 20_001, [1.0, None]))
+    refused(
+        ValueError,
+        "row 30000: expected 2 numbers as in the first row, found 3",
+        **with_one("vector", 30_000, [1.0] * 3),
+    )
+    refused(ValueError, "20002", **with_one("vector", 20_002, [1.0, float("nan")]))
+    refused(ValueError, "w7", **with_one("word", 35_000, "w7"))
+    refused(TypeError, "lists of numbers, found double", vector=[0.5] * 40_000)
+    refused(TypeError, "vectors of numbers, found list<.*string>", vector=[["x"]] * 40_000)
+    refused(TypeError, "word|str", word=range(40_000))
+    with pytest.raises(ValueError, match="no column 'words': there are 'word', 'vector'"):
+        embmap.from_arrow(pa.table(columns), target, word="words")
+    with pytest.raises(TypeError, match="expected an Arrow table or reader, found dict"):
+        embmap.from_arrow(columns, target)

@@ -16,6 +16,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from ._arrow import from_arrow
 from ._cache import load
 from ._convert import ConversionReport, RejectedRow, convert
 from ._embmap import __version__
@@ -50,6 +51,7 @@ __all__ = [
     "__version__",
     "convert",
     "evaluate",
+    "from_arrow",
     "from_gensim",
     "load",
     "merge",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import secrets
 import stat
@@ -16,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from ._optional import need
 from ._progress import Bar
 
 if TYPE_CHECKING:
@@ -154,11 +154,8 @@ def _export_arrow(
     tick: Progress | None,
 ) -> dict[str, Any]:
     started = time.perf_counter()
-    try:
-        pa: Any = importlib.import_module("pyarrow")
-        writers: Any = importlib.import_module("pyarrow.parquet" if format == "parquet" else "pyarrow.ipc")
-    except ImportError as error:
-        raise ImportError(f"{format} needs pyarrow: pip install 'embmap[pyarrow]' ({error})", name="pyarrow") from error
+    pa = need("pyarrow", format)
+    writers = need("pyarrow.parquet" if format == "parquet" else "pyarrow.ipc", format)
     batches = pa.RecordBatchReader.from_stream(_Rows(store, first, ids))
     total, done = first if ids is None else len(ids), 0
     with _new_file(path) as file:
