@@ -85,6 +85,9 @@ def test_any_text_reads_as_the_reference_reads_it(tmp_path_factory, rows, number
     report_options = {"header": header, "on_bad_row": "error"}
     if body.startswith("\ufeff".encode()) and not header:
         return
+    if all("\t" in word for word, _ in rows):
+        # Where a tab ends every word and a number follows, it is asked whether the tab was meant to be the separator.
+        return
     text = f"{len(rows)} 3\n".encode() + body if header else body
     overflow = any(not np.isfinite(x) for _, row in expected for x in row)
     folder = tmp_path_factory.mktemp("text")
