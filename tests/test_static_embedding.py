@@ -8,7 +8,6 @@ import pytest
 from conftest import store_of
 
 import embmap
-from embmap._huggingface import save_model2vec
 
 
 @pytest.fixture
@@ -70,7 +69,7 @@ def test_a_package_that_is_missing_is_named(store, monkeypatch):
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16", "int8"])
 def test_what_is_written_is_read_back(tmp_path, dtype):
     store = store_of(tmp_path, 'king 0.1 2\n"\\ 3 4\n[UNK] 5 6\n\u2028 7 8\n', dtype=dtype)
-    folder = save_model2vec(store, tmp_path / "m2v")
+    folder = store.save_model2vec(tmp_path / "m2v")
     again = embmap.load(folder, cache_dir=tmp_path / "cache")
     assert list(again) == [*store, "[[UNK]]"]
     assert np.array_equal(again.vectors[:-1], store.take(range(4)))
@@ -80,7 +79,7 @@ def test_what_is_written_is_read_back(tmp_path, dtype):
 
 def test_model2vec_and_sentence_transformers_read_it(store, tmp_path, transformers):
     model2vec = pytest.importorskip("model2vec")
-    folder = save_model2vec(store, tmp_path / "m2v", lowercase=True)
+    folder = store.save_model2vec(tmp_path / "m2v", lowercase=True)
     expected = store.lookup([["king", "queen"]], pool="mean")
     model = model2vec.StaticModel.from_pretrained(folder)
     assert np.array_equal(model.encode(["King Xyz queen!"]), expected)
@@ -94,7 +93,7 @@ def test_model2vec_and_sentence_transformers_read_it(store, tmp_path, transforme
 )
 def test_what_model2vec_writes_is_read(store, tmp_path, quantized):
     model2vec = pytest.importorskip("model2vec")
-    model = model2vec.StaticModel.from_pretrained(save_model2vec(store, tmp_path / "m2v"))
+    model = model2vec.StaticModel.from_pretrained(store.save_model2vec(tmp_path / "m2v"))
     made = model2vec.quantize_model(model, **quantized) if quantized else model
     made.save_pretrained(tmp_path / "made")
     again = embmap.load(tmp_path / "made", cache_dir=tmp_path / "cache")
@@ -103,12 +102,12 @@ def test_what_model2vec_writes_is_read(store, tmp_path, quantized):
 
 def test_nothing_is_overwritten_and_nothing_left_behind(store, tmp_path, monkeypatch):
     (tmp_path / "empty").mkdir()
-    save_model2vec(store, tmp_path / "empty")
+    store.save_model2vec(tmp_path / "empty")
     for taken in (tmp_path / "empty", store.path):
         with pytest.raises(FileExistsError, match="new or empty folder"):
-            save_model2vec(store, taken)
+            store.save_model2vec(taken)
     monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError("disk full")))
     before = sorted(tmp_path.iterdir())
     with pytest.raises(OSError, match="disk full"):
-        save_model2vec(store, tmp_path / "new")
+        store.save_model2vec(tmp_path / "new")
     assert sorted(tmp_path.iterdir()) == before

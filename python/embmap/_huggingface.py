@@ -65,40 +65,7 @@ def _static_embedding() -> Any:
 
 
 def save_model2vec(store: Store, folder: str | os.PathLike[str], *, lowercase: bool = False) -> Path:
-    """Write a folder that model2vec's `StaticModel` and sentence-transformers load.
-
-    Its tokenizer knows the store's words, cut out of a text as runs of letters and digits or of punctuation. An unknown word
-    has a row of its own behind the others, of zeros: model2vec leaves it out, sentence-transformers counts it in the mean,
-    which makes the mean shorter and leaves its direction. The weights are float16 where the store's are, and float32
-    otherwise.
-
-    Parameters
-    ----------
-    store : Store
-    folder : path
-        A new or empty folder. It appears whole, or not at all.
-    lowercase : bool
-        Whether texts are lowercased first, as for vectors of lowercase words.
-
-    Returns
-    -------
-    Path
-        The folder.
-
-    Raises
-    ------
-    FileExistsError
-        Something is there already.
-    OSError
-        It cannot be written; nothing is left behind.
-
-    Examples
-    --------
-    >>> from embmap._huggingface import save_model2vec
-    >>> folder = save_model2vec(store, "model2vec")
-    >>> sorted(file.name for file in folder.iterdir())
-    ['config.json', 'model.safetensors', 'modules.json', 'tokenizer.json']
-    """
+    """Do what `Store.save_model2vec` says."""
     folder = Path(folder).absolute()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise FileExistsError(errno.EEXIST, "Expected a new or empty folder", str(folder))

@@ -13,7 +13,6 @@ use crate::{
     index::BuiltIndex,
     positioned::{read_at, write_at},
     publish::NewFile,
-    screen::Bound,
     words::WordList,
 };
 
@@ -39,7 +38,7 @@ pub(crate) struct Contents {
     /// What one whole number of each row is worth, where the numbers are int8.
     pub scales: Vec<f32>,
     /// CRC-32 of the codes, and the bounds, where there is a screening copy.
-    pub screen: Option<(u32, Vec<Bound>)>,
+    pub screen: Option<(u32, Vec<[f32; 2]>)>,
     /// What else there is where buckets have been written.
     pub buckets: Option<BucketContents>,
 }
