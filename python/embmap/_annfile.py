@@ -6,15 +6,11 @@ enough, which cannot lose its other half.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import mmap
 import os
-import secrets
-import shutil
 import struct
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,31 +24,6 @@ MOST_CANDIDATES = 1 << 16
 _FOOTER = struct.Struct("<II8s")
 _MAGIC = b"\x89EMBANN\n"
 _VERSION = 1
-
-
-@contextlib.contextmanager
-def new_file(path: Path) -> Iterator[Path]:
-    """Give a new file beside `path`; then sync it and rename it to `path`, unless there was an error."""
-    target = path.resolve()
-    temporary = target.with_name(f".embmap-{secrets.token_hex(6)}.tmp")
-    temporary.touch(exist_ok=False)
-    try:
-        if target.exists():
-            shutil.copymode(target, temporary)
-        yield temporary
-        _sync(temporary)
-        temporary.replace(target)
-        _sync(target.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def write(graph: Any, file: Path, target: Path, made: dict[str, Any]) -> None:

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._optional import need
-from ._progress import Bar
+from ._progress import shown
 from ._store import Store
 from ._write import Dtype, Duplicates, Writer
 
 if TYPE_CHECKING:
-    from ._convert import Progress
+    from ._progress import Progress
 
 # Rows taken out of a batch at a time: polars gives a whole frame as one batch.
 _ROWS = 1 << 14
@@ -87,22 +87,16 @@ def from_arrow(
     if missing := {word, vector} - set(reader.schema.names):
         raise ValueError(f"no column {missing.pop()!r}: there are {', '.join(map(repr, reader.schema.names))}")
     total = len(table) if isinstance(table, Sized) else 0
-    bar = Bar(Path(path).name, unit=" rows") if progress is True else None
-    tick = bar or (progress if callable(progress) else None)
     pieces = _pieces(reader, word, vector)
     dim, start, words, vectors = _first(pieces, pa, reader.schema.field(vector).type)
     writer = Writer(path, dim, dtype=dtype, normalize=normalize, metadata=metadata, duplicates=duplicates)
-    try:
-        with writer:
-            while words is not None:
-                _no_nulls(words, start, "word")
-                writer.write(words, _matrix(pa, vectors, dim, start))
-                if tick is not None:
-                    tick(start + len(words), total)
-                start, words, vectors = next(pieces, _END)
-    finally:
-        if bar:
-            bar.close()
+    with shown(progress, Path(path).name, " rows") as tick, writer:
+        while words is not None:
+            _no_nulls(words, start, "word")
+            writer.write(words, _matrix(pa, vectors, dim, start))
+            if tick is not None:
+                tick(start + len(words), total)
+            start, words, vectors = next(pieces, _END)
     return Store(path)
 
 

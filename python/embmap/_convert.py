@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from . import _embmap
-from ._progress import Bar
-
-Progress = Callable[[int, int], object]
+from ._progress import Progress, shown
 
 _PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip", ".tar", ".tgz", ".tbz2", ".txz")
 _PLAIN = (".txt", ".vec", ".emb", ".tsv", ".bin", ".ftz", ".embmap")
@@ -230,8 +228,7 @@ def convert(
         raise ValueError(f"metadata may not have the keys {sorted(reserved)}: embmap writes them")
     if target.exists() and source.exists() and target.samefile(source):
         raise ValueError(f"source and target are the same file: {source}")
-    bar = Bar(source.name) if progress is True else None
-    try:
+    with shown(progress, source.name) as tick:
         found = _embmap.convert(
             source,
             target,
@@ -249,12 +246,9 @@ def convert(
             normalize=normalize,
             screen=bool(screen),
             threads=threads,
-            progress=bar or (progress if callable(progress) else None),
+            progress=tick,
             metadata=json.dumps(metadata or {}),
         )
-    finally:
-        if bar:
-            bar.close()
     found["rejected_rows"] = tuple(RejectedRow(*row) for row in found["rejected_rows"])
     return ConversionReport(**found, path=target, dtype=dtype)
 

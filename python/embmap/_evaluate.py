@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _similarity
-from ._progress import Bar
+from ._progress import Progress, shown
 
 if TYPE_CHECKING:
     from ._store import Store
@@ -148,12 +148,8 @@ def evaluate(
     # The first row of a word wins.
     known = {change(word): row for row, word in zip(range(len(words) - 1, -1, -1), reversed(words), strict=True)}
     if lines and lines[0].startswith(":"):
-        bar = Bar(path.name, " questions") if progress else None
-        try:
-            return _analogies(store, lines, known, [change(word) for word in words], change, method, bar)
-        finally:
-            if bar:
-                bar.close()
+        with shown(bool(progress), path.name, " questions") as tick:
+            return _analogies(store, lines, known, [change(word) for word in words], change, method, tick)
     return _similarities(store, path, lines, known, change)
 
 
@@ -164,7 +160,7 @@ def _analogies(
     keys: list[str],
     change: Callable[[str], str],
     method: str,
-    bar: Bar | None,
+    tick: Progress | None,
 ) -> Analogies:
     names: list[str] = []
     asked: list[_Question] = []
@@ -188,8 +184,8 @@ def _analogies(
         for question, answers in zip(some, _answers(store, rows[:, :3], len(keys), method), strict=True):
             total[question.section] += 1
             correct[question.section] += _answer(answers, question, known, keys) == question.keys[3]
-        if bar:
-            bar(start + len(some), len(asked))
+        if tick:
+            tick(start + len(some), len(asked))
     sections = tuple(Section(*counts) for counts in zip(names, correct, total, skipped, strict=True))
     return Analogies("all", sum(correct), sum(total), sum(skipped), sections)
 

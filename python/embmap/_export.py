@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import os
-import secrets
-import stat
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ._optional import need
-from ._progress import Bar
+from ._progress import Progress, shown
+from ._publish import new_file
 
 if TYPE_CHECKING:
     from ._store import Store
     from ._words import WordsLike
 
 ExportFormat = Literal["glove", "word2vec", "word2vec-binary", "fasttext-vec", "safetensors", "parquet", "arrow"]
-Progress = Callable[[int, int], object]
 
 FORMATS: tuple[ExportFormat, ...] = get_args(ExportFormat)
 _BY_SUFFIX: dict[str, ExportFormat] = {
@@ -103,16 +99,11 @@ def export(
     if ids is not None and limit is not None:
         ids = ids[:limit]
     first = len(store) if limit is None else min(limit, len(store))
-    bar = Bar(path.name, " rows") if progress is True else None
-    tick = bar or (progress if callable(progress) else None)
-    try:
+    with shown(progress, path.name, " rows") as tick:
         if format in ("parquet", "arrow"):
             found = _export_arrow(store, path, format, first, ids, tick)
         else:
             found = store._export(path, format, first, ids, threads, tick)
-    finally:
-        if bar:
-            bar.close()
     return ExportReport(source=store.path, path=path, format=format, dim=store.dim, **found)
 
 
@@ -158,7 +149,7 @@ def _export_arrow(
     writers = need("pyarrow.parquet" if format == "parquet" else "pyarrow.ipc", format)
     batches = pa.RecordBatchReader.from_stream(_Rows(store, first, ids))
     total, done = first if ids is None else len(ids), 0
-    with _new_file(path) as file:
+    with new_file(path) as temporary, temporary.open("r+b") as file:
         if format == "parquet":
             # No word and hardly a number comes twice. Each batch is a row group, so that no more than one is held.
             writer = writers.ParquetWriter(file, batches.schema, use_dictionary=False)
@@ -180,30 +171,3 @@ def _export_arrow(
         "seconds": seconds,
         "sync_seconds": seconds - (syncing - started),
     }
-
-
-@contextmanager
-def _new_file(target: Path) -> Iterator[IO[bytes]]:
-    """Give a file that takes the target's place at the end, synced, or is gone where something is raised."""
-    target = target.resolve()
-    mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else None
-    if target.exists() and not target.is_file():
-        raise OSError(f"{target}: neither a file nor a place for one")
-    temporary = target.with_name(f".embmap-{secrets.token_hex(8)}.tmp")
-    try:
-        with temporary.open("xb") as file:
-            if mode is not None:
-                temporary.chmod(mode)
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    if os.name == "posix":
-        folder = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)

@@ -12,7 +12,7 @@ from ._store import Store
 from ._write import Dtype, write
 
 if TYPE_CHECKING:
-    from ._convert import Progress
+    from ._progress import Progress
 
 
 def from_gensim(

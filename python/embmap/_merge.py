@@ -9,8 +9,7 @@ from typing import Any, Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from ._convert import Progress
-from ._progress import Bar
+from ._progress import Progress, shown
 from ._store import Store
 from ._write import Dtype, Writer
 
@@ -117,19 +116,14 @@ def merge(
     ]
     note = {"how": how, "words": words, "normalize": normalize, "stores": described}
     dim = sum(dims) if how == "concat" else dims[0]
-    bar = Bar(str(target), unit=" rows") if progress is True else None
-    tell = bar or (progress if callable(progress) else None)
-    try:
-        with Writer(target, dim, dtype=dtype, metadata={**(metadata or {}), "merged": note}) as writer:
-            for owner, ids in _placed(opened, words, max(_BLOCK // sum(dims), 1), tell):
-                if how == "first" and not normalize and opened[owner]._dtype_name == dtype:
-                    writer._copy(opened[owner], ids[owner])
-                else:
-                    named = [opened[owner].word(int(i)) for i in ids[owner]]
-                    writer.write(named, _joined(opened, ids, how, owner, normalize))
-    finally:
-        if bar:
-            bar.close()
+    made: dict[str, Any] = {"dtype": dtype, "metadata": {**(metadata or {}), "merged": note}}
+    with shown(progress, str(target), " rows") as tick, Writer(target, dim, **made) as writer:
+        for owner, ids in _placed(opened, words, max(_BLOCK // sum(dims), 1), tick):
+            if how == "first" and not normalize and opened[owner]._dtype_name == dtype:
+                writer._copy(opened[owner], ids[owner])
+            else:
+                named = [opened[owner].word(int(i)) for i in ids[owner]]
+                writer.write(named, _joined(opened, ids, how, owner, normalize))
     return Store(target)
 
 

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import PurePath
 from typing import Any
+
+Progress = Callable[[int, int], object]
+"""Called with what is done and what there is in all, 0 where that is not known."""
 
 # Lines of a log are kept for ever.
 _SECONDS_IN_A_LOG = 10.0
@@ -41,6 +46,19 @@ class Bar:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
+
+
+@contextmanager
+def shown(progress: bool | Progress | None, name: str, unit: str = "B") -> Iterator[Progress | None]:
+    """Give what to tell of the progress: a bar for True, which is closed at the end, the caller's callable, or None."""
+    if progress is not True:
+        yield progress if callable(progress) else None
+        return
+    bar = Bar(name, unit)
+    try:
+        yield bar
+    finally:
+        bar.close()
 
 
 def _tqdm() -> Any:

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from sentence_transformers.sentence_transformer.modules import StaticEmbedding
     from tokenizers.pre_tokenizers import PreTokenizer
 
-    from ._export import ExportFormat, Progress
+    from ._export import ExportFormat
+    from ._progress import Progress
     from ._store import Store
     from ._words import WordsLike
 

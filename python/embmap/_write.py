@@ -14,11 +14,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _embmap
-from ._progress import Bar
+from ._progress import Progress, shown
 from ._words import WordsLike
 
 if TYPE_CHECKING:
-    from ._convert import Progress
     from ._store import Store
 
 Dtype = Literal["float32", "float16", "bfloat16", "int8"]
@@ -257,14 +256,9 @@ def write(
     array([ 1. , -0.5], dtype=float32)
     """
     named, matrix = _as_sequence(words), _as_matrix(vectors)
-    bar = Bar(Path(path).name, unit=" rows") if progress is True else None
     writer = Writer(path, matrix.shape[1], dtype=dtype, normalize=normalize, metadata=metadata, duplicates=duplicates)
-    try:
-        with writer:
-            _write_blocks(writer, writer._open(), named, matrix, bar or (progress if callable(progress) else None))
-    finally:
-        if bar:
-            bar.close()
+    with shown(progress, Path(path).name, " rows") as tick, writer:
+        _write_blocks(writer, writer._open(), named, matrix, tick)
     return cast("WriteReport", writer.report)
 
 

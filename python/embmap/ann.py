@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 from . import _annfile, _graph, _similarity
 from ._annfile import MOST_CANDIDATES, VECTOR_BYTES
 from ._errors import FormatError
-from ._progress import Bar
+from ._progress import Progress, shown
+from ._publish import new_file
 from ._store import Store
 
 if TYPE_CHECKING:
-    from ._convert import Progress
     from ._similarity import Weighted
 
 try:
@@ -102,9 +102,7 @@ def build(
         if not least <= number <= MOST_CANDIDATES:
             raise ValueError(f"{name} must be from {least} to {MOST_CANDIDATES}, not {number}")
     path = _beside(store) if path is None else Path(path)
-    bar = Bar(path.name, unit=" rows") if progress is True else None
-    report = bar or (progress if callable(progress) else None)
-    with _annfile.new_file(path) as temporary:
+    with new_file(path) as temporary:
         graph = _usearch.Index(
             ndim=store.dim,
             metric="cos",
@@ -114,15 +112,12 @@ def build(
             expansion_search=expansion_search,
             enable_key_lookups=False,
         )
-        try:
+        with shown(progress, path.name, " rows") as tick:
             for start in range(0, len(store), _ROWS_AT_ONCE):
                 ids = np.arange(start, min(start + _ROWS_AT_ONCE, len(store)))
                 _call(graph.add, ids.astype(np.uint64), _encode(store.take(ids), dtype), threads=threads)
-                if report:
-                    report(start + len(ids), len(store))
-        finally:
-            if bar:
-                bar.close()
+                if tick:
+                    tick(start + len(ids), len(store))
         made = {"store": store.identity.hex(), "dtype": dtype, "expansion_search": expansion_search}
         _annfile.write(graph, temporary, path, made)
         # What cannot be opened is not published.

@@ -50,6 +50,8 @@ mod positioned;
 pub mod prefetch;
 mod product;
 mod publish;
+#[cfg(test)]
+mod readers;
 mod screen;
 mod sources;
 mod store;

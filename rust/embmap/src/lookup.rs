@@ -10,7 +10,7 @@ use std::{
 use crate::{
     error::FormatError,
     index::Index,
-    parallel::{in_parts, threads},
+    parallel::{in_parts, join_all, threads},
     store::Store,
 };
 
@@ -52,7 +52,7 @@ impl<D: AsRef<[u8]> + Sync> Store<D> {
 
     /// The rows of words that only the calling thread can read: `read` appends those of that range. Other threads look words
     /// up while it reads on.
-    pub fn find_while_reading<'w, E: From<FormatError>>(
+    pub fn find_while_reading<'w, E: From<FormatError> + Send>(
         &self,
         missing: i64,
         ids: &mut [i64],
@@ -63,7 +63,8 @@ impl<D: AsRef<[u8]> + Sync> Store<D> {
         let waiting = Waiting::default();
         let index = self.index();
         thread::scope(|scope| {
-            let running: Vec<_> = (0..helpers).map(|_| scope.spawn(|| waiting.work(&index, missing))).collect();
+            let work = || waiting.work(&index, missing).map_err(E::from);
+            let running = (0..helpers).map(|_| scope.spawn(work)).collect();
             let ended = EndsWhenDropped(&waiting);
             let mut start = 0;
             let result = ids.chunks_mut(BLOCK).try_for_each(|ids| {
@@ -77,11 +78,7 @@ impl<D: AsRef<[u8]> + Sync> Store<D> {
                 }
             });
             drop(ended);
-            let mine = result.and_then(|()| waiting.work(&index, missing).map_err(E::from));
-            running.into_iter().fold(mine, |result, thread| {
-                let theirs = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-                result.and(theirs.map_err(E::from))
-            })
+            join_all(result.and_then(|()| work()), running)
         })
     }
 }

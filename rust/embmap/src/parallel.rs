@@ -77,7 +77,10 @@ pub(crate) fn for_each<A: Send, E: Send>(
 }
 
 /// Waits for all threads; the first error of `mine` and theirs, in order. A panic of theirs goes on in this thread.
-fn join_all<E>(mine: Result<(), E>, others: Vec<thread::ScopedJoinHandle<'_, Result<(), E>>>) -> Result<(), E> {
+pub(crate) fn join_all<E>(
+    mine: Result<(), E>,
+    others: Vec<thread::ScopedJoinHandle<'_, Result<(), E>>>,
+) -> Result<(), E> {
     others.into_iter().fold(mine, |result, other| {
         let other = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         result.and(other)

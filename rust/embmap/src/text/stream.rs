@@ -137,17 +137,8 @@ pub(super) fn is_blank(byte: u8) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::readers::{Drip, Failing};
     use proptest::prelude::*;
-
-    /// Gives a few bytes at a time.
-    struct Drip<'a>(&'a [u8], usize);
-
-    impl Read for Drip<'_> {
-        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-            let n = self.1.min(buffer.len());
-            self.0.read(&mut buffer[..n])
-        }
-    }
 
     proptest! {
         #[test]
@@ -172,12 +163,6 @@ mod tests {
 
     #[test]
     fn what_was_read_before_a_failure_comes_first() {
-        struct Failing;
-        impl Read for Failing {
-            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-                Err(io::Error::other("damaged"))
-            }
-        }
         let blocks = StreamBlocks::new(b"a 1\nb 2\nc".chain(Failing), Vec::new(), 0, None, 100);
         let mut block = Block::default();
         assert!(blocks.next(&mut block).expect("two lines"));

@@ -211,17 +211,8 @@ fn endless(byte_offset: u64) -> BlockError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::readers::{Drip, Failing};
     use proptest::prelude::*;
-
-    /// Gives a few bytes at a time.
-    struct Drip<'a>(&'a [u8], usize);
-
-    impl Read for Drip<'_> {
-        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-            let n = self.1.min(buffer.len());
-            self.0.read(&mut buffer[..n])
-        }
-    }
 
     type Found = (Vec<(u64, Vec<u8>, Vec<u8>)>, Option<(u64, Vec<u8>)>, u64);
 
@@ -303,12 +294,6 @@ mod tests {
 
     #[test]
     fn what_was_read_before_a_failure_comes_first() {
-        struct Failing;
-        impl Read for Failing {
-            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-                Err(io::Error::other("damaged"))
-            }
-        }
         let records = Records::new(b"a 1234\nb 56".chain(Failing), Vec::new(), 0, None, 4, 100);
         let mut block = Block::default();
         assert!(records.next(&mut block).expect("a record"));

@@ -1,0 +1,39 @@
+"""Files that appear whole, or not at all, for what Python writes; stores have the same in Rust."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[Path]:
+    """Give a new file beside `path`; then sync it and rename it to `path`, unless there was an error."""
+    target = path.resolve()
+    if target.exists() and not target.is_file():
+        raise OSError(f"{target}: neither a file nor a place for one")
+    temporary = target.with_name(f".embmap-{secrets.token_hex(8)}.tmp")
+    temporary.touch(exist_ok=False)
+    try:
+        if target.exists():
+            shutil.copymode(target, temporary)
+        yield temporary
+        _sync(temporary)
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+    if os.name == "posix":
+        _sync(target.parent)
+
+
+def _sync(path: Path) -> None:
+    # Some systems sync only what is open for writing, and open no folder for that.
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
