@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use embmap::{Dtype, Duplicates, Fault, Format, OnBadRow, Options, Report, Utf8Errors};
+use embmap::{
+    Dtype, Duplicates, Encoding, Fault, Format, OnBadRow, Options, Report, Separator, Utf8Errors, WrongCount,
+};
 use pyo3::{
     exceptions::PyValueError,
     prelude::*,
@@ -13,7 +15,7 @@ use crate::{errors::raise, ticks::ticking, words::WordArgs};
 
 /// Converts the vectors in `source` to a store at `target`; returns what `ConversionReport` holds.
 #[pyfunction]
-#[pyo3(signature = (source, target, *, format, member, max_expansion, header, dim, duplicates, errors, on_bad_row, limit, keep, dtype, normalize, screen, threads, progress, metadata))]
+#[pyo3(signature = (source, target, *, format, member, max_expansion, header, separator, encoding, dim, duplicates, errors, on_bad_row, on_wrong_count, limit, keep, dtype, normalize, screen, threads, progress, metadata))]
 #[allow(clippy::too_many_arguments)]
 pub(crate) fn convert<'py>(
     py: Python<'py>,
@@ -23,10 +25,13 @@ pub(crate) fn convert<'py>(
     member: Option<String>,
     max_expansion: f64,
     header: Option<bool>,
+    separator: &str,
+    encoding: &str,
     dim: Option<usize>,
     duplicates: &str,
     errors: &str,
     on_bad_row: &str,
+    on_wrong_count: &str,
     limit: Option<u64>,
     keep: Option<WordArgs<'py>>,
     dtype: &str,
@@ -42,14 +47,18 @@ pub(crate) fn convert<'py>(
         member,
         max_expansion,
         header,
+        separator: choose("separator", separator, Separator::ALL)?,
+        encoding: Encoding::named(encoding)
+            .ok_or_else(|| PyValueError::new_err(format!("the encoding {encoding:?} is not one that embmap reads")))?,
         dim,
         duplicates: choose("duplicates", duplicates, Duplicates::ALL)?,
-        errors: choose(
-            "errors",
-            errors,
-            [("strict", Utf8Errors::Strict), ("replace", Utf8Errors::Replace), ("ignore", Utf8Errors::Ignore)],
-        )?,
+        errors: choose("errors", errors, Utf8Errors::ALL)?,
         on_bad_row: choose("on_bad_row", on_bad_row, [("error", OnBadRow::Error), ("skip", OnBadRow::Skip)])?,
+        on_wrong_count: choose(
+            "on_wrong_count",
+            on_wrong_count,
+            [("error", WrongCount::Error), ("ignore", WrongCount::Ignore)],
+        )?,
         limit,
         keep: keep.map(|words| words.to_list().map(|words| words.iter().collect())).transpose()?,
         dtype: choose("dtype", dtype, Dtype::ALL.map(|dtype| (dtype.name(), dtype)))?,
@@ -95,9 +104,14 @@ fn as_dict<'py>(py: Python<'py>, report: &Report) -> PyResult<Bound<'py, PyDict>
     dict.set_item("rejected_by", by_fault.into_py_dict(py)?)?;
     dict.set_item("rejected_rows", rejected)?;
     dict.set_item("invalid_utf8", report.invalid_utf8)?;
+    dict.set_item("collisions", report.collisions)?;
+    dict.set_item("words_with_padding", report.words_with_padding)?;
     dict.set_item("words_with_blanks", report.words_with_blanks)?;
     dict.set_item("rows_without_word", report.rows_without_word)?;
     dict.set_item("words_without_row", report.words_without_row)?;
     dict.set_item("header_rows", report.header_rows)?;
+    dict.set_item("words_not_found", report.words_not_found)?;
+    dict.set_item("separator", report.separator.map(Separator::name))?;
+    dict.set_item("unit", report.unit.name())?;
     Ok(dict)
 }

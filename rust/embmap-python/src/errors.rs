@@ -18,7 +18,13 @@ pub(crate) fn raise(py: Python<'_>, error: Error) -> PyErr {
     match error {
         Error::Io { path, source } => os_error(&path, &source),
         Error::Parse(error) => {
-            let arguments = (error.path.to_string_lossy().into_owned(), error.line, error.byte_offset, error.reason);
+            let arguments = (
+                error.path.to_string_lossy().into_owned(),
+                error.line,
+                error.byte_offset,
+                error.reason,
+                error.unit.name(),
+            );
             exception(py, &PARSE_ERROR, "ParseError", arguments)
         }
         Error::Format { .. } => exception(py, &FORMAT_ERROR, "FormatError", (error.to_string(),)),

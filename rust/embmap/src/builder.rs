@@ -204,7 +204,7 @@ impl Builder {
             }
         }
         let hashes: Vec<u64> = words.iter().map(|word| hash(word, seed)).collect();
-        let placed = self.placer.place(words.iter().copied(), &hashes, None);
+        let placed = self.placer.place(words.iter().copied(), &hashes, &[], None);
         let placement = placed.map_err(|Refusal { row, reason }| refuse(before, row, reason))?;
         self.write(given, &placement, &|row, reason| refuse(before, row, reason))?;
         self.given += hashes.len() as u64;

@@ -1,6 +1,9 @@
 //! What can go wrong, and what to do about it.
 
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 /// The result of this crate's calls.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -72,7 +75,7 @@ impl Error {
 
 /// A place in a source that cannot be accepted, and why.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}, line {line} (byte {byte_offset}): {reason}", path.display())]
+#[error("{}{}: {reason}", path.display(), unit.place(*line, *byte_offset))]
 pub struct ParseError {
     /// The source.
     pub path: PathBuf,
@@ -82,6 +85,55 @@ pub struct ParseError {
     pub byte_offset: u64,
     /// What was expected, what was found, what to do.
     pub reason: String,
+    /// What `line` counts.
+    pub unit: Unit,
+}
+
+impl ParseError {
+    /// What is wrong with a source as a whole.
+    pub(crate) fn of(path: &Path, reason: impl Into<String>) -> ParseError {
+        ParseError::at(path, Unit::File, 1, 0, reason)
+    }
+
+    /// What is wrong at a place of a source.
+    pub(crate) fn at(path: &Path, unit: Unit, line: u64, byte_offset: u64, reason: impl Into<String>) -> ParseError {
+        ParseError { path: path.to_path_buf(), line, byte_offset, reason: reason.into(), unit }
+    }
+}
+
+/// What a place in a source is counted in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Unit {
+    /// Lines.
+    #[default]
+    Line,
+    /// The words of a binary file or a vocabulary.
+    Word,
+    /// Bytes alone.
+    Byte,
+    /// Nothing: it is the file as a whole.
+    File,
+}
+
+impl Unit {
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Unit::Line => "line",
+            Unit::Word => "word",
+            Unit::Byte => "byte",
+            Unit::File => "file",
+        }
+    }
+
+    fn place(self, line: u64, byte_offset: u64) -> String {
+        match self {
+            Unit::Line | Unit::Word => format!(", {} {line} (byte {byte_offset})", self.name()),
+            Unit::Byte => format!(", byte {byte_offset}"),
+            Unit::File => String::new(),
+        }
+    }
 }
 
 /// What makes a file unusable as a store.

@@ -27,7 +27,9 @@ compile_error!("stores are larger than the addresses of this machine");
 mod builder;
 mod container;
 mod convert;
+mod csv;
 mod dtype;
+mod encoding;
 mod error;
 mod export;
 mod fasttext;
@@ -63,9 +65,10 @@ pub mod words;
 mod writer;
 
 pub use builder::{Builder, BuilderOptions, Built};
-pub use convert::{Duplicates, Fault, OnBadRow, Options, Rejected, Report, Utf8Errors, convert};
+pub use convert::{Duplicates, Fault, OnBadRow, Options, Rejected, Report, Utf8Errors, WrongCount, convert};
 pub use dtype::Dtype;
-pub use error::{Error, FormatError, ParseError, Result};
+pub use encoding::Encoding;
+pub use error::{Error, FormatError, ParseError, Result, Unit};
 pub use export::{ExportFormat, ExportReport, Selection};
 pub use gather::{Number, Rows};
 pub use huggingface::model_files;
@@ -77,6 +80,7 @@ pub use pool::Pooling;
 pub use sources::Format;
 pub use store::Store;
 pub use subwords::{Ngrams, Subwords};
+pub use text::Separator;
 
 /// The version of this crate, and of everything around it.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -175,7 +175,8 @@ mod tests {
         (0..ROWS).for_each(|i| writeln!(text, "w{i} {i}").expect("memory"));
         std::fs::write(folder.path().join("v.txt"), text).expect("room");
         let target = folder.path().join("v.embmap");
-        convert(&folder.path().join("v.txt"), &target, &Options::default(), &mut |_, _| true).expect("vectors");
+        let options = Options { dim: Some(1), ..Options::default() };
+        convert(&folder.path().join("v.txt"), &target, &options, &mut |_, _| true).expect("vectors");
         let store = Store::open(&target).expect("a store");
         (folder, store)
     }

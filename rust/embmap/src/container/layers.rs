@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, atomic::AtomicU64},
 };
 
+use deflate64::Deflate64Decoder;
 use liblzma::{
     bufread::XzDecoder,
     stream::{CONCATENATED, Stream},
@@ -34,8 +35,12 @@ pub(super) enum Layer {
     Gzip,
     Bzip2,
     Xz,
+    /// What came before xz: a header without a mark, and the same compression.
+    Lzma,
     Zstd,
     Tar,
+    /// Deflate with a window twice as large, in zip archives alone.
+    Deflate64,
 }
 
 impl Layer {
@@ -47,6 +52,8 @@ impl Layer {
             Some(Layer::Bzip2)
         } else if head.starts_with(b"\xfd7zXZ\0") {
             Some(Layer::Xz)
+        } else if is_lzma(head) {
+            Some(Layer::Lzma)
         } else if head.starts_with(b"\x28\xb5\x2f\xfd") {
             Some(Layer::Zstd)
         } else if tar::is_archive(head) {
@@ -61,8 +68,10 @@ impl Layer {
             Layer::Gzip => "gzip",
             Layer::Bzip2 => "bzip2",
             Layer::Xz => "xz",
+            Layer::Lzma => "lzma",
             Layer::Zstd => "zstd",
             Layer::Tar => "tar",
+            Layer::Deflate64 => "Deflate64",
         }
     }
 
@@ -73,11 +82,21 @@ impl Layer {
             Layer::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(packed)),
             Layer::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(packed)),
             Layer::Xz => Box::new(XzDecoder::new_stream(packed, Stream::new_stream_decoder(XZ_MEMORY, CONCATENATED)?)),
+            Layer::Lzma => Box::new(XzDecoder::new_stream(packed, Stream::new_lzma_decoder(XZ_MEMORY)?)),
             Layer::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(packed)?),
+            Layer::Deflate64 => Box::new(Deflate64Decoder::with_buffer(packed)),
             Layer::Tar => return Ok(Box::new(Tar::new(packed, Members::new(how.member)))),
         };
         Ok(Box::new(Told { name: self.name(), inside }))
     }
+}
+
+/// The parameters that every tool writes, a size of the dictionary below 4 GiB, and a length that is unknown or below 2⁴⁸: no
+/// text has two zeros behind its first byte.
+fn is_lzma(head: &[u8]) -> bool {
+    let Some((parameters, rest)) = head.split_first_chunk::<5>() else { return false };
+    let Some(length) = rest.first_chunk::<8>() else { return false };
+    parameters[..3] == [0x5d, 0, 0] && (*length == [0xff; 8] || length[6..] == [0, 0])
 }
 
 /// Unpacks `bytes` until what comes out is packed in nothing.
@@ -117,7 +136,8 @@ pub(super) fn unpack_member(packed: impl Read + Send + 'static, layer: Option<La
         Some(Layer::Bzip2) => ("bzip2", Box::new(bzip2::bufread::BzDecoder::new(packed))),
         Some(Layer::Xz) => ("xz", Box::new(XzDecoder::new_stream(packed, Stream::new_stream_decoder(XZ_MEMORY, 0)?))),
         Some(Layer::Zstd) => ("zstd", Box::new(zstd::stream::read::Decoder::with_buffer(packed)?)),
-        Some(Layer::Tar) | None => ("zip", Box::new(packed)),
+        Some(Layer::Deflate64) => ("Deflate64", Box::new(Deflate64Decoder::with_buffer(packed))),
+        Some(Layer::Lzma | Layer::Tar) | None => ("zip", Box::new(packed)),
     };
     Ok(Box::new(Told { name, inside }))
 }

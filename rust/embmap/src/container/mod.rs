@@ -6,9 +6,11 @@
 mod layers;
 mod limit;
 mod members;
+mod sequential;
 mod stream;
 mod tar;
 mod unpacked;
+mod utf16;
 mod zip;
 
 use std::{
@@ -18,6 +20,7 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
 };
 
+pub(crate) use sequential::Sequential;
 pub(crate) use stream::{Progress, Stream};
 pub(crate) use unpacked::unpacked;
 
@@ -35,6 +38,16 @@ pub(crate) enum Input {
     File(File, u64),
     /// Behind a decompressor, in an archive, in a pipe.
     Stream(Stream),
+}
+
+impl Input {
+    /// The same text, which is UTF-16, as UTF-8. `head`, its first bytes, are gone from a stream.
+    pub(crate) fn decoding_utf16(self, head: Vec<u8>, encoding: &'static encoding_rs::Encoding, how: &Unpacking) -> Input {
+        Input::Stream(match self {
+            Input::File(file, length) => Stream::of_utf16_file(file, length, encoding, how),
+            Input::Stream(stream) => stream.decoding_utf16(head, encoding),
+        })
+    }
 }
 
 /// How a container is read.
@@ -63,9 +76,7 @@ fn damage(what: impl Into<String>) -> io::Error {
 /// An error of the input at `path`, damaged or refused by the system.
 fn explain(error: io::Error, path: &Path) -> Error {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<Damage>()) {
-        Some(Damage(reason)) => {
-            ParseError { path: path.to_path_buf(), line: 1, byte_offset: 0, reason: reason.clone() }.into()
-        }
+        Some(Damage(reason)) => ParseError::of(path, reason.as_str()).into(),
         None => Error::io(path)(error),
     }
 }

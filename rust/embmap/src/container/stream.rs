@@ -10,10 +10,13 @@ use std::{
     },
 };
 
+use encoding_rs::Encoding;
+
 use super::{
-    Unpacking, damage,
+    Sequential, Unpacking, damage,
     layers::{Bytes, unpack},
     limit::{Counted, Limited},
+    utf16::Utf16,
     zip,
 };
 
@@ -50,6 +53,20 @@ impl Stream {
         let member = Box::new(Limited::new(member, &packed, how.max_expansion));
         let inside = Unpacking { member: None, ..how.clone() };
         Ok(Stream { bytes: unpack(member, &packed, &inside)?, packed, length: Some(length) })
+    }
+
+    /// A file of UTF-16 as UTF-8.
+    pub(super) fn of_utf16_file(file: File, length: u64, encoding: &'static Encoding, how: &Unpacking) -> Stream {
+        let packed = Arc::default();
+        let inner = Sequential::File { file, at: 0, end: length };
+        let counted = Counted { inner, count: Arc::clone(&packed), stop: how.stop.clone() };
+        Stream { bytes: Box::new(Utf16::new(counted, encoding)), packed, length: Some(length) }
+    }
+
+    /// This stream of UTF-16, of which `head` has been read, as UTF-8.
+    pub(super) fn decoding_utf16(self, head: Vec<u8>, encoding: &'static Encoding) -> Stream {
+        let whole = io::Cursor::new(head).chain(self.bytes);
+        Stream { bytes: Box::new(Utf16::new(whole, encoding)), ..self }
     }
 
     /// Packed bytes that have been read, and how many there are, where that is known.

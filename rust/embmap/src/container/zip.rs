@@ -45,7 +45,10 @@ pub(super) fn member(file: File, count: &Arc<AtomicU64>, how: &Unpacking) -> io:
         CompressionMethod::BZIP2 => Some(Layer::Bzip2),
         CompressionMethod::XZ => Some(Layer::Xz),
         CompressionMethod::ZSTD => Some(Layer::Zstd),
-        other => return Err(damage(format!("the archive is packed with {other:?}, which is rare: unpack it first"))),
+        CompressionMethod::DEFLATE64 => Some(Layer::Deflate64),
+        CompressionMethod::LZMA => return Err(unread("LZMA")),
+        CompressionMethod::PPMD => return Err(unread("PPMd")),
+        _ => return Err(unread("a method that embmap does not know")),
     };
     let (size, crc, packed_size) = (entry.size(), entry.crc32(), entry.compressed_size());
     let start = entry.data_start().ok_or_else(|| damage("the zip archive does not say where its data are"))?;
@@ -56,6 +59,10 @@ pub(super) fn member(file: File, count: &Arc<AtomicU64>, how: &Unpacking) -> io:
     let inside = unpack_member(packed, layer)?;
     let hasher = crc32fast::Hasher::new();
     Ok((Box::new(Checked { inside, left: size, hasher, crc }), packed_size))
+}
+
+fn unread(method: &str) -> io::Error {
+    damage(format!("the archive is packed with {method}, which is rare and not read here: unpack it first"))
 }
 
 /// Compares length and checksum with the archive's at the end.

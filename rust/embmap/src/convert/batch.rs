@@ -2,8 +2,11 @@
 
 use std::borrow::Cow;
 
-use super::{Fault, OnBadRow, Options, Rejected, Utf8Errors};
+use super::{Fault, OnBadRow, Options, Rejected};
 use crate::{norms::normalize, words::WordList};
+
+/// Unwanted words that an error shows.
+pub(super) const SHOWN: usize = 3;
 
 /// Rejected rows that a batch and a report describe; all are counted.
 pub(super) const DESCRIBED: usize = 10;
@@ -35,6 +38,10 @@ pub(crate) struct Batch<'a> {
     pub mended: Vec<u64>,
     /// The lines of words with a blank inside.
     pub spaced: Vec<u64>,
+    /// The lines of words that begin or end with a blank.
+    pub padded: Vec<u64>,
+    /// The first words that are not wanted.
+    pub unwanted: Vec<Vec<u8>>,
     /// Lines read, the bad ones included.
     pub lines: u64,
     /// Source bytes read.
@@ -57,6 +64,8 @@ impl<'a> Batch<'a> {
             rejections: Vec::new(),
             mended: Vec::new(),
             spaced: Vec::new(),
+            padded: Vec::new(),
+            unwanted: Vec::new(),
             lines: 0,
             bytes: 0,
             crc: crc32fast::Hasher::new(),
@@ -72,9 +81,17 @@ impl<'a> Batch<'a> {
         self.rejections.clear();
         self.mended.clear();
         self.spaced.clear();
+        self.padded.clear();
+        self.unwanted.clear();
         self.lines = 0;
         self.bytes = bytes.len() as u64;
         self.crc = crc32fast::Hasher::new();
+        self.crc.update(bytes);
+    }
+
+    /// Says which source bytes the batch was made from, where that was not known before.
+    pub(crate) fn account(&mut self, bytes: &[u8]) {
+        self.bytes = bytes.len() as u64;
         self.crc.update(bytes);
     }
 
@@ -94,12 +111,18 @@ impl<'a> Batch<'a> {
             Ok(word) if self.keeps(&word) => {
                 if word.contains(&b' ') {
                     self.spaced.push(origin.line);
+                    if word.starts_with(b" ") || word.ends_with(b" ") {
+                        self.padded.push(origin.line);
+                    }
                 }
                 self.origins.push(origin);
                 // A batch is a few megabytes, far from the 4 GiB that a list can hold.
                 self.words.push(&word)
             }
-            Ok(_) => false,
+            Ok(word) => {
+                self.miss(&word);
+                false
+            }
             Err((fault, reason)) => {
                 self.reject(origin, fault, reason);
                 false
@@ -119,10 +142,23 @@ impl<'a> Batch<'a> {
         self.options.dtype.accept(row).map_err(|reason| (Fault::NotFinite, reason))
     }
 
-    /// Whether the row of `word` is worth reading: one that is not UTF-8 may become a word that is kept.
+    /// Whether the row of `word` is worth reading: one that is decoded first may become a word that is kept.
     #[inline]
-    pub(crate) fn wants(&self, word: &[u8]) -> bool {
-        self.keeps(word) || std::str::from_utf8(word).is_err()
+    pub(crate) fn wants(&mut self, word: &[u8]) -> bool {
+        let Some(keep) = &self.options.keep else { return true };
+        let wanted = keep.contains(word)
+            || if self.options.encoding.is_utf8() { std::str::from_utf8(word).is_err() } else { !word.is_ascii() };
+        if !wanted {
+            self.miss(word);
+        }
+        wanted
+    }
+
+    /// Notes the first words that are not wanted, for an error where all are such.
+    fn miss(&mut self, word: &[u8]) {
+        if self.unwanted.len() < SHOWN {
+            self.unwanted.push(word.to_vec());
+        }
     }
 
     fn keeps(&self, word: &[u8]) -> bool {
@@ -131,32 +167,46 @@ impl<'a> Batch<'a> {
 
     /// The word as the store will have it.
     fn decode<'w>(&mut self, word: &'w [u8], origin: Origin) -> Result<Cow<'w, [u8]>, (Fault, String)> {
-        let Err(error) = std::str::from_utf8(word) else { return Ok(Cow::Borrowed(word)) };
-        let mended: Vec<u8> = match self.options.errors {
-            Utf8Errors::Strict => {
-                let shown = word.escape_ascii();
-                let reason = format!(
-                    "the word b\"{shown}\" is not UTF-8 at byte {}; errors=\"replace\" or \"ignore\" accepts it",
-                    error.valid_up_to()
-                );
-                return Err((Fault::NotUtf8, reason));
+        let encoding = self.options.encoding;
+        let decoded = encoding.decode(word, self.options.errors).map_err(|at| {
+            let (shown, name) = (word.escape_ascii(), encoding.name());
+            let reason = format!(
+                "the word b\"{shown}\" is not {name} at byte {at}; errors=\"replace\" or \"ignore\" accepts it, \
+                 \"backslashreplace\" keeps such words apart; of a file that is in another encoding throughout, \
+                 encoding= says which"
+            );
+            (Fault::NotUtf8, reason)
+        })?;
+        if decoded.mended {
+            if decoded.text.is_empty() {
+                let reason = format!("the word is empty once what is not {} is left out", encoding.name());
+                return Err((Fault::EmptyWord, reason));
             }
-            Utf8Errors::Replace => String::from_utf8_lossy(word).into_owned().into_bytes(),
-            Utf8Errors::Ignore => word.utf8_chunks().flat_map(|chunk| chunk.valid().bytes()).collect(),
-        };
-        if mended.is_empty() {
-            return Err((Fault::EmptyWord, "the word is empty once what is not UTF-8 is left out".into()));
+            self.mended.push(origin.line);
         }
-        self.mended.push(origin.line);
-        Ok(Cow::Owned(mended))
+        Ok(decoded.text)
     }
 
     /// Notes a row that cannot be read.
     pub(crate) fn reject(&mut self, origin: Origin, fault: Fault, reason: String) {
         self.rejections.push((origin.line, fault));
         if self.rejected.len() < DESCRIBED {
-            self.rejected.push(Rejected { line: origin.line, byte_offset: origin.offset, fault, reason });
+            self.rejected.push(Rejected { line: origin.line, byte_offset: origin.offset, fault, reason, cut: false });
         }
+    }
+
+    /// Says of the row at `byte_offset` that the source ends within it, where it is a bad one.
+    pub(crate) fn cut_at(&mut self, byte_offset: u64) {
+        if let Some(last) = self.rejected.last_mut().filter(|last| last.byte_offset == byte_offset) {
+            last.reason += "; the file ends in this row: it was cut short, download it again";
+            last.cut = true;
+        }
+    }
+
+    /// Which rows have words that were mended.
+    pub(crate) fn mended_rows(&self) -> Vec<usize> {
+        let row = |line: &u64| self.origins.binary_search_by_key(line, |origin| origin.line).ok();
+        self.mended.iter().filter_map(row).collect()
     }
 
     /// Whether a bad row has ended the conversion, so that the rest of the batch need not be read.

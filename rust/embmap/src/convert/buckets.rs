@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::{Options, Source, source::Buckets, while_ticking};
 use crate::{
-    error::{Error, ParseError, Result},
+    error::{Error, ParseError, Result, Unit},
     parallel,
     subwords::{Ngrams, Parameters},
     writer::{BucketContents, StoreWriter},
@@ -90,7 +90,7 @@ impl<'a> BucketRows<'a> {
             let reason =
                 format!("number {} of n-gram bucket {row}, {}, is {what} for {}", at % dim + 1, rows[at], dtype.name());
             let byte_offset = self.buckets.place(row);
-            return Err(ParseError { path: source.path().into(), line: 1, byte_offset, reason }.into());
+            return Err(ParseError::at(source.path(), Unit::Byte, 1, byte_offset, reason).into());
         }
         let mut stored = Vec::new();
         dtype.encode(&rows, dim, &mut stored, &mut block.scales);

@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use super::{
-    Batch, OnBadRow, Options, Rejected, Report, Source,
-    batch::DESCRIBED,
+    Batch, OnBadRow, Options, Rejected, Report, Source, WrongCount,
+    batch::{DESCRIBED, SHOWN},
     place::{Placement, Placer},
 };
 use crate::{
-    error::{Error, ParseError, Result},
+    error::{Error, ParseError, Result, Unit},
     hash::hash,
-    words::WordList,
+    words::{WordList, WordSet},
 };
 
 /// Words seen so far and what has been counted.
@@ -22,6 +22,8 @@ pub(crate) struct Committer<'a> {
     /// What the report will say.
     pub report: Report,
     crc: crc32fast::Hasher,
+    /// The first words of the source that are not wanted.
+    unwanted: Vec<Vec<u8>>,
     /// Whether the limit is reached and nothing more is needed.
     pub full: bool,
 }
@@ -32,6 +34,8 @@ impl<'a> Committer<'a> {
         let report = Report {
             dim: source.dim(),
             header_rows: source.expected_rows(),
+            unit: source.unit(),
+            separator: source.separator(),
             bytes_read: before.bytes,
             ..Report::default()
         };
@@ -42,6 +46,7 @@ impl<'a> Committer<'a> {
             placer: Placer::new(options.duplicates),
             report,
             crc: before.crc,
+            unwanted: Vec::new(),
             full: options.limit == Some(0),
         }
     }
@@ -63,7 +68,10 @@ impl<'a> Committer<'a> {
             let (first, new) = (self.placer.rows(), vec![false; batch.words.len()]);
             return Ok(Placement { first, new, ..Placement::default() });
         }
-        let placed = self.placer.place(batch.words.iter(), hashes, self.options.limit);
+        if self.unwanted.len() < SHOWN {
+            self.unwanted.extend(batch.unwanted.iter().cloned());
+        }
+        let placed = self.placer.place(batch.words.iter(), hashes, &batch.mended_rows(), self.options.limit);
         let placement = placed.map_err(|refusal| {
             let origin = batch.origins[refusal.row];
             self.malformed(origin.line, origin.offset, refusal.reason)
@@ -74,8 +82,10 @@ impl<'a> Committer<'a> {
             return Ok(placement);
         }
         if let (Some(first), OnBadRow::Error) = (batch.rejected.first(), self.options.on_bad_row) {
-            let Rejected { line, byte_offset, reason, .. } = first.clone();
-            let reason = reason + "; on_bad_row=\"skip\" passes over such rows";
+            let Rejected { line, byte_offset, mut reason, cut, .. } = first.clone();
+            if !cut {
+                reason += "; on_bad_row=\"skip\" passes over such rows";
+            }
             return Err(self.malformed(line, byte_offset, reason));
         }
         self.count(batch, u64::MAX);
@@ -92,6 +102,7 @@ impl<'a> Committer<'a> {
             report.rejected_by[*fault as usize] += 1;
         }
         report.invalid_utf8 += batch.mended.iter().filter(|line| **line <= last).count() as u64;
+        report.words_with_padding += batch.padded.iter().filter(|line| **line <= last).count() as u64;
         report.words_with_blanks += batch.spaced.iter().filter(|line| **line <= last).count() as u64;
         let room = DESCRIBED - report.rejected_rows.len();
         let described = batch.rejected.iter().take_while(|bad| bad.line <= last).take(room).cloned();
@@ -100,7 +111,7 @@ impl<'a> Committer<'a> {
 
     /// What is wrong at that place, `lines` lines into the next batch.
     pub(crate) fn malformed(&self, lines: u64, byte_offset: u64, reason: String) -> Error {
-        ParseError { path: self.path.into(), line: self.lines + lines, byte_offset, reason }.into()
+        ParseError::at(self.path, self.report.unit, self.lines + lines, byte_offset, reason).into()
     }
 
     /// The words and the report, once every batch of `source` has been placed.
@@ -109,13 +120,21 @@ impl<'a> Committer<'a> {
         if let Some(announced) = self.report.header_rows
             && announced != lines
             && !self.full
-            && self.options.on_bad_row == OnBadRow::Error
+            && (self.options.on_bad_row, self.options.on_wrong_count) == (OnBadRow::Error, WrongCount::Error)
         {
+            let what = if lines < announced { "it was cut short: download it again" } else { "the header is wrong" };
             let reason = format!(
-                "the header announces {announced} rows, the file has {lines}: it was cut short or its header lies; \
-                 on_bad_row=\"skip\" takes the rows that are there"
+                "the header announces {announced} rows, the file has {lines}: {what}; on_wrong_count=\"ignore\" takes the \
+                 rows that are there"
             );
-            return Err(ParseError { path: self.path.into(), line: 1, byte_offset: 0, reason }.into());
+            return Err(ParseError::at(self.path, Unit::Line, 1, 0, reason).into());
+        }
+        if let Some(keep) = self.options.keep.as_ref().filter(|keep| !keep.words().is_empty() && !self.full) {
+            let rows = self.placer.rows();
+            self.report.words_not_found = Some((keep.words().len() as u64).saturating_sub(rows));
+            if rows == 0 && lines > 0 {
+                return Err(ParseError::of(self.path, self.no_hit(keep)).into());
+            }
         }
         if !self.full {
             let behind = source.behind();
@@ -123,9 +142,25 @@ impl<'a> Committer<'a> {
             self.crc.combine(&behind.crc);
         }
         self.report.duplicates = self.placer.repeated;
+        self.report.collisions = self.placer.collided;
         let words = self.placer.into_words();
         self.report.rows = words.len() as u64;
         self.report.checksum = self.crc.finalize();
         Ok((words, self.report))
+    }
+
+    /// Why a store without rows is not what was wanted.
+    fn no_hit(&self, keep: &WordSet) -> String {
+        let shown = |words: Vec<&[u8]>| {
+            let words: Vec<String> =
+                words.into_iter().take(SHOWN).map(|word| format!("{:?}", String::from_utf8_lossy(word))).collect();
+            words.join(", ")
+        };
+        let theirs = shown(self.unwanted.iter().map(Vec::as_slice).collect());
+        format!(
+            "none of the {} words to keep is in the source: those begin with {}, the source with {theirs}",
+            keep.words().len(),
+            shown(keep.words().iter().take(SHOWN).collect()),
+        )
     }
 }

@@ -28,9 +28,11 @@ pub(crate) use source::{Buckets, Framing, Source, SourceError};
 use crate::{
     container::Unpacking,
     dtype::Dtype,
+    encoding::Encoding,
     error::{Error, Result},
     publish, screen,
     sources::{self, AnySource, Format},
+    text::Separator,
     words::WordSet,
     writer::StoreWriter,
 };
@@ -53,7 +55,7 @@ impl Duplicates {
         [("first", Duplicates::First), ("last", Duplicates::Last), ("error", Duplicates::Error)];
 }
 
-/// What happens to a word that is not UTF-8, as in Python's `bytes.decode`.
+/// What happens to a word that is not in the source's encoding, as in Python's `bytes.decode`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Utf8Errors {
     /// Its row is a bad row.
@@ -63,6 +65,18 @@ pub enum Utf8Errors {
     Replace,
     /// What cannot be decoded is left out.
     Ignore,
+    /// `\xff` takes the place of the byte 255, so that different words stay different.
+    BackslashReplace,
+}
+
+impl Utf8Errors {
+    /// Every policy and its name.
+    pub const ALL: [(&'static str, Utf8Errors); 4] = [
+        ("strict", Utf8Errors::Strict),
+        ("replace", Utf8Errors::Replace),
+        ("ignore", Utf8Errors::Ignore),
+        ("backslashreplace", Utf8Errors::BackslashReplace),
+    ];
 }
 
 /// What happens to a row that cannot be read.
@@ -73,6 +87,16 @@ pub enum OnBadRow {
     Error,
     /// It is counted, and the first ones are kept in the report.
     Skip,
+}
+
+/// What it means that a header announces another number of rows than there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WrongCount {
+    /// Conversion fails, unless bad rows are passed over.
+    #[default]
+    Error,
+    /// Nothing: the rows that are there are taken.
+    Ignore,
 }
 
 /// How a source is converted.
@@ -86,6 +110,10 @@ pub struct Options {
     pub max_expansion: f64,
     /// Whether the first line is a header; `None` to find out.
     pub header: Option<bool>,
+    /// What stands between the fields of a text.
+    pub separator: Separator,
+    /// How the words are written.
+    pub encoding: Encoding,
     /// The dimension that the caller expects.
     pub dim: Option<usize>,
     /// See [`Duplicates`].
@@ -94,6 +122,8 @@ pub struct Options {
     pub errors: Utf8Errors,
     /// See [`OnBadRow`].
     pub on_bad_row: OnBadRow,
+    /// See [`WrongCount`].
+    pub on_wrong_count: WrongCount,
     /// Stop after this many rows.
     pub limit: Option<u64>,
     /// Only these words.
@@ -119,10 +149,13 @@ impl Default for Options {
             member: None,
             max_expansion: 100.0,
             header: None,
+            separator: Separator::default(),
+            encoding: Encoding::default(),
             dim: None,
             duplicates: Duplicates::default(),
             errors: Utf8Errors::default(),
             on_bad_row: OnBadRow::default(),
+            on_wrong_count: WrongCount::default(),
             limit: None,
             keep: None,
             dtype: Dtype::default(),
@@ -163,6 +196,7 @@ pub fn convert(
     }
     let mut report = match opened? {
         AnySource::Text(text) => store(&text, target, options, &stop, tick)?,
+        AnySource::Table(table) => store(&table, target, options, &stop, tick)?,
         AnySource::Word2vec(records) => store(&records, target, options, &stop, tick)?,
         AnySource::FastText(model) => store(&model, target, options, &stop, tick)?,
         AnySource::HuggingFace(model) => {
@@ -216,6 +250,10 @@ fn metadata(source: &impl Source, options: &Options, report: &Report) -> String 
         origin["member"] = member.into();
     }
     metadata.insert("source".into(), origin);
+    let changed = report.changed();
+    if !changed.is_empty() {
+        metadata.insert("conversion".into(), changed.into());
+    }
     metadata.insert("embmap".into(), env!("CARGO_PKG_VERSION").into());
     serde_json::Value::Object(metadata).to_string()
 }

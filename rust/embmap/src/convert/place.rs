@@ -1,5 +1,7 @@
 //! Which words are new, and which row each gets: the part of writing a store that must happen in order.
 
+use std::collections::HashSet;
+
 use super::Duplicates;
 use crate::words::{Entered, WordList, WordSet};
 
@@ -9,6 +11,10 @@ pub(crate) struct Placer {
     duplicates: Duplicates,
     /// Words that were there before.
     pub repeated: u64,
+    /// Words that became one that was there before, or that such a word had become, when they were mended.
+    pub collided: u64,
+    /// The rows of words that were mended.
+    mended: HashSet<u32>,
 }
 
 /// Where the rows of a batch go.
@@ -34,7 +40,7 @@ pub(crate) struct Refusal {
 
 impl Placer {
     pub(crate) fn new(duplicates: Duplicates) -> Placer {
-        Placer { words: WordSet::default(), duplicates, repeated: 0 }
+        Placer { words: WordSet::default(), duplicates, repeated: 0, collided: 0, mended: HashSet::new() }
     }
 
     /// What the hashes for [`place`](Self::place) are keyed with.
@@ -47,15 +53,18 @@ impl Placer {
         self.words.words().len() as u64
     }
 
-    /// Gives words, whose hashes are known, their rows, up to `limit` rows in all.
+    /// Gives words, whose hashes are known, their rows, up to `limit` rows in all. Those at `mended`, in order, are not as
+    /// they were in the source.
     pub(crate) fn place<'w>(
         &mut self,
         words: impl ExactSizeIterator<Item = &'w [u8]>,
         hashes: &[u64],
+        mended: &[usize],
         limit: Option<u64>,
     ) -> Result<Placement, Refusal> {
         let mut placement = Placement { first: self.rows(), ..Placement::default() };
         let n = words.len();
+        let is_mended = |row: usize| !mended.is_empty() && mended.binary_search(&row).is_ok();
         for (i, (word, &hash)) in words.zip(hashes).enumerate() {
             let id = match self.words.enter(word, hash) {
                 Entered::Full => {
@@ -63,6 +72,9 @@ impl Placer {
                     return Err(Refusal { row: i, reason: reason.into() });
                 }
                 Entered::New => {
+                    if is_mended(i) {
+                        self.mended.insert(self.rows() as u32 - 1);
+                    }
                     if !placement.new.is_empty() {
                         placement.new[i] = true;
                     }
@@ -76,12 +88,17 @@ impl Placer {
                 }
                 Entered::Known(id) => id,
             };
-            self.repeated += 1;
+            let collides = is_mended(i) || self.mended.contains(&id);
+            *if collides { &mut self.collided } else { &mut self.repeated } += 1;
             match self.duplicates {
                 Duplicates::First => {}
                 Duplicates::Last => placement.replaced.push((i, u64::from(id))),
                 Duplicates::Error => {
-                    let reason = format!("the word {:?} was there before, as row {id}", String::from_utf8_lossy(word));
+                    let word = String::from_utf8_lossy(word);
+                    let mut reason = format!("the word {word:?} was there before, as row {id}");
+                    if collides {
+                        reason += ", when what is not in the encoding is mended; errors=\"backslashreplace\" keeps them apart";
+                    }
                     return Err(Refusal { row: i, reason });
                 }
             }

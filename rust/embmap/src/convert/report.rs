@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::{error::Unit, text::Separator};
+
 /// What is wrong with a row that was not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
@@ -13,7 +15,7 @@ pub enum Fault {
     NotANumber,
     /// A number that is infinite, too large or none.
     NotFinite,
-    /// A word that is not UTF-8.
+    /// A word that is not UTF-8, or not in the encoding that was named.
     NotUtf8,
 }
 
@@ -39,6 +41,8 @@ pub struct Rejected {
     pub fault: Fault,
     /// What was expected and what was found.
     pub reason: String,
+    /// Whether the source ends within the row: passing over it is no remedy.
+    pub cut: bool,
 }
 
 /// What a conversion did, and what it met.
@@ -68,6 +72,10 @@ pub struct Report {
     pub rejected_rows: Vec<Rejected>,
     /// Words that were not UTF-8 and were mended.
     pub invalid_utf8: u64,
+    /// Rows whose word became one that was there before when what is not in the encoding was mended.
+    pub collisions: u64,
+    /// Words that begin or end with a blank.
+    pub words_with_padding: u64,
     /// Words with a blank inside.
     pub words_with_blanks: u64,
     /// Rows of a model's matrix whose id no token has.
@@ -76,4 +84,33 @@ pub struct Report {
     pub words_without_row: u64,
     /// Rows that the header announced, where there was one.
     pub header_rows: Option<u64>,
+    /// What [`Rejected::line`] counts.
+    pub unit: Unit,
+    /// Wanted words ([`Options::keep`](super::Options::keep)) that the source does not have; `None` where all words are wanted.
+    pub words_not_found: Option<u64>,
+    /// What stands between the fields, of a text.
+    pub separator: Option<Separator>,
+}
+
+impl Report {
+    /// What was dropped or changed on the way, for the store's metadata; empty where nothing was.
+    pub(super) fn changed(&self) -> serde_json::Map<String, serde_json::Value> {
+        let faults = Fault::ALL.iter().zip(self.rejected_by).map(|((_, name), count)| (*name, count));
+        let rejected: serde_json::Map<_, _> =
+            faults.filter(|(_, count)| *count > 0).map(|(name, count)| (name.to_string(), count.into())).collect();
+        let counts = [
+            ("duplicates", self.duplicates),
+            ("collisions", self.collisions),
+            ("invalid_utf8", self.invalid_utf8),
+            ("words_with_padding", self.words_with_padding),
+            ("rows_without_word", self.rows_without_word),
+            ("words_without_row", self.words_without_row),
+        ];
+        let mut changed: serde_json::Map<_, _> =
+            counts.iter().filter(|(_, n)| *n > 0).map(|(name, n)| ((*name).to_string(), (*n).into())).collect();
+        if !rejected.is_empty() {
+            changed.insert("rejected".into(), rejected.into());
+        }
+        changed
+    }
 }

@@ -4,8 +4,9 @@ use std::path::Path;
 
 use super::Batch;
 use crate::{
-    error::{Error, Result},
+    error::{Error, Result, Unit},
     subwords::Ngrams,
+    text::Separator,
 };
 
 /// Where rows come from. Threads take batches from it, each with the next number, and parse them side by side.
@@ -27,6 +28,14 @@ pub(crate) trait Source: Sync {
     fn dim(&self) -> usize;
     /// How many rows the source says it has.
     fn expected_rows(&self) -> Option<u64>;
+    /// What stands between the fields, where the source is a text.
+    fn separator(&self) -> Option<Separator> {
+        None
+    }
+    /// What errors count: lines, or the words of a binary file.
+    fn unit(&self) -> Unit {
+        Unit::Line
+    }
     /// The line of the first row, counted from 1: what errors count. A source without lines counts its records.
     fn first_line(&self) -> u64;
     /// The bytes that hold the rows, where their number is known before they are read.

@@ -26,7 +26,7 @@ pub(crate) use header::is_model;
 use crate::{
     container::{Input, Unpacking, unpacked},
     convert::{Batch, Buckets, Fault, Framing, Options, Origin, Source, SourceError},
-    error::{Error, Result},
+    error::{Error, Result, Unit},
     parallel,
     subwords::{Ngrams, mean},
     text::Head,
@@ -191,6 +191,10 @@ impl Source for FastTextSource {
     }
 
     /// A model has words where a text has lines.
+    fn unit(&self) -> Unit {
+        Unit::Word
+    }
+
     fn first_line(&self) -> u64 {
         1
     }

@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     convert::Framing,
-    error::{Error, ParseError, Result},
+    error::{Error, ParseError, Result, Unit},
     positioned::read_at,
 };
 
@@ -49,7 +49,7 @@ impl<'a> Reader<'a> {
 
     /// An error at the next byte.
     pub(super) fn refuse(&self, reason: impl Into<String>) -> Error {
-        ParseError { path: self.path.clone(), line: 1, byte_offset: self.at(), reason: reason.into() }.into()
+        ParseError::at(&self.path, Unit::Byte, 1, self.at(), reason).into()
     }
 
     /// The error of a file that ends too early, in `what`.

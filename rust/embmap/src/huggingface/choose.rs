@@ -113,5 +113,5 @@ fn show(names: impl ExactSizeIterator<Item = String>) -> String {
 }
 
 fn refuse(path: &Path, reason: String) -> Error {
-    ParseError { path: path.to_path_buf(), line: 1, byte_offset: 0, reason }.into()
+    ParseError::of(path, reason).into()
 }

@@ -136,5 +136,5 @@ impl Folder {
 }
 
 fn refuse(path: &Path, reason: String) -> Error {
-    ParseError { path: path.to_path_buf(), line: 1, byte_offset: 0, reason }.into()
+    ParseError::of(path, reason).into()
 }

@@ -8,7 +8,7 @@ use std::{
 
 use serde::Deserialize;
 
-use crate::error::{Error, ParseError, Result};
+use crate::error::{Error, ParseError, Result, Unit};
 
 /// Longer files are no vocabularies: the largest of today have some 50 MB.
 const LONGEST: u64 = 1 << 30;
@@ -72,5 +72,5 @@ pub(super) fn refuse(path: &Path, bytes: &[u8], at: usize, reason: String) -> Er
     let before = &bytes[..at.min(bytes.len())];
     let start = memchr::memrchr(b'\n', before).map_or(0, |newline| newline + 1);
     let line = memchr::memchr_iter(b'\n', before).count() as u64 + 1;
-    ParseError { path: path.to_path_buf(), line, byte_offset: start as u64, reason }.into()
+    ParseError::at(path, Unit::Line, line, start as u64, reason).into()
 }

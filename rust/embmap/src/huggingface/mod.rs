@@ -20,7 +20,7 @@ use std::{
 
 use crate::{
     convert::{Batch, Fault, Framing, OnBadRow, Options, Origin, Source, SourceError},
-    error::{Error, Result},
+    error::{Error, Result, Unit},
     positioned::read_at,
     sources::Format,
 };
@@ -212,6 +212,10 @@ impl Source for HuggingFaceSource {
 
     fn expected_rows(&self) -> Option<u64> {
         None
+    }
+
+    fn unit(&self) -> Unit {
+        Unit::Word
     }
 
     fn first_line(&self) -> u64 {

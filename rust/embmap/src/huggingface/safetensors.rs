@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     dtype::Dtype,
-    error::{Error, ParseError, Result},
+    error::{Error, ParseError, Result, Unit},
     positioned::read_at,
 };
 
@@ -114,7 +114,7 @@ impl Tensor {
 }
 
 fn refuse(path: &Path, byte_offset: u64, reason: String) -> Error {
-    ParseError { path: path.to_path_buf(), line: 1, byte_offset, reason }.into()
+    ParseError::at(path, Unit::Byte, 1, byte_offset, reason).into()
 }
 
 /// Bytes of a number, where the type is one that is read here.

@@ -7,12 +7,13 @@ use std::{io, path::Path};
 pub(crate) use sniff::unlike_text;
 
 use crate::{
-    container::{self, Unpacking},
+    container::{self, Input, Unpacking},
     convert::Options,
-    error::{Error, ParseError, Result},
+    csv::{CsvSource, Shape},
+    error::{Error, ParseError, Result, Unit},
     fasttext::{self, FastTextSource},
     huggingface::{self, HuggingFaceSource},
-    text::{Head, TextSource},
+    text::{Head, Layout, Separator, TextSource},
     word2vec::{Form, Word2vecSource},
 };
 
@@ -46,6 +47,7 @@ impl Format {
 /// A source of any kind, opened.
 pub(crate) enum AnySource {
     Text(TextSource),
+    Table(CsvSource),
     Word2vec(Word2vecSource),
     FastText(FastTextSource),
     HuggingFace(HuggingFaceSource),
@@ -57,8 +59,12 @@ pub(crate) fn open(path: &Path, options: &Options, how: &Unpacking) -> Result<An
         return HuggingFaceSource::open(path, options).map(AnySource::HuggingFace);
     }
     let mut input = container::open(path, how)?;
-    let head = Head::read(path, &mut input)?;
-    let refuse = |what: &str| ParseError { path: path.to_path_buf(), line: 1, byte_offset: 0, reason: what.into() };
+    let mut head = Head::read(path, &mut input)?;
+    if let Some(utf16) = options.encoding.utf16_of(&head.bytes) {
+        input = input.decoding_utf16(head.bytes, utf16, how);
+        head = Head::read(path, &mut input)?;
+    }
+    let refuse = |what: &str| ParseError::of(path, what);
     if let Some(what) = sniff::foreign(&head.bytes) {
         return Err(refuse(what).into());
     }
@@ -88,8 +94,21 @@ pub(crate) fn open(path: &Path, options: &Options, how: &Unpacking) -> Result<An
     };
     match format {
         Format::FastText => FastTextSource::open(path, input, head, options, how).map(AnySource::FastText),
-        Format::Auto | Format::Text => TextSource::open(path, input, head, options).map(AnySource::Text),
+        Format::Auto | Format::Text => open_text(path, input, head, options),
         Format::Word2vecBinary => Word2vecSource::open(path, input, head, options).map(AnySource::Word2vec),
         Format::HuggingFace => Err(Error::io(path)(io::ErrorKind::NotADirectory.into())),
+    }
+}
+
+/// Opens text as rows or as a table, whichever its first lines look like.
+fn open_text(path: &Path, input: Input, head: Head, options: &Options) -> Result<AnySource> {
+    let layout = match options.separator {
+        Separator::Comma | Separator::Semicolon => Err((1, String::new())),
+        _ => Layout::find(head.whole_lines(), options),
+    };
+    match Shape::find(&head, &layout, options) {
+        Some(Ok(shape)) => Ok(AnySource::Table(CsvSource::open(path, input, head, shape))),
+        Some(Err((line, reason))) => Err(ParseError::at(path, Unit::Line, line, 0, reason).into()),
+        None => TextSource::open(path, input, head, layout, options).map(AnySource::Text),
     }
 }

@@ -21,14 +21,17 @@ enum Mark {
 const PICKLE: &str = "this is a Python pickle, which embmap does not load, because loading it can run anything: load it \
                       where you trust it, and give its matrix and words to embmap.write()";
 
+const UTF_32: &str =
+    "this is UTF-32 text, which embmap does not read: save it as UTF-8 first (iconv -f utf-32 -t utf-8)";
+
 /// What is certain: no word that text starts with looks like this.
 const FOREIGN: &[(Mark, &str)] = &[
     (Start(&crate::format::MAGIC), "this is an embmap store already: embmap.open() opens it"),
     (Start(b"7z\xbc\xaf\x27\x1c"), "this is a 7z archive, of a kind that embmap does not read: unpack it first"),
     (Start(b"Rar!\x1a"), "this is a RAR archive, of a kind that embmap does not read: unpack it first"),
     (Start(b"\x1f\x9d"), "this is packed by compress, which embmap does not read: unpack it first (uncompress)"),
-    (Start(b"\xff\xfe"), "this is UTF-16 text: save it as UTF-8 first"),
-    (Start(b"\xfe\xff"), "this is UTF-16 text: save it as UTF-8 first"),
+    (Start(b"\xff\xfe\0\0"), UTF_32),
+    (Start(b"\0\0\xfe\xff"), UTF_32),
     (Start(b"version https://git-lfs"), "this is a Git LFS pointer, not the file it stands for: run `git lfs pull`"),
     (Tag(b"<!doctype html"), "this is a web page, saved in place of the file: download it again"),
     (Tag(b"<html"), "this is a web page, saved in place of the file: download it again"),
@@ -101,6 +104,8 @@ const UNLIKE_TEXT: &[(Mark, &str)] = &[
         "this is float64 numbers without words, as GloVe writes them with -binary 1: convert the .txt that the same run \
          writes with -binary 0 or 2",
     ),
+    (Like(|head| is_utf16(head, 1)), "this looks like UTF-16 text without its mark: encoding=\"utf-16-le\" reads it"),
+    (Like(|head| is_utf16(head, 0)), "this looks like UTF-16 text without its mark: encoding=\"utf-16-be\" reads it"),
     (
         // A word of text vectors may hold a NUL, but prose does not.
         Like(|head| memchr::memchr(0, head).is_some()),
@@ -198,6 +203,13 @@ fn is_float64(head: &[u8]) -> bool {
     numbers.len() >= 4
         && numbers.iter().all(|bytes| is_sound(f64::from_le_bytes(*bytes).abs()))
         && halves.count() * 2 < numbers.len()
+}
+
+/// Whether one half of most characters, the first or the second byte of each, is zero, as it is where they are ASCII.
+fn is_utf16(head: &[u8], zero: usize) -> bool {
+    let (units, _) = beginning(head).as_chunks::<2>();
+    let like = units.iter().filter(|unit| unit[zero] == 0 && unit[1 - zero] != 0).count();
+    units.len() > 4 && like * 10 >= units.len() * 8
 }
 
 /// As much as tells what a file is.

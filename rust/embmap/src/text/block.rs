@@ -44,6 +44,12 @@ impl Block {
         self.unended = true;
     }
 
+    /// Where the last line begins, if it has no newline: the text ends with it.
+    pub(crate) fn unended(&self) -> Option<u64> {
+        let start = || memchr::memrchr(b'\n', self.original()).map_or(0, |newline| newline + 1);
+        self.unended.then(|| self.offset + start() as u64)
+    }
+
     /// What has been read into the room.
     pub(super) fn data(&self) -> &[u8] {
         &self.buffer[FRONT..]

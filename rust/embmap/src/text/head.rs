@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     container::Input,
-    error::{Error, ParseError, Result},
+    error::{Error, ParseError, Result, Unit},
     positioned::read_at,
 };
 
@@ -29,7 +29,7 @@ impl Head {
         Head::lines(input).map_err(|error| match error {
             BlockError::Io(error) => Error::io(path)(error),
             BlockError::Malformed { lines, byte_offset, reason } => {
-                ParseError { path: path.to_path_buf(), line: lines + 1, byte_offset, reason }.into()
+                ParseError::at(path, Unit::Line, lines + 1, byte_offset, reason).into()
             }
         })
     }

@@ -2,21 +2,65 @@
 
 use super::{
     block::LONGEST_LINE,
+    doubts,
     number::{NotANumber, parse},
-    row::trim_end,
+    padding,
+    row::{column, is_space, trim_end, trim_spaces_end, trim_spaces_start},
 };
+use crate::convert::Options;
 
 /// Rows looked at to find the dimension.
 const SAMPLE: usize = 1000;
 
+/// Numbers from which a first row 0, 1, 2, ... is no vector but the names that pandas gives to columns.
+pub(crate) const COUNTED: usize = 8;
+
 /// Numbers that fit the longest line: a header that announces more lies.
 const WIDEST: usize = LONGEST_LINE / 2;
+
+/// What stands between the fields of a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Separator {
+    /// What the first rows say.
+    #[default]
+    Auto,
+    /// One blank.
+    Blank,
+    /// One tab.
+    Tab,
+    /// Blanks and tabs, however many: columns that are padded to a width.
+    Spaces,
+    /// A comma, as in CSV, with quotes where they are needed.
+    Comma,
+    /// A semicolon, in the same way.
+    Semicolon,
+}
+
+impl Separator {
+    /// Every separator, and the name by which users choose it.
+    pub const ALL: [(&'static str, Separator); 6] = [
+        ("auto", Separator::Auto),
+        (" ", Separator::Blank),
+        ("\t", Separator::Tab),
+        ("spaces", Separator::Spaces),
+        (",", Separator::Comma),
+        (";", Separator::Semicolon),
+    ];
+
+    /// What users call it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Separator::ALL.iter().find(|(_, separator)| *separator == self).map_or("", |(name, _)| name)
+    }
+}
 
 /// How a text is to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Layout {
-    /// A blank, or a tab where the fields are separated by tabs.
-    pub separator: u8,
+    /// What is between fields: one blank, one tab, or spaces.
+    pub separator: Separator,
+    /// Whether a number of the row, of no meaning, stands before each word; in columns alone.
+    pub numbered: bool,
     /// Numbers a row.
     pub dim: usize,
     /// The rows that a header announces.
@@ -25,22 +69,27 @@ pub(crate) struct Layout {
     pub body: u64,
     /// The line of the first row, counted from 1.
     pub body_line: u64,
+    /// Whether it is a table with quotes, names of columns or numbers of rows, which is read as CSV is.
+    pub table: bool,
 }
 
 /// A line that does not make sense, counted from 1, and why.
 pub(crate) type Problem = (u64, String);
 
 impl Layout {
-    /// Reads the layout off `head`: the file's first whole lines, or all of it. `header` and `dim` are what the caller knows.
-    pub(crate) fn find(head: &[u8], header: Option<bool>, dim: Option<usize>) -> Result<Layout, Problem> {
+    /// Reads the layout off `head`: the file's first whole lines, or all of it. `options` are what the caller knows.
+    pub(crate) fn find(head: &[u8], options: &Options) -> Result<Layout, Problem> {
         let bom = if head.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
         let text = &head[bom..];
+        if let Some(reason) = doubts::line_ends(text) {
+            return Err((1, reason));
+        }
         let mut lines = text.split(|&byte| byte == b'\n');
         let first = lines.next().unwrap_or_default();
         let second = lines.next().filter(|line| !trim_end(line, b' ').is_empty());
 
         let announced = announced(first);
-        let has_header = match (header, announced) {
+        let has_header = match (options.header, announced) {
             (Some(true), None) => {
                 return Err((1, format!("expected a header \"rows dim\", found {:?}", shown(first))));
             }
@@ -49,6 +98,7 @@ impl Layout {
             (None, Some((_, announced_dim))) => match second.map(numbers) {
                 Some(numbers) if numbers > 1 => true,
                 None if announced_dim > 1 => true,
+                Some(_) if second.is_some_and(is_sparse) => true,
                 _ => return Err((1, ambiguous(first))),
             },
         };
@@ -59,8 +109,13 @@ impl Layout {
         let body_line = 1 + u64::from(has_header);
         let body_lines = head[body..].split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
         let sample: Vec<&[u8]> = body_lines.take(SAMPLE).collect();
-        let tabbed = sample.iter().filter(|line| is_tabbed(line)).count();
-        let separator = if tabbed > 0 && 2 * tabbed >= sample.len() { b'\t' } else { b' ' };
+        if 2 * sample.iter().filter(|line| is_sparse(line)).count() > sample.len() {
+            return Err((body_line, doubts::SPARSE.into()));
+        }
+        let separator = match options.separator {
+            Separator::Auto => Separator::of(&sample, expected),
+            asked => asked,
+        };
         let found = expected.unwrap_or_else(|| commonest_dim(&sample, separator));
         if found == 0 {
             let reason = format!(
@@ -69,11 +124,12 @@ impl Layout {
             );
             return Err((body_line, reason));
         }
-        if !sample.is_empty() && sample.iter().all(|line| is_mixed(line)) {
-            let reason = "a tab ends the word and blanks separate the numbers; make it one separator for all";
+        if separator != Separator::Spaces && !sample.is_empty() && sample.iter().all(|line| is_mixed(line)) {
+            let reason = "a tab ends the word and blanks separate the numbers; make it one separator for all, or have both \
+                          taken for one with separator=\"spaces\"";
             return Err((body_line, reason.into()));
         }
-        let fewest = sample.iter().map(|line| trailing_numbers(line, separator)).min();
+        let fewest = sample.iter().map(|line| separator.trailing_numbers(line)).min();
         if let (Some(_), Some(fewest)) = (expected, fewest)
             && fewest > found
         {
@@ -83,10 +139,135 @@ impl Layout {
         if found > WIDEST {
             return Err((1, format!("expected at most {WIDEST} numbers a row, the header announces {found}")));
         }
-        if let Some(asked) = dim.filter(|&asked| asked != found) {
+        if let Some(asked) = options.dim.filter(|&asked| asked != found) {
             return Err((body_line, format!("expected vectors of dimension {asked}, found {found}")));
         }
-        Ok(Layout { separator, dim: found, rows, body: body as u64, body_line })
+        let layout =
+            Layout { separator, numbered: false, dim: found, rows, body: body as u64, body_line, table: false };
+        layout.with_names_and_numbers(head, &sample).checked(&sample, options)
+    }
+
+    /// The same once a line of names is passed over, or has made it a table, and numbers of the rows have.
+    fn with_names_and_numbers(mut self, head: &[u8], sample: &[&[u8]]) -> Layout {
+        let spaced = self.separator == Separator::Spaces;
+        let mut rows = sample;
+        if self.rows.is_none() && self.has_names(sample) {
+            rows = &sample[1..];
+            if spaced {
+                // pandas puts the name of its index on a line of its own.
+                let named = rows.first().is_some_and(|line| self.separator.fields(line).count() == 1);
+                let lines = 1 + usize::from(named);
+                rows = &sample[lines..];
+                let ends = memchr::memchr_iter(b'\n', &head[self.body as usize..]).nth(lines - 1);
+                self.body += ends.map_or(0, |end| end as u64 + 1);
+                self.body_line += lines as u64;
+            } else {
+                self.table = true;
+            }
+        }
+        let words: Vec<&[u8]> = rows.iter().filter_map(|line| self.word_of(line)).collect();
+        if are_numbered(&words) {
+            (self.numbered, self.table) = (spaced, !spaced);
+        }
+        let quoted = |word: &&[u8]| word.len() > 1 && word.starts_with(b"\"") && word.ends_with(b"\"");
+        self.table |= !words.is_empty() && words.iter().all(quoted);
+        self
+    }
+
+    /// Whether the first line names the columns: words where the others have numbers, or 0, 1, 2, ... where the others have
+    /// fractions. There may be a name for the column of words.
+    fn has_names(&self, sample: &[&[u8]]) -> bool {
+        let [first, rest @ ..] = sample else { return false };
+        let fields: Vec<&[u8]> = self.separator.fields(first).collect();
+        let Some(names) = fields.len().checked_sub(self.dim).and_then(|start| fields.get(start..)) else {
+            return false;
+        };
+        if rest.is_empty() || fields.len() > self.dim + 2 {
+            return false;
+        }
+        if names.iter().all(|name| !name.is_empty() && !is_number(name)) {
+            return true;
+        }
+        // pandas leaves the column of words without a name, where nobody gave it one.
+        let nameless = fields.len() == self.dim || fields[0].is_empty();
+        let fraction = |line: &&[u8]| self.separator.fields(line).skip(1).any(is_fraction);
+        let fractions = || 2 * rest.iter().filter(|line| fraction(line)).count() > rest.len();
+        self.dim > 1 && is_counting(names) && (nameless || (self.dim >= COUNTED && fractions()))
+    }
+
+    /// The word of a row, `None` where it has too few fields.
+    pub(super) fn word_of<'l>(&self, line: &'l [u8]) -> Option<&'l [u8]> {
+        let line = self.separator.trim_end(line);
+        let end = (0..self.dim).try_fold(line.len(), |end, _| self.separator.before(&line[..end]))?;
+        let word = if self.separator == Separator::Spaces { column(&line[..end], self.numbered) } else { &line[..end] };
+        (!word.is_empty()).then_some(word)
+    }
+
+    /// This layout, unless the rows say that it would be misread.
+    fn checked(self, sample: &[&[u8]], options: &Options) -> Result<Layout, Problem> {
+        match (!self.table).then(|| doubts::about(&self, sample, options)).flatten() {
+            Some((row, reason)) => Err((self.body_line + row, reason)),
+            None => Ok(self),
+        }
+    }
+}
+
+impl Separator {
+    /// What separates the fields of most rows.
+    fn of(sample: &[&[u8]], expected: Option<usize>) -> Separator {
+        if padding::is_of_the_layout(sample, expected.unwrap_or_else(|| commonest_dim(sample, Separator::Spaces))) {
+            return Separator::Spaces;
+        }
+        let tabbed = sample.iter().filter(|line| is_tabbed(line)).count();
+        if tabbed > 0 && 2 * tabbed >= sample.len() { Separator::Tab } else { Separator::Blank }
+    }
+
+    /// The byte that separates fields; of spaces, one of two.
+    pub(crate) fn byte(self) -> u8 {
+        match self {
+            Separator::Tab => b'\t',
+            Separator::Comma => b',',
+            Separator::Semicolon => b';',
+            Separator::Auto | Separator::Blank | Separator::Spaces => b' ',
+        }
+    }
+
+    /// A line without what may end it.
+    fn trim_end(self, line: &[u8]) -> &[u8] {
+        if self == Separator::Spaces { trim_spaces_end(line) } else { trim_end(line, self.byte()) }
+    }
+
+    /// Where what stands before the last field ends; `None` where there is but one field.
+    pub(super) fn before(self, line: &[u8]) -> Option<usize> {
+        if self == Separator::Spaces {
+            let separator = line.iter().rposition(|&byte| is_space(byte))?;
+            line[..separator].iter().rposition(|&byte| !is_space(byte)).map(|last| last + 1)
+        } else {
+            memchr::memrchr(self.byte(), line)
+        }
+    }
+
+    /// The fields of a line; of spaces, none is empty.
+    fn fields(self, line: &[u8]) -> impl Iterator<Item = &[u8]> {
+        let spaced = self == Separator::Spaces;
+        self.trim_end(line)
+            .split(move |&byte| if spaced { is_space(byte) } else { byte == self.byte() })
+            .filter(move |field| !spaced || !field.is_empty())
+    }
+
+    /// How many of the fields that end a line are numbers, the first field excepted, which belongs to the word.
+    fn trailing_numbers(self, line: &[u8]) -> usize {
+        let line = self.trim_end(line);
+        let (mut count, mut end) = (0, line.len());
+        while let Some(before) = self.before(&line[..end]) {
+            let field = &line[before + 1..end];
+            if !is_number(if self == Separator::Spaces { trim_spaces_start(field) } else { field }) {
+                break;
+            }
+            count += 1;
+            end = before;
+        }
+        count
     }
 }
 
@@ -107,7 +288,7 @@ fn ambiguous(line: &[u8]) -> String {
 }
 
 /// The line for a message, not all of it where it is long.
-fn shown(line: &[u8]) -> String {
+pub(crate) fn shown(line: &[u8]) -> String {
     String::from_utf8_lossy(&line[..line.len().min(60)]).trim_end().to_string()
 }
 
@@ -124,35 +305,58 @@ fn is_mixed(line: &[u8]) -> bool {
     numbers.contains(&b' ') && numbers.split(|&byte| byte == b' ').all(is_number)
 }
 
+/// Whether a row has its numbers as `index:value`.
+pub(crate) fn is_sparse(line: &[u8]) -> bool {
+    let mut pairs = Separator::Spaces.fields(line).skip(1).peekable();
+    pairs.peek().is_some()
+        && pairs.all(|field| {
+            let colon = memchr::memchr(b':', field).filter(|&colon| colon > 0);
+            colon.is_some_and(|at| field[..at].iter().all(u8::is_ascii_digit) && is_number(&field[at + 1..]))
+        })
+}
+
+/// Whether the words begin with the numbers of their rows: 0, 1, 2, ... or 1, 2, 3, ...
+fn are_numbered(words: &[&[u8]]) -> bool {
+    let numbers: Option<Vec<u64>> = words
+        .iter()
+        .map(|word| {
+            let end = word.iter().position(|&byte| is_space(byte))?;
+            let word_behind = trim_spaces_start(&word[end..]);
+            (!word_behind.is_empty()).then(|| std::str::from_utf8(&word[..end]).ok()?.parse().ok()).flatten()
+        })
+        .collect();
+    numbers.is_some_and(|numbers| {
+        numbers.len() > 1 && numbers[0] < 2 && numbers.windows(2).all(|pair| pair[0] + 1 == pair[1])
+    })
+}
+
+/// Whether fields are 0, 1, 2, ... or 1, 2, 3, ...
+pub(crate) fn is_counting(fields: &[&[u8]]) -> bool {
+    let number = |field: &&[u8]| std::str::from_utf8(field).ok()?.parse::<usize>().ok();
+    let Some(first @ 0..2) = fields.first().and_then(number) else { return false };
+    fields.iter().enumerate().all(|(i, field)| number(field) == Some(first + i))
+}
+
 /// Whether a field is meant as a number, be it one that no row may have.
-fn is_number(field: &[u8]) -> bool {
+pub(crate) fn is_number(field: &[u8]) -> bool {
     parse(field) != Err(NotANumber::Malformed)
+}
+
+/// Whether it is one that no word looks like: with a dot or an exponent.
+pub(crate) fn is_fraction(field: &[u8]) -> bool {
+    field.iter().any(|byte| b".eE".contains(byte)) && parse(field).is_ok()
 }
 
 /// How many numbers a line ends in, however they are separated.
 pub(crate) fn numbers(line: &[u8]) -> usize {
-    trailing_numbers(line, if is_tabbed(line) { b'\t' } else { b' ' })
-}
-
-/// How many of the fields that end a line are numbers, the first field excepted, which belongs to the word.
-fn trailing_numbers(line: &[u8], separator: u8) -> usize {
-    let line = trim_end(line, separator);
-    let (mut count, mut end) = (0, line.len());
-    while let Some(start) = memchr::memrchr(separator, &line[..end]) {
-        if !is_number(&line[start + 1..end]) {
-            break;
-        }
-        count += 1;
-        end = start;
-    }
-    count
+    Separator::Spaces.trailing_numbers(line)
 }
 
 /// The dimension that most of the lines have; the first of them where several are as common.
-fn commonest_dim(lines: &[&[u8]], separator: u8) -> usize {
+fn commonest_dim(lines: &[&[u8]], separator: Separator) -> usize {
     let mut counts: Vec<(usize, usize)> = Vec::new();
     for line in lines {
-        let dim = trailing_numbers(line, separator);
+        let dim = separator.trailing_numbers(line);
         match counts.iter_mut().find(|(known, _)| *known == dim) {
             Some((_, count)) => *count += 1,
             None => counts.push((dim, 1)),
@@ -165,8 +369,12 @@ fn commonest_dim(lines: &[&[u8]], separator: u8) -> usize {
 mod tests {
     use super::*;
 
+    fn layout(head: &[u8], header: Option<bool>, dim: Option<usize>) -> Result<Layout, Problem> {
+        Layout::find(head, &Options { header, dim, ..Options::default() })
+    }
+
     fn find(head: &str) -> Result<(u8, usize, Option<u64>, u64), Problem> {
-        Layout::find(head.as_bytes(), None, None).map(|l| (l.separator, l.dim, l.rows, l.body))
+        layout(head.as_bytes(), None, None).map(|l| (l.separator.byte(), l.dim, l.rows, l.body))
     }
 
     #[test]
@@ -183,7 +391,6 @@ mod tests {
             ("5 6 7\n8 9 10", (b' ', 2, None, 0)),
             ("9 300\na 1 2\n", (b' ', 300, Some(9), 6)),
             ("0 5\n", (b' ', 5, Some(0), 4)),
-            ("a 1", (b' ', 1, None, 0)),
             ("2 3\na 1 2 nan\nb 1 2 3\n", (b' ', 3, Some(2), 4)),
             ("a\t1\tnan\nb\t1\t2\n", (b'\t', 2, None, 0)),
             ("a b 1\nb\t1\t2\nc\t1\t2\n", (b'\t', 2, None, 0)),
@@ -204,12 +411,12 @@ mod tests {
             let (line, found) = find(head).expect_err(head);
             assert!(line == 1 && found.contains(reason), "{head:?}: {found}");
         }
-        assert!(Layout::find(b"2 2\na 1 2 3\nb 4 5 6\n", None, None).is_err());
-        assert!(Layout::find(b"2 2\narea 51 2 3\nb 4 5\n", None, None).is_ok());
-        assert!(Layout::find(b"9 4000000000\na 1 2\n", None, None).is_err());
-        assert!(Layout::find(b"a 1 2\n", Some(true), None).is_err());
-        assert!(Layout::find(b"a 1 2\n", None, Some(3)).is_err());
-        assert_eq!(Layout::find(b"3 1\na 2\n", Some(false), None).map(|l| (l.dim, l.body)), Ok((1, 0)));
-        assert_eq!(Layout::find(b"3 1\na 2\n", Some(true), None).map(|l| (l.dim, l.rows)), Ok((1, Some(3))));
+        assert!(layout(b"2 2\na 1 2 3\nb 4 5 6\n", None, None).is_err());
+        assert!(layout(b"2 2\narea 51 2 3\nb 4 5\n", None, None).is_ok());
+        assert!(layout(b"9 4000000000\na 1 2\n", None, None).is_err());
+        assert!(layout(b"a 1 2\n", Some(true), None).is_err());
+        assert!(layout(b"a 1 2\n", None, Some(3)).is_err());
+        assert_eq!(layout(b"3 1\na 2\n", Some(false), None).map(|l| (l.dim, l.body)), Ok((1, 0)));
+        assert_eq!(layout(b"3 1\na 2\n", Some(true), None).map(|l| (l.dim, l.rows)), Ok((1, Some(3))));
     }
 }

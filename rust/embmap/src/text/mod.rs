@@ -1,15 +1,18 @@
 //! Text vectors: GloVe's, and word2vec's and fastText's with their "rows dim" header.
 //!
 //! A row is `word number … number`. Exactly one separator, a blank or (in a tab-separated file) a tab, stands between
-//! fields; the last `dim` fields are numbers and everything before them is the word, byte for byte. Carriage returns and
-//! separators at the end of a line, a byte-order mark, and blank lines at the end of the file are passed over.
+//! fields; the last `dim` fields are numbers and everything before them is the word, byte for byte. Where the rows as a whole
+//! are padded to columns, any number of spaces is one separator, and words lose theirs. Carriage returns and separators at the
+//! end of a line, a byte-order mark, and blank lines at the end of the file are passed over.
 
 mod block;
+mod doubts;
 mod file;
 mod head;
 pub(crate) mod kernels;
 pub(crate) mod layout;
 pub(crate) mod number;
+mod padding;
 pub(crate) mod row;
 mod stream;
 
@@ -22,16 +25,18 @@ use std::{
 use crate::{
     container::{Input, Progress, Stream},
     convert::{Batch, Fault, Framing, Options, Origin, Source, SourceError},
-    error::{Error, ParseError, Result},
+    error::{Error, ParseError, Result, Unit},
     positioned::read_at,
     sources,
 };
 use block::Block;
 pub(crate) use block::BlockError;
+pub(crate) use doubts::{in_another_encoding, no_words};
 use file::FileBlocks;
 pub(crate) use head::{HEAD, Head};
 use kernels::{Indexed, Kernel, Marks};
-use layout::Layout;
+pub(crate) use layout::Layout;
+pub use layout::Separator;
 use stream::{StreamBlocks, is_blank};
 pub(crate) use stream::{broken, fill};
 
@@ -59,16 +64,19 @@ enum Blocks {
 }
 
 impl TextSource {
-    /// Over `input`, whose first bytes are `head`, once its layout is found.
-    pub(crate) fn open(path: &Path, input: Input, head: Head, options: &Options) -> Result<TextSource> {
-        let refuse = |line, byte_offset, reason| ParseError { path: path.to_path_buf(), line, byte_offset, reason };
-        let whole_lines = head.whole_lines();
-        let refuse_line = |(line, reason): layout::Problem| {
-            let second = memchr::memchr(b'\n', whole_lines).map_or(0, |at| at as u64 + 1);
-            refuse(line, if line == 1 { 0 } else { second }, reason)
-        };
-        let layout = Layout::find(whole_lines, options.header, options.dim).map_err(|problem| {
-            refuse_line(sources::unlike_text(&head.bytes).map_or(problem, |what| (1, what.to_string())))
+    /// Over `input`, whose first bytes are `head`, of which `layout` was found.
+    pub(crate) fn open(
+        path: &Path,
+        input: Input,
+        head: Head,
+        layout: Result<Layout, layout::Problem>,
+        options: &Options,
+    ) -> Result<TextSource> {
+        let layout = layout.map_err(|problem| {
+            let (line, reason) = sources::unlike_text(&head.bytes).map_or(problem, |what| (1, what.to_string()));
+            let ends = memchr::memchr_iter(b'\n', &head.bytes).map(|end| end as u64 + 1);
+            let byte_offset = std::iter::once(0).chain(ends).nth(line as usize - 1).unwrap_or(0);
+            ParseError::at(path, Unit::Line, line, byte_offset, reason)
         })?;
         let mut before = Framing::default();
         before.add(&head.bytes[..layout.body as usize]);
@@ -108,6 +116,10 @@ impl Source for TextSource {
 
     fn dim(&self) -> usize {
         self.layout.dim
+    }
+
+    fn separator(&self) -> Option<Separator> {
+        Some(self.layout.separator)
     }
 
     fn expected_rows(&self) -> Option<u64> {
@@ -155,8 +167,24 @@ impl Source for TextSource {
             Err(error) => return Err(error.told_of(&self.path)),
         }
         batch.begin(block.original());
+        if self.layout.separator == Separator::Spaces {
+            self.columns(block, batch);
+        } else {
+            self.rows(block, marks, batch);
+        }
+        if let Some(offset) = block.unended() {
+            batch.cut_at(offset);
+        }
+        Ok(true)
+    }
+}
+
+impl TextSource {
+    /// Rows whose fields have one separator between them.
+    fn rows(&self, block: &Block, marks: &mut Marks, batch: &mut Batch) {
+        let separator = self.layout.separator.byte();
         for piece in block.pieces(PIECE) {
-            let mut indexed = Indexed::new(self.kernel, piece, self.layout.separator, marks);
+            let mut indexed = Indexed::new(self.kernel, piece, separator, marks);
             for i in 0..indexed.len() {
                 let (line, start) = indexed.line(i);
                 let origin = Origin { line: batch.lines, offset: block.offset_of(start) };
@@ -175,14 +203,30 @@ impl Source for TextSource {
                 }
                 batch.push_with(origin, |row| match indexed.parse_usual(i, row) {
                     Some(word) => Ok(word),
-                    None => row::parse_line(&line[..line.len() - 1], self.layout.separator, row),
+                    None => row::parse_line(&line[..line.len() - 1], separator, row),
                 });
                 if batch.is_refused() {
-                    return Ok(true);
+                    return;
                 }
             }
         }
-        Ok(true)
+    }
+
+    /// Rows whose fields are padded to columns.
+    fn columns(&self, block: &Block, batch: &mut Batch) {
+        let mut offset = block.offset;
+        for line in block.lines().split_inclusive(|&byte| byte == b'\n') {
+            let origin = Origin { line: batch.lines, offset };
+            batch.lines += 1;
+            offset += line.len() as u64;
+            if self.layout.word_of(line).is_some_and(|word| !batch.wants(word)) {
+                continue;
+            }
+            batch.push_with(origin, |row| row::parse_columns(&line[..line.len() - 1], self.layout.numbered, row));
+            if batch.is_refused() {
+                return;
+            }
+        }
     }
 }
 

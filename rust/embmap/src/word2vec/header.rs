@@ -55,7 +55,7 @@ impl Form {
         let (mut rows, mut others) = (0, 0);
         for line in lines {
             // A row with some numbers too few is one still.
-            if layout::numbers(line) >= header.dim.min(2) { rows += 1 } else { others += 1 }
+            if layout::numbers(line) >= header.dim.min(2) || layout::is_sparse(line) { rows += 1 } else { others += 1 }
         }
         if rows > 0 && rows >= others {
             return Form::Text;

@@ -7,20 +7,15 @@
 mod header;
 mod records;
 
-use std::{
-    fs::File,
-    io::{self, Read},
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 pub(crate) use header::Form;
 pub(crate) use records::{Block, Records};
 
 use crate::{
-    container::{Input, Progress, Stream},
+    container::{Input, Progress, Sequential},
     convert::{Batch, Fault, Framing, Options, Origin, Source, SourceError},
-    error::{Error, ParseError, Result},
-    positioned::read_at,
+    error::{Error, ParseError, Result, Unit},
     text::{HEAD, Head},
 };
 use header::Header;
@@ -32,18 +27,12 @@ const WIDEST: usize = 4 << 20;
 pub(crate) struct Word2vecSource {
     path: PathBuf,
     header: Header,
-    records: Records<Bytes>,
+    records: Records<Sequential>,
     before: Framing,
     /// How far a stream has come; a file is asked for its length.
     progress: Option<Progress>,
     /// Bytes of the file, where that is known.
     length: Option<u64>,
-}
-
-/// The bytes of the source in order.
-enum Bytes {
-    File { file: File, at: u64, end: u64 },
-    Stream(Stream),
 }
 
 impl Word2vecSource {
@@ -57,22 +46,16 @@ impl Word2vecSource {
             Input::Stream(_) if head.bytes.len() < HEAD => Some(head.bytes.len() as u64),
             Input::Stream(_) => None,
         };
-        let header = checked(&head, known_length, options.dim).map_err(|reason| ParseError {
-            path: path.to_path_buf(),
-            line: 1,
-            byte_offset: 0,
-            reason,
-        })?;
+        let header = checked(&head, known_length, options.dim).map_err(|reason| ParseError::of(path, reason))?;
         let start = header.length as u64;
         let mut before = Framing::default();
         before.add(&head.bytes[..header.length]);
-        let (bytes, carry, progress, length) = match input {
-            Input::File(file, length) => (Bytes::File { file, at: start, end: length }, Vec::new(), None, Some(length)),
-            Input::Stream(stream) => {
-                let progress = stream.progress();
-                (Bytes::Stream(stream), head.bytes[header.length..].to_vec(), Some(progress), None)
-            }
+        let (carry, length) = match &input {
+            Input::File(_, length) => (Vec::new(), Some(*length)),
+            Input::Stream(_) => (head.bytes[header.length..].to_vec(), None),
         };
+        let bytes = Sequential::new(input, start);
+        let progress = bytes.progress();
         let records = Records::new(bytes, carry, start, head.failure, header.width(), options.block_bytes);
         Ok(Word2vecSource { path: path.to_path_buf(), header, records, before, progress, length })
     }
@@ -115,6 +98,10 @@ impl Source for Word2vecSource {
 
     fn expected_rows(&self) -> Option<u64> {
         Some(self.header.rows)
+    }
+
+    fn unit(&self) -> Unit {
+        Unit::Word
     }
 
     fn first_line(&self) -> u64 {
@@ -191,24 +178,6 @@ fn are_finite(row: &[f32]) -> bool {
     // Without an early end, so that many are looked at in one instruction.
     let carried = row.iter().fold(0, |seen, x| seen | ((x.to_bits() & EXPONENT) + (1 << 23)));
     carried >> 31 == 0
-}
-
-impl Read for Bytes {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Bytes::Stream(stream) => stream.read(buffer),
-            Bytes::File { file, at, end } => {
-                let wanted = buffer.len().min(usize::try_from(*end - *at).unwrap_or(usize::MAX));
-                let read = read_at(file, &mut buffer[..wanted], *at)?;
-                if read < wanted {
-                    let what = "the file became shorter while it was read";
-                    return Err(io::Error::new(io::ErrorKind::UnexpectedEof, what));
-                }
-                *at += read as u64;
-                Ok(read)
-            }
-        }
-    }
 }
 
 #[cfg(test)]
