@@ -42,8 +42,9 @@ def written(folder, words, rows, dim, dtype="float32"):
 
 def converted_back(folder, store, format, **options):
     report = store.export(folder / "export.txt", format, **options)
-    # "1 1" is a header or a row, as the reader says.
-    return embmap.open(embmap.convert(report.path, folder / "back.embmap", header=format != "glove").path)
+    # "1 1" is a header or a row, and blanks around every word are theirs, as the reader says.
+    options = {"header": format != "glove", "separator": " ", "dim": store.dim}
+    return embmap.open(embmap.convert(report.path, folder / "back.embmap", **options).path)
 
 
 def gensim_vectors():

@@ -98,7 +98,7 @@ REFUSED = {
     "7z": (b"7z\xbc\xaf\x27\x1c\0\x04", "a 7z archive"),
     "RAR": (b"Rar!\x1a\x07\x01\0", "a RAR archive"),
     "compress": (b"\x1f\x9d\x90king", "packed by compress"),
-    "UTF-16": ("king 0.1 0.2\n".encode("utf-16"), "UTF-16"),
+    "UTF-32": ("king 0.1 0.2\n".encode("utf-32"), "UTF-32"),
     "zeros": (bytes(1000), "a binary file of a kind"),
     "float32": (VECTORS.astype(np.float32).tobytes(), "a binary file of a kind"),
 }

@@ -237,7 +237,7 @@ def test_words_that_are_not_utf8(tmp_path, errors, words):
 def test_words_that_become_equal_or_empty_when_they_are_mended(tmp_path):
     text = b"a 1 2\na\xff 3 4\n\xff 5 6\n"
     report = convert_text(tmp_path, text, errors="ignore", on_bad_row="skip")
-    assert (report.rows, report.duplicates, report.rejected) == (1, 1, 1)
+    assert (report.rows, report.duplicates, report.collisions, report.rejected) == (1, 0, 1, 1)
 
 
 def test_limit_keep_and_normalize(tmp_path):
@@ -275,7 +275,7 @@ def test_keep_reads_no_numbers_of_other_rows(tmp_path):
     # A row that has not as many fields as the others is looked at, whatever its word.
     assert (report.rejected_by["not_a_number"], report.rejected) == (0, 1)
     report = convert_text(tmp_path, b"2 2\n\xffking 1 2\nking 3 4\n", keep=["king"], errors="ignore", header=True)
-    assert (report.rows, report.duplicates) == (1, 1)
+    assert (report.rows, report.duplicates, report.collisions) == (1, 0, 1)
 
 
 def test_keep_is_words_not_one_str(tmp_path):
@@ -329,7 +329,9 @@ def test_dim_is_checked(tmp_path):
         (b"<!DOCTYPE html><html>", "web page"),
         (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS"),
         (b"a\x00b\nc\x00d\n", "binary"),
-        ("a 1 2\n".encode("utf-16"), "UTF-16"),
+        ("a 1 2\n".encode("utf-32"), "UTF-32"),
+        ("a 1 2\nb 3 4\n".encode("utf-16-le"), 'encoding="utf-16-le"'),
+        ("a 1 2\nb 3 4\n".encode("utf-16-be"), 'encoding="utf-16-be"'),
         (b"9 4000000000\na 1 2\n", "announces 4000000000"),
     ],
 )
@@ -359,6 +361,10 @@ def test_arguments_are_checked(tmp_path):
         {"duplicates": "drop"},
         {"errors": "surrogateescape"},
         {"on_bad_row": "warn"},
+        {"on_wrong_count": "warn"},
+        {"separator": "|"},
+        {"encoding": "klingon"},
+        {"encoding": "cp437"},
         {"limit": -1},
         {"threads": 0},
         {"dim": 0},

@@ -116,7 +116,7 @@ def test_empty_arrays(store):
 def test_a_column_of_many_words(tmp_path):
     pa = pytest.importorskip("pyarrow")
     words = [f"w{i}" for i in range(50_000)]
-    store = store_of(tmp_path, "".join(f"{word} {i}\n" for i, word in enumerate(words)))
+    store = store_of(tmp_path, "".join(f"{word} {i}\n" for i, word in enumerate(words)), dim=1)
     asked = np.random.default_rng(0).integers(0, 100_000, 100_000)
     expected = np.where(asked < 50_000, asked, -1)
     texts = [f"w{i}" for i in asked]
@@ -158,7 +158,7 @@ def test_a_list_that_shrinks_while_it_is_read_is_an_error_not_a_crash(store):
 def test_keep_takes_a_column(tmp_path):
     pa = pytest.importorskip("pyarrow")
     (tmp_path / "v.txt").write_text("a 1\nb 2\nc 3\n")
-    embmap.convert(tmp_path / "v.txt", tmp_path / "v.embmap", keep=pa.array(["c", "a"]))
+    embmap.convert(tmp_path / "v.txt", tmp_path / "v.embmap", keep=pa.array(["c", "a"]), dim=1)
     assert list(embmap.open(tmp_path / "v.embmap")) == ["a", "c"]
 
 

@@ -1,7 +1,8 @@
-"""Text vectors, and word2vec's binary ones, to a store."""
+"""Vectors of any kind that is published, to a store."""
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 from collections.abc import Iterable
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from . import _embmap
+from ._keep import words_to_keep
 from ._progress import Progress, shown
 
 _PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip", ".tar", ".tgz", ".tbz2", ".txz")
@@ -24,7 +26,7 @@ class RejectedRow(NamedTuple):
     Attributes
     ----------
     line : int
-        Counted from 1; of a binary file, the record.
+        Counted from 1; of a binary file or a vocabulary, the word.
     byte_offset : int
         Where it starts, counted from 0.
     reason : str
@@ -38,7 +40,7 @@ class RejectedRow(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class ConversionReport:
-    """What a conversion did, and what it met. `str(report)` reads well.
+    r"""What a conversion did, and what it met. `str(report)` reads well.
 
     Attributes
     ----------
@@ -62,14 +64,25 @@ class ConversionReport:
     rejected_rows : tuple of RejectedRow
         The first ten of them.
     invalid_utf8 : int
-        Words that were not UTF-8 and were mended (`errors="replace"` or ``"ignore"``).
+        Words that were not UTF-8, or not in `encoding`, and were mended (`errors` other than ``"strict"``).
+    collisions : int
+        Rows whose word became one that was there before when it was mended. They are no duplicates:
+        ``errors="backslashreplace"`` keeps them apart.
+    words_with_padding : int
+        Words that begin or end with a blank, which is kept.
     words_with_blanks : int
-        Words with a blank inside. More than a few hint at rows with more numbers than the others.
+        Words with a blank inside or at an end. More than a few hint at rows with more numbers than the others.
     rows_without_word, words_without_row : int
         Of a model's folder: rows of the matrix whose id no token has, as those that pad it to a round number; and tokens
         that were added to the vocabulary but not to the matrix. Neither is in the store.
     header_rows : int or None
         Rows that a header announced.
+    words_not_found : int or None
+        Words of `keep` that the source does not have; None without `keep`, or where `limit` ended the conversion.
+    separator : str or None
+        What stands between the fields of a text: ``" "``, ``"\t"``, ``"spaces"``, ``","`` or ``";"``.
+    unit : {"line", "word"}
+        What `RejectedRow.line` counts.
     """
 
     source: Path
@@ -86,10 +99,15 @@ class ConversionReport:
     rejected_by: dict[str, int]
     rejected_rows: tuple[RejectedRow, ...]
     invalid_utf8: int
+    collisions: int
+    words_with_padding: int
     words_with_blanks: int
     rows_without_word: int
     words_without_row: int
     header_rows: int | None
+    words_not_found: int | None
+    separator: str | None
+    unit: str
 
     @property
     def rejected(self) -> int:
@@ -105,14 +123,19 @@ class ConversionReport:
         ]
         counts = [
             (self.duplicates, "duplicate words"),
-            (self.invalid_utf8, "words that were not UTF-8"),
-            (self.words_with_blanks, "words with a blank inside"),
+            (self.invalid_utf8, "words that were not in the encoding, mended"),
+            (self.collisions, "of them, or of their like, lost to a word that was the same once mended"),
+            (self.words_with_padding, "words that begin or end with a blank"),
+            (self.words_with_blanks - self.words_with_padding, "words with a blank inside"),
+            (self.words_not_found or 0, "words to keep that the source does not have"),
             (self.rows_without_word, "rows of the matrix without a token"),
             (self.words_without_row, "tokens without a row"),
             (self.rejected, f"rows rejected: {', '.join(f'{n} {why}' for why, n in self.rejected_by.items() if n)}"),
         ]
         lines += [f"  {count:,} {what}" for count, what in counts if count]
-        lines += [f"    line {row.line}: {row.reason}" for row in self.rejected_rows]
+        lines += [f"    {self.unit} {row.line}: {row.reason}" for row in self.rejected_rows]
+        if self.separator == "spaces":
+            lines.append("  the columns are padded: any number of spaces was one separator, and no part of a word")
         if self.header_rows is not None and self.header_rows != self.rows:
             lines.append(f"  the header announced {self.header_rows:,} rows")
         return "\n".join(lines)
@@ -126,10 +149,13 @@ def convert(
     member: str | None = None,
     dtype: Literal["float32", "float16", "bfloat16", "int8"] = "float32",
     header: bool | Literal["auto"] = "auto",
+    separator: Literal["auto", " ", "\t", "spaces", ",", ";"] = "auto",
+    encoding: str = "utf-8",
     dim: int | None = None,
     duplicates: Literal["first", "last", "error"] = "first",
-    errors: Literal["strict", "replace", "ignore"] = "strict",
+    errors: Literal["strict", "replace", "ignore", "backslashreplace"] = "strict",
     on_bad_row: Literal["error", "skip"] = "error",
+    on_wrong_count: Literal["error", "ignore"] = "error",
     limit: int | None = None,
     keep: Iterable[str] | None = None,
     normalize: bool = False,
@@ -139,7 +165,7 @@ def convert(
     progress: bool | Progress | None = None,
     metadata: dict[str, Any] | None = None,
 ) -> ConversionReport:
-    """Convert vectors to a store: text (GloVe, word2vec, fastText), binary forms, the tokens of a model's folder.
+    r"""Convert vectors to a store: text (GloVe, word2vec, fastText), binary forms, the tokens of a model's folder.
 
     The file is read in parallel in pieces, so that memory holds the words and a few buffers, never the matrix. The target
     appears whole at the end, or is not touched at all.
@@ -169,20 +195,34 @@ def convert(
         a scale a row; numbers near the smallest of float32 may be off by ``2**-126``. A row with a number too large for the
         type is a bad row. The rows of n-grams have the same type; a number too large for it is an error there.
     header : bool or "auto"
-        Whether the first line is a header; needed only where that line could be either. Binary files have one always.
+        Whether the first line is a header; needed only where that line could be either. Of a table, whether it names the
+        columns. Binary files have a header always.
+    separator : {"auto", " ", "\t", "spaces", ",", ";"}
+        What stands between the fields of a text: one blank, one tab, or, with ``"spaces"``, any number of both, as in
+        columns that are padded to a width. A comma or a semicolon is that of CSV, with quotes where they are needed. Found
+        from the first rows by default; so are a line of names, numbers of the rows, and the quotes that R writes.
+    encoding : str
+        How the words are written, by Python's name: ``"latin-1"``, ``"cp1252"``, ``"gbk"``, ``"utf-16"``, ... Of UTF-16 with
+        its mark this need not be said.
     dim : int, optional
-        The dimension you expect; another one is an error.
+        The dimension you expect; another one is an error. Rows of one number each are vectors only if you say ``dim=1``.
     duplicates : {"first", "last", "error"}
         Which row of a word that comes again is kept.
-    errors : {"strict", "replace", "ignore"}
-        What happens to a word that is not UTF-8, as in `bytes.decode`; with "strict" its row is a bad row.
+    errors : {"strict", "replace", "ignore", "backslashreplace"}
+        What happens to a word that is not in `encoding`, as in `bytes.decode`; with "strict" its row is a bad row.
+        ``"replace"`` and ``"ignore"`` can make different words the same, of which one is lost (`collisions`);
+        ``"backslashreplace"`` cannot.
     on_bad_row : {"error", "skip"}
         Whether a row that cannot be read ends the conversion, or is counted and passed over.
+    on_wrong_count : {"error", "ignore"}
+        What it means that a header announces another number of rows than there are. With "ignore" the rows that are there
+        are taken, and a bad row still ends the conversion; ``on_bad_row="skip"`` takes them too.
     limit : int, optional
         Stop after this many rows. The n-grams of a fastText model are all kept.
-    keep : iterable of str, optional
+    keep : iterable of str, or text file, optional
         Only these words, and all n-grams of a fastText model. The numbers of other rows are not read, and so not checked
-        either.
+        either. Of an open file, each line is a word, with or without its count behind it. That none of the words is in the
+        source is an error.
     normalize : bool
         Scale each row to length 1; rows of zeros stay. Vectors made of n-grams are scaled when they are made.
     screen : bool
@@ -197,7 +237,8 @@ def convert(
         ``True`` for a bar, or a callable ``(done_bytes, total_bytes)``, called about twenty times a second. Both count
         bytes of the file as it is, packed or not; the total of a stream is 0 until its end.
     metadata : dict, optional
-        Kept in the store, as JSON; `Store.metadata` gives it back, beside ``source`` and ``embmap``.
+        Kept in the store, as JSON; `Store.metadata` gives it back, beside ``source``, ``embmap`` and, where something was
+        dropped or changed, ``conversion``, which has the counts.
 
     Returns
     -------
@@ -206,8 +247,8 @@ def convert(
     Raises
     ------
     ParseError
-        The source is none that embmap reads, a row cannot be read, or a compressed source is damaged, cut short or
-        ambiguous; with line (of a binary file: record; of a model: the number of the word), byte offset and reason.
+        The source is none that embmap reads, or would be misread; a row cannot be read; or a compressed source is damaged,
+        cut short or ambiguous; with line (of a binary file or a model: the number of the word), byte offset and reason.
     OSError
         A file cannot be read or written; nothing is left behind.
 
@@ -224,7 +265,7 @@ def convert(
             raise ValueError(f"{name} must be positive, not {number}")
     source = Path(source)
     target = _default_target(source, member) if target is None else Path(target)
-    if reserved := {"source", "embmap"} & (metadata or {}).keys():
+    if reserved := {"source", "embmap", "conversion"} & (metadata or {}).keys():
         raise ValueError(f"metadata may not have the keys {sorted(reserved)}: embmap writes them")
     if target.exists() and source.exists() and target.samefile(source):
         raise ValueError(f"source and target are the same file: {source}")
@@ -236,12 +277,15 @@ def convert(
             member=member,
             max_expansion=float(max_expansion),
             header=None if header == "auto" else bool(header),
+            separator=separator,
+            encoding=python_name(encoding),
             dim=dim,
             duplicates=duplicates,
             errors=errors,
             on_bad_row=on_bad_row,
+            on_wrong_count=on_wrong_count,
             limit=limit,
-            keep=keep,
+            keep=None if keep is None else words_to_keep(keep),
             dtype=dtype,
             normalize=normalize,
             screen=bool(screen),
@@ -251,6 +295,14 @@ def convert(
         )
     found["rejected_rows"] = tuple(RejectedRow(*row) for row in found["rejected_rows"])
     return ConversionReport(**found, path=target, dtype=dtype)
+
+
+def python_name(encoding: str) -> str:
+    """Give Python's own name of an encoding, which every alias leads to."""
+    try:
+        return codecs.lookup(encoding).name
+    except LookupError:
+        raise ValueError(f"encoding must be one that Python knows, as 'latin-1' or 'gbk', not {encoding!r}") from None
 
 
 def _default_target(source: Path, member: str | None) -> Path:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 
 class EmbmapError(Exception):
     """The root of embmap's own errors."""
@@ -15,22 +17,37 @@ class ParseError(EmbmapError, ValueError):
     path : str
         The source.
     line : int
-        The line that cannot be accepted, or the record of a binary file, counted from 1.
+        The line that cannot be accepted, or the word of a binary file, counted from 1.
     byte_offset : int
         The byte at which it starts, counted from 0.
     reason : str
         What was expected, what was found, what to do.
+    unit : {"line", "word", "byte", "file"}
+        What the place is counted in: lines; the words of a binary file or a vocabulary; bytes alone; or it is the file as a
+        whole that is not accepted.
     """
 
-    def __init__(self, path: str, line: int, byte_offset: int, reason: str) -> None:
-        super().__init__(path, line, byte_offset, reason)
+    def __init__(
+        self,
+        path: str,
+        line: int,
+        byte_offset: int,
+        reason: str,
+        unit: Literal["line", "word", "byte", "file"] = "line",
+    ) -> None:
+        super().__init__(path, line, byte_offset, reason, unit)
         self.path = path
         self.line = line
         self.byte_offset = byte_offset
         self.reason = reason
+        self.unit = unit
 
     def __str__(self) -> str:
-        return f"{self.path}, line {self.line} (byte {self.byte_offset}): {self.reason}"
+        if self.unit == "file":
+            return f"{self.path}: {self.reason}"
+        if self.unit == "byte":
+            return f"{self.path}, byte {self.byte_offset}: {self.reason}"
+        return f"{self.path}, {self.unit} {self.line} (byte {self.byte_offset}): {self.reason}"
 
 
 class FormatError(EmbmapError, ValueError):

@@ -15,6 +15,7 @@ import click
 from . import Store, __version__, convert
 from ._errors import EmbmapError
 from ._export import FORMATS
+from ._keep import words_of_lines
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _STORE = click.argument("store", type=click.Path(path_type=Path))
@@ -66,18 +67,37 @@ def main() -> None:
 )
 @click.option("--member", help="The file of an archive or the tensor of a model, where several can be meant.")
 @click.option("--header/--no-header", default=None, help="Whether the first line is a header; found by default.")
+@click.option(
+    "--separator",
+    type=click.Choice(["auto", " ", "tab", "spaces", ",", ";"]),
+    default="auto",
+    show_default=True,
+    help="What stands between fields; found by default.",
+)
+@click.option("--encoding", default="utf-8", show_default=True, help="How the words are written, as latin-1 or gbk.")
 @click.option("--dim", type=click.IntRange(min=1), help="The dimension you expect.")
 @click.option("--duplicates", type=click.Choice(["first", "last", "error"]), default="first", show_default=True)
 @click.option(
     "--errors",
-    type=click.Choice(["strict", "replace", "ignore"]),
+    type=click.Choice(["strict", "replace", "ignore", "backslashreplace"]),
     default="strict",
     show_default=True,
-    help="Words that are not UTF-8.",
+    help="Words that are not in the encoding.",
 )
 @click.option("--on-bad-row", type=click.Choice(["error", "skip"]), default="error", show_default=True)
+@click.option(
+    "--on-wrong-count",
+    type=click.Choice(["error", "ignore"]),
+    default="error",
+    show_default=True,
+    help="Where a header announces another number of rows than there are.",
+)
 @click.option("--limit", type=click.IntRange(min=0), help="Only the first N rows.")
-@click.option("--keep", type=click.File(encoding="utf-8-sig"), help="Only the words of this file, one a line.")
+@click.option(
+    "--keep",
+    type=click.File(encoding="utf-8-sig"),
+    help="Only the words of this file, one a line, with or without counts.",
+)
 @click.option(
     "--dtype",
     type=click.Choice(["float32", "float16", "bfloat16", "int8"]),
@@ -100,7 +120,14 @@ def main() -> None:
 @click.option("--progress/--no-progress", default=None, help="A bar; on a terminal by default.")
 @_json
 def convert_command(
-    source: Path, target: Path | None, header: bool | None, keep: Any, progress: bool | None, json: bool, **options: Any
+    source: Path,
+    target: Path | None,
+    header: bool | None,
+    separator: Any,
+    keep: Any,
+    progress: bool | None,
+    json: bool,
+    **options: Any,
 ) -> None:
     """Convert vectors, text or word2vec's binary ones, to a store, by default beside them with the suffix .embmap.
 
@@ -111,7 +138,8 @@ def convert_command(
         source,
         target,
         header="auto" if header is None else header,
-        keep=None if keep is None else keep.read().split("\n"),
+        keep=None if keep is None else words_of_lines(keep),
+        separator="\t" if separator == "tab" else separator,
         progress=sys.stderr.isatty() if progress is None else progress,
         **options,
     )
@@ -231,10 +259,10 @@ def export(store: Path, target: Path, words: Any, progress: bool | None, json: b
 @click.option("--header/--no-header", default=None, help="Whether the first line is a header; found by default.")
 @click.option(
     "--errors",
-    type=click.Choice(["strict", "replace", "ignore"]),
+    type=click.Choice(["strict", "replace", "ignore", "backslashreplace"]),
     default="strict",
     show_default=True,
-    help="Words that are not UTF-8.",
+    help="Words that are not in the encoding.",
 )
 @click.option("--on-bad-row", type=click.Choice(["error", "skip"]), default="error", show_default=True)
 @click.option("--runs", type=click.IntRange(min=1), default=3, show_default=True, help="Conversions by embmap.")
