@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sized
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ._dtype import DtypeName
 from ._optional import need
 from ._progress import shown
 from ._store import Store
-from ._write import Dtype, Duplicates, Writer
+from ._write import Duplicates, Writer
 
 if TYPE_CHECKING:
     from ._progress import Progress
@@ -30,7 +30,7 @@ def from_arrow(
     *,
     word: str = "word",
     vector: str = "vector",
-    dtype: Dtype = "float32",
+    dtype: DtypeName = "float32",
     normalize: bool = False,
     metadata: dict[str, Any] | None = None,
     duplicates: Duplicates = "error",
@@ -90,14 +90,14 @@ def from_arrow(
     pieces = _pieces(reader, word, vector)
     dim, start, words, vectors = _first(pieces, pa, reader.schema.field(vector).type)
     writer = Writer(path, dim, dtype=dtype, normalize=normalize, metadata=metadata, duplicates=duplicates)
-    with shown(progress, Path(path).name, " rows") as tick, writer:
+    with shown(progress, writer.path.name, " rows") as tick, writer:
         while words is not None:
             _no_nulls(words, start, "word")
             writer.write(words, _matrix(pa, vectors, dim, start))
             if tick is not None:
                 tick(start + len(words), total)
             start, words, vectors = next(pieces, _END)
-    return Store(path)
+    return Store(writer.path)
 
 
 def _pieces(reader: Any, word: str, vector: str) -> Iterator[tuple[int, Any, Any]]:

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from . import _embmap
+from ._dtype import DtypeName, dtype_name
 from ._keep import words_to_keep
+from ._paths import local
 from ._progress import Progress, shown
 
 _PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip", ".tar", ".tgz", ".tbz2", ".txz")
@@ -147,7 +149,7 @@ def convert(
     *,
     format: Literal["auto", "text", "word2vec-binary", "fasttext", "huggingface"] = "auto",
     member: str | None = None,
-    dtype: Literal["float32", "float16", "bfloat16", "int8"] = "float32",
+    dtype: DtypeName = "float32",
     header: bool | Literal["auto"] = "auto",
     separator: Literal["auto", " ", "\t", "spaces", ",", ";"] = "auto",
     encoding: str = "utf-8",
@@ -193,7 +195,8 @@ def convert(
         Type of the store's numbers. A value ``x`` is off by at most ``2**-11 * abs(x)`` in float16 (``2**-25`` where
         ``abs(x) < 2**-14``), ``2**-8 * abs(x)`` in bfloat16, and 1/254 of the row's largest ``abs(x)`` in int8, which keeps
         a scale a row; numbers near the smallest of float32 may be off by ``2**-126``. A row with a number too large for the
-        type is a bad row. The rows of n-grams have the same type; a number too large for it is an error there.
+        type is a bad row. The rows of n-grams have the same type; a number too large for it is an error there. NumPy's and
+        PyTorch's names of these types will do.
     header : bool or "auto"
         Whether the first line is a header; needed only where that line could be either. Of a table, whether it names the
         columns. Binary files have a header always.
@@ -263,8 +266,9 @@ def convert(
     for name, number in (("dim", dim), ("limit", limit), ("threads", threads)):
         if number is not None and number < (0 if name == "limit" else 1):
             raise ValueError(f"{name} must be positive, not {number}")
-    source = Path(source)
-    target = _default_target(source, member) if target is None else Path(target)
+    dtype = dtype_name(dtype)
+    source = local(source)
+    target = _default_target(source, member) if target is None else local(target)
     if reserved := {"source", "embmap", "conversion"} & (metadata or {}).keys():
         raise ValueError(f"metadata may not have the keys {sorted(reserved)}: embmap writes them")
     if target.exists() and source.exists() and target.samefile(source):

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._optional import need
+from ._paths import local
 from ._progress import Progress, shown
 from ._publish import new_file
 
@@ -86,7 +87,7 @@ def export(
     progress: bool | Progress | None,
 ) -> ExportReport:
     """Write a store, or some of its rows; see `Store.export`."""
-    path = Path(path)
+    path = local(path)
     format = _format_of(path) if format is None else format
     if format not in FORMATS:
         raise ValueError(f"format must be one of {', '.join(map(repr, FORMATS))}, not {format!r}")

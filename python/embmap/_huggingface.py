@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from ._paths import local
+
 if TYPE_CHECKING:
     from sentence_transformers.sentence_transformer.modules import StaticEmbedding
     from tokenizers.pre_tokenizers import PreTokenizer
@@ -66,7 +68,7 @@ def _static_embedding() -> Any:
 
 def save_model2vec(store: Store, folder: str | os.PathLike[str], *, lowercase: bool = False) -> Path:
     """Do what `Store.save_model2vec` says."""
-    folder = Path(folder).absolute()
+    folder = local(folder).absolute()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise FileExistsError(errno.EEXIST, "Expected a new or empty folder", str(folder))
     half = store.dtype == np.float16

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ._dtype import DtypeName
 from ._optional import need
 from ._store import Store
-from ._write import Dtype, write
+from ._write import write
 
 if TYPE_CHECKING:
     from ._progress import Progress
@@ -19,7 +20,7 @@ def from_gensim(
     keyed_vectors: Any,
     path: str | os.PathLike[str],
     *,
-    dtype: Dtype = "float32",
+    dtype: DtypeName = "float32",
     normalize: bool = False,
     metadata: dict[str, Any] | None = None,
     progress: bool | Progress | None = None,
@@ -60,8 +61,10 @@ def from_gensim(
     found = getattr(keyed_vectors, "wv", keyed_vectors)
     if not (hasattr(found, "index_to_key") and hasattr(found, "vectors")):
         raise TypeError(f"expected gensim's KeyedVectors (version 4 or later), found {type(keyed_vectors).__name__}")
-    write(path, found.index_to_key, found.vectors, metadata, dtype=dtype, normalize=normalize, progress=progress)
-    return Store(path)
+    report = write(
+        path, found.index_to_key, found.vectors, metadata, dtype=dtype, normalize=normalize, progress=progress
+    )
+    return Store(report.path)
 
 
 def to_gensim(store: Store) -> Any:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ._dtype import DtypeName, dtype_name
+from ._paths import local
 from ._progress import Progress, shown
 from ._store import Store
-from ._write import Dtype, Writer
+from ._write import Writer
 
 # Values that are joined at a time.
 _BLOCK = 1 << 22
@@ -24,7 +26,7 @@ def merge(
     *,
     words: Literal["union", "intersection"] = "union",
     normalize: bool = False,
-    dtype: Dtype | None = None,
+    dtype: DtypeName | None = None,
     metadata: dict[str, Any] | None = None,
     progress: bool | Progress | None = None,
 ) -> Store:
@@ -95,7 +97,7 @@ def merge(
             raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, not {value!r}")
     if "merged" in (metadata or {}):
         raise ValueError("metadata may not have the key 'merged': merge writes it")
-    opened = [given if isinstance(given, Store) else Store(given) for given in stores]
+    opened = [given if isinstance(given, Store) else Store(local(given)) for given in stores]
     if not opened:
         raise ValueError("there is no store to merge")
     dims = [store.dim for store in opened]
@@ -103,7 +105,9 @@ def merge(
         listed = ", ".join(f"{store.path.name} {store.dim}" for store in opened)
         raise ValueError(f"how={how!r} needs stores of one dimension, found {listed}; how='concat' takes any")
     dtypes = {store._dtype_name for store in opened}
-    dtype = dtype or (cast("Dtype", dtypes.pop()) if len(dtypes) == 1 else "float32")
+    if dtype is None:
+        dtype = dtypes.pop() if len(dtypes) == 1 else "float32"
+    dtype = dtype_name(dtype)
     described = [
         {
             "name": store.path.name,
@@ -124,7 +128,7 @@ def merge(
             else:
                 named = [opened[owner].word(int(i)) for i in ids[owner]]
                 writer.write(named, _joined(opened, ids, how, owner, normalize))
-    return Store(target)
+    return Store(writer.path)
 
 
 def _placed(

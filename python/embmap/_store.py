@@ -17,6 +17,7 @@ from ._errors import FormatError
 from ._gensim import GensimNames
 from ._matrix import Fallback, Matrix, Vocab, build_matrix
 from ._oov import OOV, fill_missing
+from ._paths import local
 from ._ways_out import WaysOut
 from ._words import Words, WordsLike
 
@@ -31,7 +32,7 @@ def open(path: str | os.PathLike[str], *, preload: bool = False) -> Store:
     Parameters
     ----------
     path : path
-        A file that `convert` wrote.
+        A file that `convert` wrote; ``~`` and ``file://`` are understood, other URLs are refused.
     preload : bool
         Bring all of it into memory, as `Store.preload` does: worth it where the file is on a slow disk and most of it will
         be used. Without it, the system reads what is touched.
@@ -53,7 +54,7 @@ def open(path: str | os.PathLike[str], *, preload: bool = False) -> Store:
     >>> store["king"][:2]
     array([0.9, 0.8], dtype=float32)
     """
-    store = Store(path)
+    store = Store(local(path))
     if preload:
         store.preload()
     return store

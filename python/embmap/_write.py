@@ -14,13 +14,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _embmap
+from ._dtype import Dtype, DtypeName, dtype_name
+from ._paths import local
 from ._progress import Progress, shown
 from ._words import WordsLike
 
 if TYPE_CHECKING:
     from ._store import Store
 
-Dtype = Literal["float32", "float16", "bfloat16", "int8"]
 Duplicates = Literal["error", "first", "last"]
 
 # Values that are taken out of an array at a time: 16 MiB of float32, whatever the array has.
@@ -108,7 +109,7 @@ class Writer:
         path: str | os.PathLike[str],
         dim: int,
         *,
-        dtype: Dtype = "float32",
+        dtype: DtypeName = "float32",
         normalize: bool = False,
         metadata: dict[str, Any] | None = None,
         duplicates: Duplicates = "error",
@@ -117,12 +118,12 @@ class Writer:
             raise ValueError(f"dim must be positive, not {dim}")
         if "embmap" in (metadata or {}):
             raise ValueError("metadata may not have the key 'embmap': embmap writes it")
-        self.path = Path(path)
+        self.path = local(path)
         self.dim = dim
-        self.dtype: Dtype = dtype
+        self.dtype: Dtype = dtype_name(dtype)
         self.report: WriteReport | None = None
         self._options: Any = {
-            "dtype": dtype,
+            "dtype": self.dtype,
             "duplicates": duplicates,
             "normalize": normalize,
             "metadata": json.dumps(metadata or {}),
@@ -202,7 +203,7 @@ def write(
     vectors: ArrayLike,
     metadata: dict[str, Any] | None = None,
     *,
-    dtype: Dtype = "float32",
+    dtype: DtypeName = "float32",
     normalize: bool = False,
     duplicates: Duplicates = "error",
     progress: bool | Progress | None = None,
@@ -257,7 +258,7 @@ def write(
     """
     named, matrix = _as_sequence(words), _as_matrix(vectors)
     writer = Writer(path, matrix.shape[1], dtype=dtype, normalize=normalize, metadata=metadata, duplicates=duplicates)
-    with shown(progress, Path(path).name, " rows") as tick, writer:
+    with shown(progress, writer.path.name, " rows") as tick, writer:
         _write_blocks(writer, writer._open(), named, matrix, tick)
     return cast("WriteReport", writer.report)
 
@@ -278,7 +279,7 @@ def select(
     note = {"rows": len(found), "of": len(store), "identity": store.identity.hex()}
     earlier = metadata.get("selected")
     metadata["selected"] = [*(earlier if isinstance(earlier, list) else []), note]
-    with Writer(path, store.dim, dtype=cast("Dtype", store._dtype_name), metadata=metadata) as writer:
+    with Writer(path, store.dim, dtype=store._dtype_name, metadata=metadata) as writer:
         writer._copy(store, found)
     return cast("WriteReport", writer.report)
 

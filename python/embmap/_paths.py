@@ -1,0 +1,43 @@
+"""Paths as people write them: ``~`` and ``file://`` are understood, what lies on another machine is refused."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from urllib.request import url2pathname
+
+# A `Path` of a URL has one slash where the URL has two. One letter is a drive.
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/", re.ASCII)
+_HUB = re.compile(r"(?:hf:/+|https?:/+huggingface\.co/)([\w.-]+/[\w.-]+)", re.ASCII)
+
+
+def local(path: str | os.PathLike[str]) -> Path:
+    """Give the path of this machine that is meant; ValueError for a URL of elsewhere."""
+    found = Path(path)
+    url = _URL.match(text := os.fspath(path))
+    if url is not None and not found.exists():
+        if url[1].lower() != "file":
+            raise ValueError(_elsewhere(text, url[1]))
+        found = _of_file_url(text)
+    return Path(os.path.expanduser(found))  # noqa: PTH111 - pathlib's fails for ~name where there is no such user.
+
+
+def _of_file_url(url: str) -> Path:
+    rest = url.partition(":")[2]
+    host = ""
+    if rest.startswith("//"):
+        host, _, rest = rest[2:].partition("/")
+        rest = f"/{rest}"
+    if host not in ("", "localhost"):
+        raise ValueError(f"{url} is a file of the machine {host}: write three slashes for one of this machine")
+    return Path(url2pathname(rest))
+
+
+def _elsewhere(url: str, scheme: str) -> str:
+    hub = _HUB.match(url)
+    model = f"embmap.load({hub[1] if hub else 'org/name'!r})"
+    what = f"expected a path of this machine, found the {scheme}:// URL {url}"
+    if hub:
+        return f"{what}: a model of the Hugging Face hub is {model}"
+    return f"{what}: download it first; a model of the Hugging Face hub is {model}"
