@@ -20,7 +20,7 @@ from ._arrow import from_arrow
 from ._cache import load
 from ._convert import ConversionReport, RejectedRow, convert
 from ._embmap import __version__
-from ._errors import EmbmapError, FormatError, ParseError
+from ._errors import ConversionWarning, EmbmapError, FormatError, ParseError
 from ._evaluate import Analogies, Section, Similarities, evaluate
 from ._export import ExportReport
 from ._keyed_vectors import from_gensim
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Analogies",
     "ConversionReport",
+    "ConversionWarning",
     "EmbmapError",
     "ExportReport",
     "FormatError",

@@ -1,4 +1,4 @@
-"""What embmap raises besides `OSError`, `KeyError`, `IndexError`, `TypeError` and `ValueError`."""
+"""What embmap raises and warns of besides `OSError`, `KeyError`, `IndexError`, `TypeError` and `ValueError`."""
 
 from __future__ import annotations
 
@@ -52,3 +52,7 @@ class ParseError(EmbmapError, ValueError):
 
 class FormatError(EmbmapError, ValueError):
     """A file is no store, or is truncated, corrupt, changed or written by a later version."""
+
+
+class ConversionWarning(UserWarning):
+    """A conversion left rows out or changed words, as it was told to; `load` gives the counts."""

@@ -1,0 +1,40 @@
+"""A lock between processes: a file that is there while someone holds it, or waits."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from io import TextIOWrapper
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Let one process go on at a time; where files cannot be locked, all do."""
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    while True:
+        with path.open("a") as file:
+            with contextlib.suppress(OSError):
+                fcntl.flock(file, fcntl.LOCK_EX)
+            # Who held it before has removed the file: others may hold one of that name by now.
+            if not _is_at(file, path):
+                continue
+            try:
+                yield
+            finally:
+                # Under the lock, so that whoever waits for it sees that it is gone.
+                with contextlib.suppress(OSError):
+                    path.unlink()
+            return
+
+
+def _is_at(file: TextIOWrapper, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,45 @@
+"""What a conversion left out or changed, told to those who see no report."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ._errors import ConversionWarning
+
+if TYPE_CHECKING:
+    from ._convert import ConversionReport
+    from ._store import Store
+
+# As they are in the metadata, and what each means.
+_WORDS = {
+    "rejected": "rows could not be read and were passed over",
+    "invalid_utf8": "words were not UTF-8 and were mended",
+    "duplicates": "rows had a word that came before",
+}
+# A caller who asked for it does not know how often it happened. Of words that come again, published files have many.
+_WORTH_A_WARNING = ("rejected", "invalid_utf8")
+
+_told: set[bytes] = set()
+_lock = threading.Lock()
+
+
+def counts_of(report: ConversionReport) -> dict[str, int]:
+    """Give the counts of what was left out or changed, those that are not zero."""
+    return {name: count for name in _WORDS if (count := getattr(report, name))}
+
+
+def warn_once(store: Store, source: Path, counts: Any, stacklevel: int) -> None:
+    """Warn of what a store does not have of its source, the first time that this process meets it."""
+    found = counts if isinstance(counts, dict) else {}
+    known = {name: count for name in _WORDS if isinstance(count := found.get(name), int) and count > 0}
+    if not known.keys() & set(_WORTH_A_WARNING):
+        return
+    with _lock:
+        if store.identity in _told:
+            return
+        _told.add(store.identity)
+    listed = "; ".join(f"{count:,} {_WORDS[name]}" for name, count in known.items())
+    warnings.warn(f"{source}: {listed}; {len(store):,} words are in the store", ConversionWarning, stacklevel)
