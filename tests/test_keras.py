@@ -23,15 +23,14 @@ def test_a_word_index_reserves_row_0_for_padding(store):
     assert not found[1].any()
 
 
-@pytest.mark.parametrize("kind", [list, tuple, "layer"])
+class Layer:
+    def __init__(self, vocab):
+        self.get_vocabulary = lambda: vocab
+
+
+@pytest.mark.parametrize("kind", [list, tuple, np.array, Layer, lambda vocab: dict(zip(vocab, range(3), strict=True))])
 def test_a_text_vectorization_vocabulary_begins_with_the_padding(store, kind):
-    vocab = ["", "[UNK]", "king"]
-
-    class Layer:
-        def get_vocabulary(self):
-            return vocab
-
-    layer = embmap.keras.embedding(store, Layer() if kind == "layer" else kind(vocab))
+    layer = embmap.keras.embedding(store, kind(["", "[UNK]", "king"]))
     found = rows(layer, [0, 1, 2])
     assert not found[0].any()
     assert found[1].any()

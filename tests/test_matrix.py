@@ -1,5 +1,7 @@
 """The embedding matrix of a task."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -47,6 +49,102 @@ def test_the_padding_row_is_zeros_and_its_word_is_not_counted(store):
     for wrong in (4, -5):
         with pytest.raises(ValueError, match="padding_idx"):
             store.matrix(VOCAB, padding_idx=wrong)
+
+
+class Holder:
+    """An object that has a vocabulary under some name, and nothing else of one."""
+
+    def __init__(self, name, vocab):
+        setattr(self, name, lambda: vocab)
+
+
+EMPTY = ["king", "", "unheard-of", "queen"]
+
+
+@pytest.mark.parametrize(
+    "vocab",
+    [
+        EMPTY,
+        tuple(EMPTY),
+        np.array(EMPTY),
+        np.array(EMPTY, object),
+        np.array([word.encode() for word in EMPTY], object),
+        dict(zip(EMPTY, range(4), strict=True)),
+        Holder("get_vocabulary", EMPTY),
+        Holder("get_vocab", {"queen": 3, "": 1, "unheard-of": 2, "king": 0}),
+        Holder("get_stoi", {"queen": 3, "": 1, "unheard-of": 2, "king": 0}),
+    ],
+    ids=["list", "tuple", "U", "object", "bytes", "dict", "get_vocabulary", "get_vocab", "get_stoi"],
+)
+def test_the_empty_word_is_the_padding(store, vocab):
+    asked = []
+
+    def oov(word):
+        asked.append(word)
+        return [1, 2, 3, 4]
+
+    matrix = store.matrix(vocab, oov=oov, fallback=lambda word: asked.append(word))
+    assert asked == ["unheard-of"] * 2
+    assert np.array_equal(matrix.array, [store["king"], [0] * 4, [1, 2, 3, 4], store["queen"]])
+    assert (matrix.found, matrix.missing, matrix.padding_idx) == (["king", "queen"], ["unheard-of"], 1)
+    assert matrix.index[""] == 1
+    for policy in ("normal", "fitted", "mean", [1, 2, 3, 4]):
+        assert not store.matrix(vocab, oov=policy).array[1].any()
+    with pytest.raises(KeyError, match=r"1 words are not in the store: 'unheard-of'"):
+        store.matrix(vocab, oov="error")
+
+
+def test_the_empty_word_is_the_padding_beside_another(store):
+    matrix = store.matrix(EMPTY, padding_idx=-1)
+    assert (matrix.found, matrix.missing, matrix.padding_idx) == (["king"], ["unheard-of"], 3)
+    assert matrix.array.any(axis=1).tolist() == [True, False, True, False]
+    matrix = store.matrix(EMPTY, start=1)
+    assert (matrix.padding_idx, matrix.coverage) == (2, 2 / 3)
+    assert matrix.array.any(axis=1).tolist() == [False, True, False, True, True]
+    assert store.matrix([""], oov="error").coverage == 1
+    assert store.matrix(["king"]).padding_idx is None
+    with pytest.raises(ValueError, match="'' is in the vocabulary twice, at rows 0 and 2"):
+        store.matrix(["", "king", ""])
+
+
+def test_a_tokenizer_is_a_vocabulary(store):
+    tokenizers = pytest.importorskip("tokenizers")
+    words = {"queen": 1, "[PAD]": 0, "king": 2}
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.WordLevel(words, unk_token="[PAD]"))
+    matrix = store.matrix(tokenizer, padding_idx=0)
+    assert np.array_equal(matrix.array, [[0] * 4, store["queen"], store["king"]])
+
+
+@pytest.mark.parametrize(
+    ("vocab", "message"),
+    [
+        (Counter(["a", "a"]), r"a Counter says how often.*list\(counter\).*most_common\(n\)"),
+        (Holder("get_vocab", Counter(["a"])), "a Counter"),
+        ({0: "king", 1: "queen"}, r"row -> word, as in 0: 'king'.*pass \{word: i for i, word in vocab.items\(\)\}"),
+        ({"0": "king"}, r"pass \{word: int\(i\) for i, word in vocab.items\(\)\}"),
+        ({"king": 1.0}, r"'king' has the row 1.0, a float, and rows are int; of counts or weights, pass list\(vocab\)"),
+        ({"king": np.float32(1)}, "a float, and rows are int"),
+        ({"king": "1"}, "'king' has for its row a str, and rows are int"),
+        ({"king": np.zeros(4)}, r"'king' has for its row a ndarray.*pass list\(vocab\)"),
+        ({1: 1}, "expected str, found int"),
+    ],
+)
+def test_what_are_no_rows_is_an_error_with_the_way_out(store, vocab, message):
+    with pytest.raises(TypeError, match=message):
+        store.matrix(vocab)
+
+
+def test_rows_may_be_of_any_integer_type(store):
+    matrix = store.matrix({"king": np.int32(1), "queen": np.uint8(0)})
+    assert np.array_equal(matrix.array, [store["queen"], store["king"]])
+
+
+def test_bytes_in_an_array_of_objects_are_utf_8(store):
+    words = np.array([b"king", "queen", "\u00e4".encode()], object)
+    assert store.matrix(words).missing == ["\u00e4"]
+    assert np.array_equal(store.lookup(words), [store["king"], store["queen"], [0] * 4])
+    with pytest.raises(ValueError, match="utf-8"):
+        store.matrix(np.array([b"\xff"], object))
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def test_arrow_columns(store):
     for name, words in arrow_forms().items():
         np.testing.assert_array_equal(store.indices(words), expected, name)
         np.testing.assert_array_equal(store.lookup(words, oov="normal"), store.lookup(WORDS, oov="normal"), name)
-    assert store.matrix(arrow_forms()["string"].unique()).missing == ["nobody", ""]
+    assert store.matrix(arrow_forms()["string"].unique()).missing == ["nobody"]
 
 
 def test_columns_of_polars_pandas_and_duckdb(store):

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from functools import cached_property
-from itertools import compress
-from operator import index as as_int
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from . import _embmap
 from ._oov import OOV, fill_missing
-from ._words import WordsLike
+from ._vocab import PADDING, Vocab, Vocabulary
 
 if TYPE_CHECKING:
     from ._store import Store
@@ -23,7 +19,6 @@ if TYPE_CHECKING:
 Form = Literal["lower", "upper", "title", "casefold", "nfc", "nfd", "nfkc", "nfkd"]
 Fallback: TypeAlias = Form | Callable[[str], str | None]
 """Another form of a word, tried where the word itself is missing."""
-Vocab: TypeAlias = WordsLike | Mapping[str, int]
 
 _FORMS: dict[str, Callable[[str], str]] = {
     "lower": str.lower,
@@ -50,13 +45,21 @@ class Matrix:
         Words with a row in the store (in some form), and words without, in row order. The padding word is in neither.
     coverage : float
         The share of words that were found, 1.0 where there are none to find.
+    padding_idx : int or None
+        The row of the padding: the one that was named, else that of the empty word, if it has one.
     """
 
     # Made when they are asked for: a task's words are many, and its matrix is all that most callers want.
     def __init__(
-        self, array: NDArray[Any], words: _Words, is_found: NDArray[np.bool_], counts: NDArray[np.bool_]
+        self,
+        array: NDArray[Any],
+        words: Vocabulary,
+        is_found: NDArray[np.bool_],
+        counts: NDArray[np.bool_],
+        padding_idx: int | None,
     ) -> None:
         self.array = array
+        self.padding_idx = padding_idx
         self._words = words
         self._is_found = is_found
         self._counts = counts
@@ -109,12 +112,15 @@ def build_matrix(
 ) -> Matrix:
     """Do what `Store.matrix` says."""
     wanted = _wanted_dtype(dtype)
-    words = _Words.of_mapping(vocab, start) if isinstance(vocab, Mapping) else _Words.of_list(vocab, start)
+    words = Vocabulary.of(vocab, start)
     ids = store.indices(words.words)
     words.check_distinct(ids, len(store))
-    padding = _padding_row(padding_idx, words.end)
-    counts = np.ones(len(ids), bool) if padding is None else words.rows != padding
-    _try_forms(store, words.words, ids, fallback)
+    named, empty = _padding_row(padding_idx, words.end), words.row_of(PADDING)
+    counts = np.ones(len(ids), bool)
+    for row in (named, empty):
+        if row is not None:
+            counts &= words.rows != row
+    _try_forms(store, words.words, ids, counts, fallback)
 
     sources = np.full(words.end, -1, np.int64)
     sources[words.rows] = np.where(counts, ids, -1)
@@ -124,61 +130,8 @@ def build_matrix(
     is_found = ids >= 0
     absent = np.flatnonzero(counts & ~is_found)
     fill_missing(store, [words.words[i] for i in absent], words.rows[absent], array, oov, scale=scale, seed=seed)
-    return Matrix(array.astype(wanted, copy=False), words, is_found, counts)
-
-
-@dataclass(frozen=True)
-class _Words:
-    """A task's words in row order, and the row of each.
-
-    Those of a mapping are distinct, those of a list are once `check_distinct` has been called.
-    """
-
-    words: list[str]
-    rows: NDArray[np.int64]
-    end: int
-
-    @classmethod
-    def of_list(cls, vocab: WordsLike, start: int) -> Self:
-        if isinstance(vocab, str):
-            raise TypeError("vocab must be words or a mapping word -> row, not one str")
-        if start < 0:
-            raise ValueError(f"start must not be negative, not {start}")
-        words = _embmap.strings(vocab)
-        end = start + len(words)
-        return cls(words, np.arange(start, end), end)
-
-    @classmethod
-    def of_mapping(cls, vocab: Mapping[str, int], start: int) -> Self:
-        if start:
-            raise ValueError("start is for a list of words: a mapping says each word's row itself")
-        owners: dict[int, str] = {}
-        for word, row in vocab.items():
-            if as_int(row) < 0:
-                raise ValueError(f"{word!r} has row {row}; rows count from 0")
-            if owners.setdefault(as_int(row), word) != word:
-                raise ValueError(f"{owners[row]!r} and {word!r} both have row {row}")
-        rows = sorted(owners)
-        return cls([owners[row] for row in rows], np.array(rows, np.int64), rows[-1] + 1 if rows else 0)
-
-    def check_distinct(self, ids: NDArray[np.int64], rows: int) -> None:
-        """Raise ValueError where a word comes twice; `ids` are the words' rows of the store, which has `rows`.
-
-        Most words have an id, and comparing ids is faster than comparing words.
-        """
-        known = ids[ids >= 0]
-        seen = np.zeros(rows, bool)
-        seen[known] = True
-        unknown = self.where(ids < 0)
-        if np.count_nonzero(seen) == len(known) and len(set(unknown)) == len(unknown):
-            return
-        first: dict[str, int] = {}
-        for word, row in zip(self.words, self.rows.tolist(), strict=True):
-            if first.setdefault(word, row) != row:
-                raise ValueError(f"{word!r} is in the vocabulary twice, at rows {first[word]} and {row}")
-
-    def where(self, chosen: NDArray[np.bool_]) -> list[str]:
-        return list(compress(self.words, chosen.tolist()))
+    padding = empty if named is None else named
+    return Matrix(array.astype(wanted, copy=False), words, is_found, counts, padding)
 
 
 def _wanted_dtype(dtype: DTypeLike | None) -> np.dtype[Any]:
@@ -196,13 +149,19 @@ def _padding_row(padding_idx: int | None, rows: int) -> int | None:
     return padding_idx % rows
 
 
-def _try_forms(store: Store, words: list[str], ids: NDArray[np.int64], fallback: Fallback | Iterable[Fallback]) -> None:
-    """Look up the other forms of words that are missing; the first form that the store has wins."""
+def _try_forms(
+    store: Store,
+    words: list[str],
+    ids: NDArray[np.int64],
+    counts: NDArray[np.bool_],
+    fallback: Fallback | Iterable[Fallback],
+) -> None:
+    """Look up the other forms of words that count and are missing; the first form that the store has wins."""
     forms: Iterable[Fallback] = (fallback,) if isinstance(fallback, str) or callable(fallback) else fallback
     for form in forms:
         if not callable(form) and form not in _FORMS:
             raise ValueError(f"fallback must be one of {', '.join(map(repr, _FORMS))} or a callable, not {form!r}")
         change = form if callable(form) else _FORMS[form]
-        missing = np.flatnonzero(ids < 0)
+        missing = np.flatnonzero(counts & (ids < 0))
         changed = [change(words[i]) for i in missing]
         ids[missing] = store.indices(["" if word is None else word for word in changed])

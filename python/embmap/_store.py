@@ -15,11 +15,12 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from . import _embmap, _similarity, _texts
 from ._errors import FormatError
 from ._gensim import GensimNames
-from ._matrix import Fallback, Matrix, Vocab, build_matrix
+from ._matrix import Fallback, Matrix, build_matrix
 from ._oov import OOV, fill_missing
 from ._paths import local
+from ._vocab import Vocab
 from ._ways_out import WaysOut
-from ._words import Words, WordsLike
+from ._words import Words, WordsLike, decoded
 
 if TYPE_CHECKING:
     from ._similarity import Key, Restrict, Weighted
@@ -230,7 +231,7 @@ class Store(_embmap.Store, GensimNames, WaysOut, Mapping[str, NDArray[np.float32
             return _texts.pooled(self, cast("Iterable[Sequence[str]]", words), pool, weights)
         if weights is not None:
             raise ValueError("weights are for pool")
-        ids, missing = self._find(cast("WordsLike", words))
+        ids, missing = self._find(decoded(cast("WordsLike", words)))
         rows = self._rows(ids, out)
         fill_missing(self, missing, np.flatnonzero(ids < 0), rows, oov, scale=0.6, seed=seed)
         return rows
@@ -294,9 +295,12 @@ class Store(_embmap.Store, GensimNames, WaysOut, Mapping[str, NDArray[np.float32
 
         Parameters
         ----------
-        vocab : iterable of str, array of strings, Arrow column, or mapping of str to int
+        vocab : iterable of str, array of strings, Arrow column, mapping of str to int, or tokenizer
             Words whose rows are ``start``, ``start + 1``, ...; or word -> row, as Keras' ``word_index`` and torchtext's
-            ``stoi`` are, with as many rows as the highest asks for. Rows that no word owns are zeros.
+            ``stoi`` are, with as many rows as the highest asks for; or an object that has one of them: a tokenizer with
+            ``get_vocab()``, torchtext's `Vocab` with ``get_stoi()``, a Keras layer with ``get_vocabulary()``. Rows that no
+            word owns are zeros. The empty word is the padding, as Keras has it: its row is zeros, and it counts neither as
+            found nor as missing.
         start : int
             Row of the first word of a list; 1 keeps row 0 for padding.
         padding_idx : int, optional
@@ -325,6 +329,8 @@ class Store(_embmap.Store, GensimNames, WaysOut, Mapping[str, NDArray[np.float32
         ------
         ValueError
             Two words on one row, one word on two, or `padding_idx` out of range.
+        TypeError
+            A Counter, whose numbers are no rows; a mapping row -> word; rows that are not int.
 
         Examples
         --------

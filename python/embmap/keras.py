@@ -6,9 +6,10 @@ from typing import Any
 
 import keras
 
-from ._matrix import Fallback, Vocab
+from ._matrix import Fallback
 from ._oov import OOV
 from ._store import Store
+from ._vocab import Vocab
 
 __all__ = ["embedding"]
 
@@ -31,9 +32,9 @@ def embedding(
     Parameters
     ----------
     store : Store
-    vocab : iterable of str, mapping of str to int, or a layer with ``get_vocabulary``
-        As in `Store.matrix`. A ``word_index`` starts at 1, so that row 0, the padding, is zeros. A `TextVectorization`
-        layer, or the list of its vocabulary, begins with the empty word, which is the padding: its row is zeros too.
+    vocab : iterable of str, mapping of str to int, a layer with ``get_vocabulary``, or a tokenizer
+        As in `Store.matrix`. A ``word_index`` starts at 1, so that row 0, the padding, is zeros. The vocabulary of a
+        `TextVectorization` layer begins with the empty word, which is the padding: its row is zeros too.
     trainable : bool
         ``True`` to fine-tune.
     padding_idx, start, oov, scale, seed, fallback
@@ -51,10 +52,6 @@ def embedding(
     >>> layer.input_dim, layer.output_dim, layer.trainable
     (3, 4, False)
     """
-    if get_vocabulary := getattr(vocab, "get_vocabulary", None):
-        vocab = get_vocabulary()
-    if isinstance(vocab, (list, tuple)) and padding_idx is None and start == 0 and vocab[:1] in ([""], ("",)):
-        padding_idx = 0
     matrix = store.matrix(
         vocab, start=start, padding_idx=padding_idx, oov=oov, scale=scale, seed=seed, fallback=fallback
     )

@@ -12,9 +12,10 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 import torch
 
-from ._matrix import Fallback, Vocab
+from ._matrix import Fallback
 from ._oov import OOV
 from ._store import Store
+from ._vocab import Vocab
 
 __all__ = ["HostEmbedding", "embedding", "tensor"]
 
