@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections import Counter, OrderedDict
 
 import numpy as np
 import pytest
@@ -210,6 +211,160 @@ def test_metadata_comes_back(tmp_path):
         embmap.write(tmp_path / "w", ["a"], [[1]], {"embmap": "9"})
     with pytest.raises(ValueError, match="expected value"):
         embmap.write(tmp_path / "w", ["a"], [[1]], {"x": float("nan")})
+
+
+# Words and vectors in one, or apart in other shapes
+
+PAIRS = {"river": [1.0, 2.0], "<pad>": [0.0, 0.0], "bank": [3.0, 4.0]}
+
+
+def rows_of(path):
+    store = embmap.open(path)
+    return {word: store[word].tolist() for word in store}
+
+
+class Tokenizer:
+    def get_vocab(self):
+        return {"river": 2, "<pad>": 0, "bank": 1}
+
+
+@pytest.mark.parametrize("words", [Tokenizer().get_vocab(), Tokenizer()], ids=["mapping", "tokenizer"])
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_mapping_of_rows_is_obeyed(tmp_path, words, whole):
+    vectors = np.arange(6).reshape(3, 2)
+    if whole:
+        embmap.write(tmp_path / "w", words, vectors)
+    else:
+        with embmap.Writer(tmp_path / "w", 2) as writer:
+            writer.write(["first"], [[9, 9]])
+            writer.write(words, iter(vectors))
+    expected = {"<pad>": [0, 1], "bank": [2, 3], "river": [4, 5]}
+    found = rows_of(tmp_path / "w")
+    assert list(found.items())[not whole :] == list(expected.items())
+
+
+@pytest.mark.parametrize(
+    ("words", "kind", "message"),
+    [
+        ({"a": 0, "b": 0}, ValueError, "'a' and 'b' both have row 0"),
+        ({"a": 0, "b": 2}, ValueError, "row 1 has no word: the next is 'b', which has row 2"),
+        ({"b": 1}, ValueError, "row 0 has no word"),
+        ({"a": 0}, ValueError, "row 1 of vectors, which have 2, has no word in the mapping"),
+        ({"a": 0, "b": 1, "c": 2}, ValueError, "'c' has row 2, which is not one of the 2 of vectors"),
+        ({"a": -1, "b": 0}, ValueError, "'a' has row -1; rows count from 0"),
+        (Counter("ab"), TypeError, "a Counter says how often"),
+        ({0: "a", 1: "b"}, TypeError, "the mapping is row -> word"),
+        ({"a": 0.0, "b": 1.0}, TypeError, "'a' has the row 0.0, a float"),
+        (PAIRS, TypeError, "'river' has for its row a list"),
+    ],
+)
+def test_a_mapping_has_one_word_for_each_row(tmp_path, words, kind, message):
+    with pytest.raises(kind, match=message):
+        embmap.write(tmp_path / "w", words, np.eye(2))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("as_row", [list, np.array, torch.tensor, lambda row: torch.tensor(row, requires_grad=True)])
+def test_a_mapping_of_vectors_is_words_and_vectors(tmp_path, as_row, monkeypatch):
+    monkeypatch.setattr(_write, "_BLOCK", 4)
+    pairs = {word: as_row(row) for word, row in PAIRS.items()}
+    embmap.write(tmp_path / "w", pairs)
+    assert list(rows_of(tmp_path / "w").items()) == list(PAIRS.items())
+    with embmap.Writer(tmp_path / "b", 2) as writer:
+        writer.write({"first": [9, 9]})
+        writer.write(pairs)
+    assert rows_of(tmp_path / "b") == {"first": [9, 9], **PAIRS}
+
+
+def test_the_views_of_a_dict_and_generators_are_rows(tmp_path, monkeypatch):
+    monkeypatch.setattr(_write, "_BLOCK", 4)
+    ways = [
+        PAIRS.values(),
+        (row for row in PAIRS.values()),
+        map(np.array, PAIRS.values()),
+        OrderedDict(PAIRS).values(),
+        (torch.tensor(row).bfloat16() for row in PAIRS.values()),
+    ]
+    for i, vectors in enumerate(ways):
+        embmap.write(tmp_path / str(i), PAIRS.keys(), vectors)
+        assert rows_of(tmp_path / str(i)) == PAIRS
+    embmap.write(tmp_path / "w", (word for word in PAIRS), (row for row in PAIRS.values()), dtype="float16")
+    assert rows_of(tmp_path / "w") == PAIRS
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_store_is_a_mapping_of_vectors_and_of_rows(tmp_path, dtype):
+    store = store_of(tmp_path, SMALL, dtype=dtype)
+    embmap.write(tmp_path / "v", store, dtype=dtype)
+    assert np.array_equal(embmap.open(tmp_path / "v").vectors, store.vectors)
+    embmap.write(tmp_path / "w", store.key_to_index, np.eye(6))
+    assert list(embmap.open(tmp_path / "w")) == list(store)
+    with pytest.raises(TypeError, match=r"'king' has for its row a ndarray.*pass list"):
+        embmap.write(tmp_path / "x", store, np.eye(6))
+
+
+@pytest.mark.parametrize(
+    ("words", "vectors", "kind", "message"),
+    [
+        (["a", "b"], None, TypeError, r"vectors are missing: pass words and vectors, or a mapping word -> vector"),
+        ({"a": 0}, None, TypeError, "vectors are missing"),
+        (Counter("ab"), None, TypeError, "a Counter"),
+        (Tokenizer(), None, TypeError, "vectors are missing"),
+        ({}, None, ValueError, r"the shape \(rows, dim\), found \(0,\)"),
+        ({"a": [1], "b": [1, 2]}, None, ValueError, r"row 1 of vectors has the shape \(2,\), the first has \(1,\)"),
+        ({"a": "x"}, None, TypeError, "vectors are missing"),
+        (["a", "b"], PAIRS, TypeError, "vectors is a mapping"),
+        (["a", "b"], {(1.0, 2.0), (3.0, 4.0)}, ValueError, "the shape"),
+        (["a", "b"], PAIRS.values(), ValueError, "2 words, but vectors for 3"),
+        (["a", "b"], (row for row in [[1]]), ValueError, "2 words, but vectors for 1"),
+        (["a"], (row for row in [[1], [2]]), ValueError, "1 words, but vectors for more"),
+        ([], (row for row in [[1]]), ValueError, "0 words, but vectors for more"),
+        (["a"], iter([]), ValueError, r"found \(0,\)"),
+        (["a"], iter([1.0]), ValueError, r"found \(1,\)"),
+        (["a"], iter([["x"]]), TypeError, "real numbers"),
+    ],
+)
+def test_words_and_vectors_that_do_not_fit(tmp_path, words, vectors, kind, message):
+    with pytest.raises(kind, match=message):
+        embmap.write(tmp_path / "w", words, vectors)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_words_may_be_bytes_in_an_array_of_objects(tmp_path):
+    embmap.write(tmp_path / "w", np.array(["\u00e4".encode(), "b"], object), np.eye(2))
+    assert list(embmap.open(tmp_path / "w")) == ["\u00e4", "b"]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "name"),
+    [
+        (np.float16, "float16"),
+        (np.dtype("f4"), "float32"),
+        ("f2", "float16"),
+        ("<f4", "float32"),
+        (np.int8, "int8"),
+        (torch.float16, "float16"),
+        (torch.bfloat16, "bfloat16"),
+        (torch.int8, "int8"),
+        ("bfloat16", "bfloat16"),
+    ],
+)
+def test_types_of_numpy_and_torch_are_types_of_a_store(tmp_path, dtype, name):
+    assert embmap.write(tmp_path / "w", ["a"], [[1]], dtype=dtype).dtype == name
+    with embmap.Writer(tmp_path / "b", 1, dtype=dtype) as writer:
+        writer.write(["a"], [[1]])
+    assert writer.report.dtype == name
+    assert convert_text(tmp_path, SMALL, dtype=dtype).dtype == name
+    assert embmap.merge([tmp_path / "w"], tmp_path / "m", dtype=dtype)._dtype_name == name
+    loaded = embmap.load(tmp_path / "v.txt", cache_dir=tmp_path / "cache", dtype=dtype)
+    assert loaded._dtype_name == name
+    assert embmap.load(tmp_path / "v.txt", cache_dir=tmp_path / "cache", dtype=name).path == loaded.path
+
+
+@pytest.mark.parametrize("dtype", ["float64", float, np.float64, "f8", torch.float64, "half precision", None, 4])
+def test_other_types_are_an_error_that_lists_the_four(tmp_path, dtype):
+    with pytest.raises(ValueError, match='dtype must be one of "float32", "float16", "bfloat16", "int8", not '):
+        embmap.write(tmp_path / "w", ["a"], [[1]], dtype=dtype)
 
 
 BAD = {

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterable, Mapping, Set, Sized
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, cast
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,12 +19,15 @@ from . import _embmap
 from ._dtype import Dtype, DtypeName, dtype_name
 from ._paths import local
 from ._progress import Progress, shown
-from ._words import WordsLike
+from ._vocab import Vocab, Vocabulary, contents
+from ._words import WordsLike, decoded
 
 if TYPE_CHECKING:
     from ._store import Store
 
 Duplicates = Literal["error", "first", "last"]
+Vectors: TypeAlias = ArrayLike | Iterable[ArrayLike]
+VectorOf: TypeAlias = Mapping[str, ArrayLike]
 
 # Values that are taken out of an array at a time: 16 MiB of float32, whatever the array has.
 _BLOCK = 1 << 22
@@ -153,7 +158,7 @@ class Writer:
         finally:
             writer.abandon()
 
-    def write(self, words: WordsLike, vectors: ArrayLike) -> None:
+    def write(self, words: Vocab | VectorOf, vectors: Vectors | None = None) -> None:
         """Append rows.
 
         Where it raises after rows have been taken, the store cannot be published any more, because some rows may be there
@@ -161,9 +166,9 @@ class Writer:
 
         Parameters
         ----------
-        words : iterable of str, array of strings, or Arrow column
-            Kept byte for byte.
-        vectors : array_like of real numbers, shape (len(words), dim)
+        words : iterable of str, array of strings, Arrow column, or mapping
+            Kept byte for byte. As in `write`, a mapping is word -> row of `vectors`, or word -> vector without them.
+        vectors : array_like of real numbers, shape (len(words), dim), or iterable of rows
             Rounded to float32, block by block, and then to the store's type. A tensor of PyTorch may be on a GPU, and may
             require a gradient.
 
@@ -173,15 +178,15 @@ class Writer:
             The shape is another; a number is not finite or too large for the type; a word is empty, or was there before
             (``duplicates="error"``). The message names the row, counted from 0 over all batches.
         TypeError
-            A word is no `str`, or the numbers are not real.
+            A word is no `str`, the numbers are not real, or `vectors` is missing.
         OSError
             The file cannot be written.
         """
         writer = self._open()
-        matrix = _as_matrix(vectors)
+        named, matrix = _paired(words, vectors)
         if matrix.shape[1] != self.dim:
             raise ValueError(f"vectors have {matrix.shape[1]} numbers a row, the store has {self.dim}")
-        _write_blocks(self, writer, _as_sequence(words), matrix, None)
+        _write_blocks(self, writer, named, matrix, None)
 
     def _copy(self, store: Store, ids: NDArray[np.int64]) -> None:
         """Append rows of a store of the same type, bit for bit, with their words."""
@@ -199,8 +204,8 @@ class Writer:
 
 def write(
     path: str | os.PathLike[str],
-    words: WordsLike,
-    vectors: ArrayLike,
+    words: Vocab | VectorOf,
+    vectors: Vectors | None = None,
     metadata: dict[str, Any] | None = None,
     *,
     dtype: DtypeName = "float32",
@@ -217,11 +222,14 @@ def write(
     ----------
     path : path
         Where the store goes; a file that is there is replaced.
-    words : iterable of str, array of strings, or Arrow column
-        As for `Store.indices`: word ``i`` has row ``i``. Kept byte for byte, blanks and line ends included.
-    vectors : array_like of real numbers, shape (len(words), dim)
-        Anything that NumPy takes for an array, or that has rows to be sliced, as a tensor or an HDF5 dataset has. Rounded to
-        float32.
+    words : iterable of str, array of strings, Arrow column, mapping, or tokenizer
+        As for `Store.indices`: word ``i`` has row ``i``. Kept byte for byte, blanks and line ends included. A mapping of int
+        is word -> row of `vectors`, as a ``stoi`` or what a tokenizer's ``get_vocab()`` gives: each row must have one word.
+        A mapping of vectors, without `vectors`, is both.
+    vectors : array_like of real numbers, shape (len(words), dim), or iterable of rows
+        Anything that NumPy takes for an array, or that has rows to be sliced, as a tensor or an HDF5 dataset has; or rows
+        one after the other, as a generator or the ``values()`` of a dict gives. Rounded to float32. Left out where `words`
+        has them.
     metadata : dict, optional
         Kept in the store, as JSON; `Store.metadata` gives it back, beside ``embmap``.
     dtype : {"float32", "float16", "bfloat16", "int8"}
@@ -255,8 +263,10 @@ def write(
     (2, 2)
     >>> embmap.open("small.embmap")["queen"]
     array([ 1. , -0.5], dtype=float32)
+    >>> embmap.write("small.embmap", {"king": [1.0, 0.5], "queen": [1.0, -0.5]}).rows
+    2
     """
-    named, matrix = _as_sequence(words), _as_matrix(vectors)
+    named, matrix = _paired(words, vectors)
     writer = Writer(path, matrix.shape[1], dtype=dtype, normalize=normalize, metadata=metadata, duplicates=duplicates)
     with shown(progress, writer.path.name, " rows") as tick, writer:
         _write_blocks(writer, writer._open(), named, matrix, tick)
@@ -307,14 +317,44 @@ def _write_blocks(whole: Writer, writer: _embmap.Writer, words: Any, vectors: An
     whole._whole = True
 
 
+def _paired(words: Any, vectors: Any) -> tuple[Any, Any]:
+    """Give words that can be cut into blocks, and as many rows that can be."""
+    named = contents(words)
+    if vectors is None:
+        if not isinstance(named, Mapping) or any(np.ndim(row) == 0 for row in islice(named.values(), 1)):
+            raise TypeError("vectors are missing: pass words and vectors, or a mapping word -> vector")
+        return list(named), _as_matrix(named.values(), len(named))
+    # dict.fromkeys(words) has no rows: it only drops repeats.
+    if isinstance(named, Mapping) and any(row is not None for row in named.values()):
+        return _in_row_order(named, vectors)
+    named = _as_sequence(named)
+    return named, _as_matrix(vectors, len(named))
+
+
+def _in_row_order(mapping: Mapping[str, int], vectors: Any) -> tuple[list[str], Any]:
+    """Give the words in the order of the rows that they have in a matrix."""
+    vocabulary = Vocabulary.of_mapping(mapping)
+    vocabulary.check_dense()
+    matrix = _as_matrix(vectors, vocabulary.end)
+    if (rows := matrix.shape[0]) > vocabulary.end:
+        raise ValueError(f"row {vocabulary.end} of vectors, which have {rows}, has no word in the mapping")
+    if rows < vocabulary.end:
+        raise ValueError(f"{vocabulary.words[rows]!r} has row {rows}, which is not one of the {rows} of vectors")
+    return vocabulary.words, matrix
+
+
 def _as_sequence(words: WordsLike) -> Any:
     """Give words as something that can be cut into blocks which the extension takes."""
     fits = isinstance(words, (list, tuple)) or (isinstance(words, np.ndarray) and words.dtype.kind in "US")
-    return words if fits else _embmap.strings(words)
+    return words if fits else _embmap.strings(decoded(words))
 
 
-def _as_matrix(vectors: Any) -> Any:
-    """Give vectors as something of two dimensions whose rows can be taken a block at a time."""
+def _as_matrix(vectors: Any, words: int) -> Any:
+    """Give vectors of so many words as something of two dimensions whose rows can be taken a block at a time."""
+    if isinstance(vectors, Mapping):
+        raise TypeError("vectors is a mapping: one of word -> vector takes the place of the words, too")
+    if _comes_row_by_row(vectors):
+        return _Rows(vectors, words)
     if not all(hasattr(vectors, name) for name in ("shape", "dtype", "__getitem__")):
         vectors = np.asarray(vectors)
     if len(vectors.shape) != 2:
@@ -324,15 +364,50 @@ def _as_matrix(vectors: Any) -> Any:
     return vectors
 
 
+def _comes_row_by_row(vectors: Any) -> bool:
+    """Tell generators and the views of dicts from arrays. The rows of a set have no order."""
+    is_array = any(hasattr(vectors, name) for name in ("__getitem__", "__array__", "__array_interface__"))
+    return isinstance(vectors, Iterable) and not is_array and not isinstance(vectors, Set)
+
+
+class _Rows:
+    """Rows that come one after the other, for a reader that takes blocks of them in turn."""
+
+    def __init__(self, rows: Iterable[Any], words: int) -> None:
+        coming = iter(rows)
+        first = [_as_array(row) for row in islice(coming, 1)]
+        # As an array of that shape would be refused.
+        self.shape = (words, *_as_matrix(np.array(first), words).shape[1:])
+        if not words or (isinstance(rows, Sized) and len(rows) != words):
+            raise ValueError(f"{words} words, but vectors for {len(rows) if isinstance(rows, Sized) else 'more'}")
+        self._words = words
+        self._coming = chain(first, coming)
+
+    def __getitem__(self, block: slice) -> NDArray[Any]:
+        wanted = min(block.stop, self._words) - block.start
+        rows = [_as_array(row) for row in islice(self._coming, wanted)]
+        for i, row in enumerate(rows, block.start):
+            if row.shape != self.shape[1:]:
+                raise ValueError(f"row {i} of vectors has the shape {row.shape}, the first has {self.shape[1:]}")
+        if len(rows) < wanted:
+            raise ValueError(f"{self._words} words, but vectors for {block.start + len(rows)}")
+        if block.stop >= self._words and any(True for _ in self._coming):
+            raise ValueError(f"{self._words} words, but vectors for more")
+        return np.stack(rows)
+
+
+def _as_array(values: Any) -> NDArray[Any]:
+    torch: Any = sys.modules.get("torch")
+    if torch is not None and isinstance(values, torch.Tensor):
+        values = values.detach().cpu()
+        # NumPy has no bfloat16.
+        values = values.float() if values.dtype == torch.bfloat16 else values
+    return np.asarray(values)
+
+
 def _block(vectors: Any, start: int, stop: int, before: int) -> NDArray[np.float32]:
     """Give some of the rows as float32; there were so many `before` these vectors."""
-    block = vectors[start:stop]
-    torch: Any = sys.modules.get("torch")
-    if torch is not None and isinstance(block, torch.Tensor):
-        block = block.detach().cpu()
-        # NumPy has no bfloat16.
-        block = block.float() if block.dtype == torch.bfloat16 else block
-    block = np.asarray(block)
+    block = _as_array(vectors[start:stop])
     if block.dtype.kind not in "fiub" and block.dtype.name != "bfloat16":
         raise TypeError(f"vectors must be real numbers, found {block.dtype}; astype('float32') may make them so")
     try:
