@@ -5,6 +5,7 @@ import gc
 import numpy as np
 import pytest
 import torch
+from conftest import SMALL, store_of
 
 import embmap
 
@@ -77,12 +78,98 @@ def test_an_embedding_of_the_whole_table(store):
     assert type(layer) is torch.nn.Embedding
     assert not layer.weight.requires_grad
     assert np.array_equal(layer(torch.tensor([[0, 5]])).numpy(), store.vectors[[[0, 5]]])
-    padded = embmap.torch.embedding(store, padding_idx=1)
-    assert padded.padding_idx == 1
-    assert not padded.weight[1].any()
-    assert np.array_equal(store["queen"], layer.weight[1].numpy())
-    with pytest.raises(ValueError, match="padding_idx 6"):
-        embmap.torch.embedding(store, padding_idx=6)
+
+
+@pytest.mark.parametrize("padding_idx", [0, 1, 5, -1, -6])
+def test_the_row_of_a_word_is_not_the_padding(store, padding_idx):
+    for make in (embmap.torch.embedding, embmap.torch.HostEmbedding):
+        word = store.word(padding_idx % 6)
+        with pytest.raises(
+            ValueError, match=rf"{padding_idx} is the row of '{word}'.*padding_idx=len\(store\), 6, is one"
+        ):
+            make(store, padding_idx=padding_idx)
+
+
+@pytest.mark.parametrize("padding_idx", [7, -7])
+def test_what_is_no_row_is_not_the_padding(store, padding_idx):
+    for make in (embmap.torch.embedding, embmap.torch.HostEmbedding):
+        with pytest.raises(ValueError, match=f"padding_idx {padding_idx} is not one of the 6 rows"):
+            make(store, padding_idx=padding_idx)
+
+
+@pytest.mark.parametrize("token", ["[PAD]", "<pad>", "<|finetune_right_pad_id|>"])
+def test_a_token_for_the_padding_is_the_padding(tmp_path, token):
+    store = store_of(tmp_path, f"king 1 2\n{token} 3 4\n")
+    for padding_idx in (1, -1):
+        layer = embmap.torch.embedding(store, padding_idx=padding_idx)
+        host = embmap.torch.HostEmbedding(store, padding_idx=padding_idx)
+        assert (layer.padding_idx, host.padding_idx, len(layer.weight), host.num_embeddings) == (1, 1, 2, 2)
+        assert layer.weight.tolist() == host(torch.tensor([0, 1])).tolist() == [[1, 2], [0, 0]]
+    assert store[token].any()
+
+
+@pytest.mark.parametrize("stored", ["float32", "float16", "bfloat16", "int8"])
+@pytest.mark.parametrize("dtype", [None, torch.float64, torch.bfloat16])
+def test_one_more_row_behind_the_words_is_the_padding(tmp_path, stored, dtype):
+    store = store_of(tmp_path, SMALL, dtype=stored)
+    layer = embmap.torch.embedding(store, padding_idx=len(store), dtype=dtype)
+    assert (layer.num_embeddings, layer.padding_idx) == (7, 6)
+    assert torch.equal(layer.weight[:6], embmap.torch.tensor(store, dtype=dtype))
+    assert layer.weight.dtype == embmap.torch.tensor(store, dtype=dtype).dtype
+    assert not layer.weight[6].any()
+    host = embmap.torch.HostEmbedding(store, padding_idx=len(store), dtype=dtype)
+    assert (host.num_embeddings, host.padding_idx) == (7, 6)
+    assert torch.equal(host(torch.arange(7)), layer.weight)
+    with pytest.raises(IndexError):
+        host(torch.tensor([7]))
+
+
+def test_texts_reach_a_layer_of_the_whole_table(store):
+    texts = [["king", "unheard-of"], ["pear", "king", "queen"], ["unheard-of"], []]
+    ids = torch.from_numpy(store.indices_padded(texts, padding=len(store), missing=len(store)))
+    assert ids.min() >= 0
+    layer = embmap.torch.embedding(store, padding_idx=len(store), freeze=False)
+    host = embmap.torch.HostEmbedding(store, padding_idx=len(store))
+    expected = np.zeros((4, 3, 4), np.float32)
+    expected[0, 0], expected[1] = store["king"], store.lookup(["pear", "king", "queen"])
+    assert np.array_equal(layer(ids).detach(), expected)
+    assert np.array_equal(host(ids), expected)
+    layer(ids).sum().backward()
+    torch.optim.SGD(layer.parameters(), lr=1.0).step()
+    assert layer.weight[:6].ne(embmap.torch.tensor(store)).any(1).tolist() == [True, True, False, False, False, True]
+    assert not layer.weight[6].any()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"start": 1},
+        {"oov": "zeros"},
+        {"oov": np.zeros(4)},
+        {"scale": 1},
+        {"seed": 1},
+        {"fallback": "lower"},
+        {"fallback": ("lower",)},
+        {"fallback": str.lower},
+    ],
+)
+def test_options_that_can_do_nothing_are_an_error(store, options):
+    (name,) = options
+    with pytest.raises(ValueError, match=f"without vocab .*, and {name} can do nothing: pass vocab="):
+        embmap.torch.embedding(store, **options)
+    with pytest.raises(ValueError, match="start, seed can do nothing"):
+        embmap.torch.embedding(store, start=1, seed=2)
+
+
+def test_the_empty_word_is_the_padding_and_stays_zeros(store):
+    layer = embmap.torch.embedding(store, ["king", "", "nobody"], freeze=False)
+    assert layer.padding_idx == 1
+    layer(torch.tensor([0, 1, 2])).sum().backward()
+    torch.optim.SGD(layer.parameters(), lr=0.5).step()
+    assert layer.weight.any(1).tolist() == [True, False, True]
+    assert embmap.torch.embedding(store, {"": 0, "king": 1}).padding_idx == 0
+    assert embmap.torch.embedding(store, ["king", "", "nobody"], padding_idx=-1).padding_idx == 2
+    assert embmap.torch.embedding(store, ["king"]).padding_idx is None
 
 
 def test_an_embedding_of_a_tasks_rows(store):
@@ -93,16 +180,19 @@ def test_an_embedding_of_a_tasks_rows(store):
     assert np.array_equal(layer.weight.detach().numpy(), expected)
 
 
-@pytest.mark.parametrize("vocab", [None, ["<pad>", "king", "queen", "nobody"]])
+@pytest.mark.parametrize(
+    ("vocab", "padding_idx"), [(None, None), (None, 6), (["king", "queen", "man", "nobody", "<pad>"], 4)]
+)
 @pytest.mark.parametrize("sparse", [False, True])
-def test_fine_tuning_changes_memory_only(store, vocab, sparse):
+def test_fine_tuning_changes_memory_only(store, vocab, padding_idx, sparse):
     before = store.path.read_bytes()
-    layer = embmap.torch.embedding(store, vocab, padding_idx=0, freeze=False, sparse=sparse)
+    layer = embmap.torch.embedding(store, vocab, padding_idx=padding_idx, freeze=False, sparse=sparse)
     start = layer.weight.detach().clone()
+    ids = [1, 2] if padding_idx is None else [1, 2, padding_idx]
     optimizer = torch.optim.SGD(layer.parameters(), lr=0.5)
     for _ in range(3):
         optimizer.zero_grad()
-        layer(torch.tensor([0, 1, 2])).sum().backward()
+        layer(torch.tensor(ids)).sum().backward()
         optimizer.step()
     changed = (layer.weight.detach() != start).any(1).tolist()
     assert changed == [False, True, True] + [False] * (len(start) - 3)

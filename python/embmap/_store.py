@@ -166,6 +166,16 @@ class Store(_embmap.Store, GensimNames, WaysOut, Mapping[str, NDArray[np.float32
         -------
         ndarray of int64, shape (texts, length)
 
+        Notes
+        -----
+        Row 0 of a store is a word's. A layer of the whole table (`embmap.torch.embedding`, `embmap.torch.HostEmbedding`)
+        with ``padding_idx=len(store)`` has one more row behind the words, of zeros, for what is no word:
+        ``store.indices_padded(texts, padding=len(store), missing=len(store))`` feeds it.
+
+        A text without a word that the store has is then nothing but padding. What divides by the number of its words, as a
+        masked mean does, or takes a softmax over them, divides by zero there and gives NaN: leave such texts out, or bound
+        the number from below by 1.
+
         Examples
         --------
         >>> store.indices_padded([["king", "queen"], ["man"], ["unheard-of"]], start=1, missing=0)
@@ -207,8 +217,9 @@ class Store(_embmap.Store, GensimNames, WaysOut, Mapping[str, NDArray[np.float32
             For ``oov="normal"`` and ``"fitted"``.
         pool : {"mean", "sum", "tfidf"}, optional
             One row a text, made of its words' rows without a matrix of those between. Words that are missing are passed
-            over; a text without any other is zeros. ``"tfidf"`` is the mean weighted by inverse document frequency, that of
-            these texts, ``ln((1 + n) / (1 + df)) + 1``, or `weights`.
+            over; a text without any other is zeros, whose cosine with anything is 0 divided by 0: find such texts with
+            ``rows.any(axis=1)``. ``"tfidf"`` is the mean weighted by inverse document frequency, that of these texts,
+            ``ln((1 + n) / (1 + df)) + 1``, or `weights`.
         weights : mapping of str to float, optional
             What each word counts; words that are not in it count nothing.
 

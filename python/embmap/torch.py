@@ -6,6 +6,7 @@ until someone writes. What is written stays in the writing tensor's own pages; i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, Literal, TypeVar
 
@@ -20,6 +21,9 @@ from ._vocab import Vocab
 __all__ = ["HostEmbedding", "embedding", "tensor"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
+
+# A word that stands for the padding already, as in the vocabularies of models: [PAD], <pad>, <|finetune_right_pad_id|>.
+_PADDING = re.compile(r"[<\[].*pad.*[>\]]", re.IGNORECASE)
 
 
 def tensor(
@@ -87,14 +91,17 @@ def embedding(
     Parameters
     ----------
     store : Store
-    vocab : iterable of str, or mapping of str to int, optional
+    vocab : iterable of str, mapping of str to int, or tokenizer, optional
         The task's words, as in `Store.matrix`; without it, row ``i`` of the layer is row ``i`` of the store.
     padding_idx : int, optional
-        This row is zeros and gets no gradient.
+        This row is zeros and gets no gradient. By default the row of the empty word, where `vocab` has it. Without `vocab`,
+        each row is a word's, which would be lost: ``len(store)`` gives the layer one more row, of zeros, behind the words,
+        and the layer's weights are a copy then. Of a model's tokens, the one for the padding, ``[PAD]`` or ``<pad>``, can
+        be named too.
     freeze : bool
         ``False`` to fine-tune: the weights change in memory, never in the file.
     start, oov, scale, seed, fallback
-        As in `Store.matrix`; only with `vocab`.
+        As in `Store.matrix`; a ValueError without `vocab`, where they could do nothing.
     device, dtype : optional
         Where the weights go and what they become.
     **options
@@ -104,25 +111,79 @@ def embedding(
     -------
     torch.nn.Embedding
 
+    Raises
+    ------
+    ValueError
+        `padding_idx` is out of range or, without `vocab`, the row of a word; an option that needs `vocab` is given without.
+
     Examples
     --------
     >>> layer = embmap.torch.embedding(store, ["<pad>", "king", "queen"], padding_idx=0, freeze=False)
     >>> layer
     Embedding(3, 4, padding_idx=0)
+
+    The whole table, and texts for it, whose padding and unknown words are the row behind the words:
+
+    >>> layer = embmap.torch.embedding(store, padding_idx=len(store))
+    >>> ids = store.indices_padded([["king", "queen"], ["unheard-of"]], padding=len(store), missing=len(store))
+    >>> ids
+    array([[0, 1],
+           [6, 6]])
+    >>> layer(torch.from_numpy(ids)).any(-1)
+    tensor([[ True,  True],
+            [False, False]])
     """
     if vocab is None:
-        weight = tensor(store, device=device, dtype=dtype)
-        if padding_idx is not None:
-            if not -len(weight) <= padding_idx < len(weight):
-                raise ValueError(f"padding_idx {padding_idx} is not one of the {len(weight)} rows")
-            weight[padding_idx] = 0
+        given = {
+            "start": start != 0,
+            "oov": not isinstance(oov, str) or oov != "normal",
+            "scale": scale != 0.6,
+            "seed": seed != 0,
+            "fallback": bool(fallback),
+        }
+        if idle := [name for name, is_given in given.items() if is_given]:
+            raise ValueError(
+                f"without vocab the layer is the store's own table, and {', '.join(idle)} can do nothing: "
+                "pass vocab=, such as list(store), or leave them out"
+            )
+        padding_idx = _padding_row(store, padding_idx)
+        if padding_idx == len(store):
+            weight = _with_a_row_of_zeros(store, device, dtype)
+        else:
+            weight = tensor(store, device=device, dtype=dtype)
+            if padding_idx is not None:
+                weight[padding_idx] = 0
     else:
         matrix = store.matrix(
             vocab, start=start, padding_idx=padding_idx, oov=oov, scale=scale, seed=seed, fallback=fallback
         )
+        padding_idx = matrix.padding_idx
         weight = torch.from_numpy(matrix.array).to(device=device, dtype=dtype)
     make: Callable[..., torch.nn.Embedding] = torch.nn.Embedding.from_pretrained
     return make(weight, freeze=freeze, padding_idx=padding_idx, **options)
+
+
+def _padding_row(store: Store, padding_idx: int | None) -> int | None:
+    """Give the row that `padding_idx` names, counted from 0; ValueError where it is a word's."""
+    rows = len(store)
+    if padding_idx is None or padding_idx == rows:
+        return padding_idx
+    way_out = f"padding_idx=len(store), {rows}, is one more row, of zeros, behind the words"
+    if not -rows <= padding_idx < rows:
+        raise ValueError(f"padding_idx {padding_idx} is not one of the {rows} rows; {way_out}")
+    word = store.word(padding_idx % rows)
+    if not _PADDING.fullmatch(word):
+        raise ValueError(f"padding_idx {padding_idx} is the row of {word!r}, which would become zeros; {way_out}")
+    return padding_idx % rows
+
+
+def _with_a_row_of_zeros(store: Store, device: torch.device | str | None, dtype: torch.dtype | None) -> torch.Tensor:
+    """Make the whole table a tensor with one more row: a copy, because what the file has there is something else."""
+    table = tensor(store, mode="readonly")
+    longer = torch.empty(len(store) + 1, store.dim, dtype=dtype or table.dtype, device=device or "cpu")
+    longer[:-1] = table
+    longer[-1] = 0
+    return longer
 
 
 # Typed, which PyTorch's own is not.
@@ -146,17 +207,20 @@ class HostEmbedding(torch.nn.Module):
     device : torch.device or str, optional
         Where the rows go; the CPU by default.
     padding_idx : int, optional
-        Rows of this id are zeros; as in `nn.Embedding`, -1 is the last row.
+        Rows of this id are zeros. As in `embedding` of the whole table: ``len(store)``, one more row than the store has, or
+        the row of a padding token; a ValueError for the row of any other word.
     dtype : torch.dtype, optional
         Floating-point type of the rows. By default the store's, which for int8 is float32.
 
     Examples
     --------
-    >>> layer = embmap.torch.HostEmbedding(store, padding_idx=0)
+    >>> layer = embmap.torch.HostEmbedding(store, padding_idx=len(store))
     >>> layer
-    HostEmbedding(6, 4, padding_idx=0)
-    >>> layer(torch.tensor([[0, 1], [2, 5]])).shape
-    torch.Size([2, 2, 4])
+    HostEmbedding(7, 4, padding_idx=6)
+    >>> ids = store.indices_padded([["king", "queen"], ["unheard-of"]], padding=len(store), missing=len(store))
+    >>> layer(torch.from_numpy(ids)).any(-1)
+    tensor([[ True,  True],
+            [False, False]])
     """
 
     _rows: torch.Tensor
@@ -170,16 +234,15 @@ class HostEmbedding(torch.nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        if padding_idx is not None and not -len(store) <= padding_idx < len(store):
-            raise ValueError(f"padding_idx {padding_idx} is not one of the {len(store)} rows")
+        padding_idx = _padding_row(store, padding_idx)
         if dtype is None:
             names = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
             dtype = names.get(str(store.dtype), torch.float32)
         if not dtype.is_floating_point:
             raise ValueError(f"dtype must be of floating point, not {dtype}")
         self.store = store
-        self.num_embeddings, self.embedding_dim = len(store), store.dim
-        self.padding_idx = None if padding_idx is None else padding_idx % len(store)
+        self.num_embeddings, self.embedding_dim = len(store) + (padding_idx == len(store)), store.dim
+        self.padding_idx = padding_idx
         # Module.to, half, cuda and their kin find this, and so say where the rows go and what they become.
         self.register_buffer("_rows", torch.empty(0, store.dim, device=device, dtype=dtype), persistent=False)
 
@@ -211,12 +274,16 @@ class HostEmbedding(torch.nn.Module):
         # PyTorch uses pinned memory again only when the copy from it has ended.
         pinned = device.type == "cuda"
         rows = torch.empty(len(flat), self.embedding_dim, dtype=travelling, device="cpu", pin_memory=pinned)
+        padding = None if self.padding_idx is None else flat == self.padding_idx
+        if padding is not None:
+            # Behind the words there is no row to copy.
+            flat = flat.masked_fill(padding, 0)
         if stored:
             torch.index_select(tensor(self.store, mode="readonly"), 0, flat, out=rows)
         else:
             self.store.take(flat.numpy(), out=rows.numpy())
-        if self.padding_idx is not None:
-            rows[flat == self.padding_idx] = 0
+        if padding is not None:
+            rows[padding] = 0
         moved = rows.to(device, non_blocking=True).to(dtype)
         return moved.reshape(*ids.shape, self.embedding_dim)
 
