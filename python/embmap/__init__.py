@@ -26,6 +26,7 @@ from ._export import ExportReport
 from ._keyed_vectors import from_gensim
 from ._matrix import Matrix
 from ._merge import merge
+from ._relocate import relocated
 from ._store import Store, open
 from ._write import Writer, WriteReport, write
 
@@ -57,6 +58,7 @@ __all__ = [
     "load",
     "merge",
     "open",
+    "relocated",
     "write",
 ]
 

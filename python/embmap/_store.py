@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, cast, overload
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from . import _embmap, _similarity, _texts
+from . import _embmap, _relocate, _similarity, _texts
 from ._errors import FormatError
 from ._gensim import GensimNames
 from ._matrix import Fallback, Matrix, build_matrix
@@ -65,7 +65,8 @@ class Store(_embmap.Store, GensimNames, WaysOut, Mapping[str, NDArray[np.float32
     """A read-only mapping word -> vector over one memory-mapped file.
 
     Threads, forked children and spawned processes can all use it at once; they share one copy of the file in memory. It
-    pickles by path, so that a worker maps the same file again; if that file has changed, unpickling raises FormatError.
+    pickles by path, so that a worker maps the same file again; if that file has changed, unpickling raises FormatError. One
+    that has moved is found with `relocated` or the environment's ``EMBMAP_PATH``.
 
     Views and tensors that it hands out stay valid after `close`. The file must not be cut short while it is open: the
     operating system ends a process that reads past the end of a mapped file. `convert` replaces files, which is safe.
@@ -478,7 +479,8 @@ class Store(_embmap.Store, GensimNames, WaysOut, Mapping[str, NDArray[np.float32
         self.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _reopen, (self.path, self.identity)
+        # A `Path` of one system cannot be made on another.
+        return _reopen, (str(self.path), self.identity)
 
     def __copy__(self) -> Self:
         return self
@@ -492,12 +494,15 @@ class Store(_embmap.Store, GensimNames, WaysOut, Mapping[str, NDArray[np.float32
         return f"<Store {str(self.path)!r}: {len(self):,} words of {self.dim} {self._dtype_name}>"
 
 
-def _reopen(path: Path, identity: bytes) -> Store:
-    store = Store(path)
-    if store.identity != identity:
+def _reopen(path: str | Path, identity: bytes) -> Store:
+    def opened(place: Path) -> Store | None:
+        store = Store(place)
+        if store.identity == identity:
+            return store
         store.close()
-        raise FormatError(f"{path}: the file has changed since the store was pickled")
-    return store
+        return None
+
+    return _relocate.reopen(Path(path), opened, "store")
 
 
 def _as_ids(ids: ArrayLike) -> NDArray[np.int64]:

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _annfile, _graph, _similarity
+from . import _annfile, _graph, _relocate, _similarity
 from ._annfile import MOST_CANDIDATES, VECTOR_BYTES
 from ._errors import FormatError
+from ._paths import local
 from ._progress import Progress, shown
 from ._publish import new_file
 from ._store import Store
@@ -101,7 +102,7 @@ def build(
     ):
         if not least <= number <= MOST_CANDIDATES:
             raise ValueError(f"{name} must be from {least} to {MOST_CANDIDATES}, not {number}")
-    path = _beside(store) if path is None else Path(path)
+    path = _beside(store) if path is None else local(path)
     with new_file(path) as temporary:
         graph = _usearch.Index(
             ndim=store.dim,
@@ -157,14 +158,14 @@ def open(store: Store, path: str | os.PathLike[str] | None = None) -> Approximat
     >>> len(index), index.dtype, index.expansion_search
     (6, 'bf16', 64)
     """
-    return ApproximateIndex(store, _beside(store) if path is None else Path(path))
+    return ApproximateIndex(store, _beside(store) if path is None else local(path))
 
 
 class ApproximateIndex:
     """The mapped index of a store: finds nearly the rows that `Store.neighbors` finds, reading few of them.
 
-    Threads can share it; they search one after the other, each several queries on all cores. It pickles by path, as the
-    store does; if the file has changed, unpickling raises FormatError.
+    Threads can share it; they search one after the other, each several queries on all cores. It pickles by path, and is
+    found where it has moved, as the store is; if the file has changed, unpickling raises FormatError.
 
     Examples
     --------
@@ -369,10 +370,11 @@ class ApproximateIndex:
 
 
 def _reopen(store: Store, path: Path, checksum: int) -> ApproximateIndex:
-    index = ApproximateIndex(store, path)
-    if index._checksum != checksum:
-        raise FormatError(f"{path}: the file has changed since the index was pickled")
-    return index
+    def opened(place: Path) -> ApproximateIndex | None:
+        index = ApproximateIndex(store, place)
+        return index if index._checksum == checksum else None
+
+    return _relocate.reopen(path, opened, "index")
 
 
 def _beside(store: Store) -> Path:
