@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import eq
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, overload
 
 import numpy as np
@@ -36,9 +37,10 @@ def decoded(words: WordsLike) -> WordsLike:
 
 
 class Words(Sequence[str]):
-    """The words in row order; `index` and `in` take constant time."""
+    """The words in row order; `index` and `in` take constant time. Equal to any list or tuple of the same words."""
 
     __slots__ = ("_store",)
+    __hash__ = None  # type: ignore[assignment]
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -60,6 +62,11 @@ class Words(Sequence[str]):
 
     def __contains__(self, word: object) -> bool:
         return word in self._store
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, (list, tuple, Words)):
+            return NotImplemented
+        return len(self) == len(other) and all(map(eq, self, other))
 
     def index(self, word: str, start: int = 0, stop: int | None = None) -> int:
         """Give the row of `word`; ValueError where it is not in ``start:stop``."""
