@@ -8,7 +8,7 @@
 
 `convert` and `load` take the text files that GloVe, word2vec and fastText publish, `write` and `Writer` take arrays; `Store`
 is a read-only mapping from word to vector; `Store.matrix` builds the embedding matrix of a task; `embmap.torch` and
-`embmap.keras` make layers of it.
+`embmap.keras` make layers of it; `embmap.gensim` has the names of that library.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from ._write import Writer, WriteReport, write
 
 if TYPE_CHECKING:
     from . import ann as ann
+    from . import gensim as gensim
     from . import keras as keras
     from . import torch as torch
 
@@ -65,6 +66,6 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     # What these need is optional and slow to import: they load when they are first used.
-    if name in ("ann", "keras", "torch"):
+    if name in ("ann", "gensim", "keras", "torch"):
         return importlib.import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

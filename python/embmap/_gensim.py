@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class GensimNames:
-    """Aliases, so that code written for gensim runs as it is."""
+    """Aliases for code written for gensim; `embmap.gensim.KeyedVectors` has all that gensim's class has for reading."""
 
     __slots__ = ()
 
