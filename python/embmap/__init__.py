@@ -8,7 +8,7 @@
 
 `convert` and `load` take the text files that GloVe, word2vec and fastText publish, `write` and `Writer` take arrays; `Store`
 is a read-only mapping from word to vector; `Store.matrix` builds the embedding matrix of a task; `embmap.torch` and
-`embmap.keras` make layers of it; `embmap.gensim` has the names of that library.
+`embmap.keras` make layers of it; `embmap.gensim` and `embmap.torchtext` have the names of those libraries.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from . import gensim as gensim
     from . import keras as keras
     from . import torch as torch
+    from . import torchtext as torchtext
 
 __all__ = [
     "Analogies",
@@ -66,6 +67,6 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     # What these need is optional and slow to import: they load when they are first used.
-    if name in ("ann", "gensim", "keras", "torch"):
+    if name in ("ann", "gensim", "keras", "torch", "torchtext"):
         return importlib.import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

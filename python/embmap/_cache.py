@@ -80,7 +80,7 @@ def load(source: str | os.PathLike[str], *, cache_dir: str | os.PathLike[str] | 
     source = local(source)
     if source.exists() and not (source.is_file() or source.is_dir()):
         raise ValueError(f"{source} cannot be read again, as load() must: convert() reads it once")
-    if not source.is_dir() and _is_store(source):
+    if not source.is_dir() and is_store(source):
         if options.keys() - set(_UNREMEMBERED):
             raise ValueError(f"{source} is a store already: {', '.join(options)} cannot change it")
         return Store(source)
@@ -148,7 +148,8 @@ def _concerns(path: Path, folder: Path, source: Path) -> bool:
     return (path.is_relative_to(folder) or folder.is_relative_to(path)) and not path.is_relative_to(source)
 
 
-def _is_store(source: Path) -> bool:
+def is_store(source: Path) -> bool:
+    """Tell whether a file begins as a store does."""
     with source.open("rb") as file:
         return file.read(len(_embmap.MAGIC)) == _embmap.MAGIC
 
