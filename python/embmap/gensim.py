@@ -25,6 +25,7 @@ gensim                                                 here
 
 What differs:
 
+* ``KeyedVectors`` takes a store, not a dimension: there are no empty ones to fill.
 * Vectors are read-only, the methods that change them raise TypeError, and so do ``fill_norms`` and ``init_sims``, which have
   nothing to do: leave them out. ``kv.vectors`` cannot be assigned to.
 * A pickle of gensim's own ``save`` is refused: load it with gensim and give it to `embmap.from_gensim`.
