@@ -6,13 +6,15 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _similarity
+from . import _judgements, _question_files, _similarity
+from ._judgements import Pair
 from ._progress import Progress, shown
+from ._question_files import Judged, Question, Questions
 
 if TYPE_CHECKING:
     from ._store import Store
@@ -35,7 +37,7 @@ class Section:
     correct, total : int
         Questions answered rightly, and questions whose four words are all known.
     skipped : int
-        Questions with a word that is not.
+        Questions with a word that is not, or without a known answer where several are right.
     """
 
     name: str
@@ -55,12 +57,21 @@ class Section:
 
 @dataclass(frozen=True)
 class Analogies(Section):
-    """Answers to all analogies of a file; `sections` has them by section, in the file's order. `str()` reads well."""
+    """Answers to all analogies of a file. `str()` reads well.
+
+    Attributes
+    ----------
+    sections : tuple of Section
+        Answers by section, in the file's order.
+    rejected : int
+        Lines that could not be read.
+    """
 
     sections: tuple[Section, ...]
+    rejected: int = 0
 
     def __str__(self) -> str:
-        return "\n".join([*map(str, self.sections), super().__str__()])
+        return "\n".join([*map(str, self.sections), super().__str__() + _told(self.rejected)])
 
 
 @dataclass(frozen=True)
@@ -73,21 +84,24 @@ class Similarities:
         Correlation of ranks, and of values.
     pairs, skipped : int
         Pairs of known words, and those with a word that is not.
+    rejected : int
+        Lines that could not be read.
     """
 
     spearman: float
     pearson: float
     pairs: int
     skipped: int
+    rejected: int = 0
 
     def __str__(self) -> str:
         skipped = f", {self.skipped:,} skipped" if self.skipped else ""
-        return f"Spearman {self.spearman:.4f}, Pearson {self.pearson:.4f} ({self.pairs:,} pairs{skipped})"
+        counts = f"({self.pairs:,} pairs{skipped})"
+        return f"Spearman {self.spearman:.4f}, Pearson {self.pearson:.4f} {counts}{_told(self.rejected)}"
 
 
-class _Question(NamedTuple):
-    section: int
-    keys: tuple[str, ...]
+def _told(rejected: int) -> str:
+    return f"; {rejected:,} line{'s' * (rejected > 1)} could not be read" if rejected else ""
 
 
 def evaluate(
@@ -97,13 +111,19 @@ def evaluate(
     method: Literal["3cosadd", "3cosmul"] = "3cosadd",
     restrict: int = 300_000,
     case_insensitive: bool = True,
+    encoding: str = "utf-8",
+    on_bad_row: Literal["error", "skip"] = "error",
     progress: bool = False,
 ) -> Analogies | Similarities:
     r"""Answer a file of analogies, or compare cosines with a file of similarities.
 
-    An analogy file has lines of four words, ``man king woman queen``, in sections that start with ``: name``, as Google's
-    ``questions-words.txt`` has; a similarity file has two words and a number a line, as WordSim-353 and SimLex-999 have. As
-    gensim's `evaluate_word_analogies` and `evaluate_word_pairs`, with the same answers.
+    Files are read as they are published. Analogies: lines of four words, ``man king woman queen``, in sections that start
+    with ``: name`` (Google's ``questions-words.txt``) or without any; MSR's ``word_relationship.questions``, whose answers
+    are in ``word_relationship.answers`` beside it; the folder of BATS, or one of its files. Similarities: lines of two words
+    and a number, separated by tabs, commas, semicolons or blanks (WordSim-353, SimLex-999, SimVerb-3500, MEN, RW, MTurk,
+    RG-65, MC-30, YP-130, VERB-143, and SCWS, whose contexts are not used).
+
+    As gensim's `evaluate_word_analogies` and `evaluate_word_pairs`, with the same answers.
 
     Parameters
     ----------
@@ -116,6 +136,10 @@ def evaluate(
         Only the first so many words count as known and as answers.
     case_insensitive : bool
         Compare words in upper case; of words that differ in case alone the first row counts.
+    encoding : str
+        Of the file; some lists in other languages than English are in ``"cp1252"`` or ``"latin-1"``.
+    on_bad_row : {"error", "skip"}
+        Whether a line that cannot be read ends the evaluation, or is counted and passed over.
     progress : bool
         Show a bar while analogies are answered.
 
@@ -125,8 +149,21 @@ def evaluate(
 
     Raises
     ------
+    ParseError
+        A line cannot be read, with its number; or the file has another encoding.
     ValueError
         The file is neither, or none of its words is known.
+
+    Notes
+    -----
+    Blank lines and lines that start with ``#`` are comments. The judgement is the column that a first line names, with
+    ``similarity``, ``relatedness``, ``simlex``, ``score``, ``rating``, ``gold``, ``human`` or ``mean`` in the name; a mean
+    comes before the ratings that it is of. Where no name tells, it is the first column of numbers behind the two words, and
+    only parts of speech may be between. Where each word has such a tag, as ``sun-n`` in MEN's lemma form, all are taken
+    away, unless more words are known with them.
+
+    BATS asks for each pair of a file with each other one. Of several right answers each counts, and the first one is asked
+    with. Its files are the sections, as the relations of MSR are.
 
     Examples
     --------
@@ -134,68 +171,64 @@ def evaluate(
     >>> print(embmap.evaluate(store, "questions.txt"))
     family: 100.0% (1 of 1)
     all: 100.0% (1 of 1)
+    >>> _ = Path("pairs.txt").write_text("word1\tword2\tPOS\tscore\nking\tqueen\tN\t8\nking\tpear\tN\t1\n")
+    >>> embmap.evaluate(store, "pairs.txt").pairs
+    2
     """
     if method not in ("3cosadd", "3cosmul"):
         raise ValueError(f"method must be '3cosadd' or '3cosmul', not {method!r}")
     if restrict < 1:
         raise ValueError(f"restrict must be positive, not {restrict}")
+    if on_bad_row not in ("error", "skip"):
+        raise ValueError(f"on_bad_row must be 'error' or 'skip', not {on_bad_row!r}")
     path = Path(questions)
-    lines = [
-        line for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip() and not line.startswith("#")
-    ]
+    found = _question_files.read(path, encoding, on_bad_row)
     change: Callable[[str], str] = str.upper if case_insensitive else str
     words = store.words[:restrict]
     # The first row of a word wins.
     known = {change(word): row for row, word in zip(range(len(words) - 1, -1, -1), reversed(words), strict=True)}
-    if lines and lines[0].startswith(":"):
-        with shown(bool(progress), path.name, " questions") as tick:
-            return _analogies(store, lines, known, [change(word) for word in words], change, method, tick)
-    return _similarities(store, path, lines, known, change)
+    if isinstance(found, Judged):
+        return _similarities(store, path, found, known, change)
+    with shown(bool(progress), path.name, " questions") as tick:
+        return _analogies(store, found, known, [change(word) for word in words], change, method, tick)
 
 
 def _analogies(
     store: Store,
-    lines: Iterable[str],
+    questions: Questions,
     known: dict[str, int],
     keys: list[str],
     change: Callable[[str], str],
     method: str,
     tick: Progress | None,
 ) -> Analogies:
-    names: list[str] = []
-    asked: list[_Question] = []
-    skipped: list[int] = []
-    for line in lines:
-        if line.startswith(":"):
-            names.append(line[1:].strip())
-            skipped.append(0)
-            continue
-        four = tuple(map(change, line.split()))
-        if len(four) != 4:
-            continue
-        if all(key in known for key in four):
-            asked.append(_Question(len(names) - 1, four))
+    names = questions.sections
+    asked: list[Question] = []
+    skipped = [0] * len(names)
+    for section, three, answers in questions.questions:
+        question = Question(section, tuple(map(change, three)), tuple(map(change, answers)))
+        if all(key in known for key in question.asked) and any(key in known for key in question.answers):
+            asked.append(question)
         else:
-            skipped[-1] += 1
+            skipped[section] += 1
     correct, total = [0] * len(names), [0] * len(names)
     for start in range(0, len(asked), _PASS):
         some = asked[start : start + _PASS]
-        rows = np.array([[known[key] for key in question.keys] for question in some])
-        for question, answers in zip(some, _answers(store, rows[:, :3], len(keys), method), strict=True):
+        rows = np.array([[known[key] for key in question.asked] for question in some])
+        for question, best in zip(some, _answers(store, rows, len(keys), method), strict=True):
             total[question.section] += 1
-            correct[question.section] += _answer(answers, question, known, keys) == question.keys[3]
+            correct[question.section] += _answer(best, question, known, keys) in question.answers
         if tick:
             tick(start + len(some), len(asked))
     sections = tuple(Section(*counts) for counts in zip(names, correct, total, skipped, strict=True))
-    return Analogies("all", sum(correct), sum(total), sum(skipped), sections)
+    return Analogies("all", sum(correct), sum(total), sum(skipped), sections, questions.rejected)
 
 
-def _answer(rows: Iterable[int], question: _Question, known: dict[str, int], keys: list[str]) -> str | None:
+def _answer(rows: Iterable[int], question: Question, known: dict[str, int], keys: list[str]) -> str | None:
     """Give the first answer that is no other form of a word of the question, as gensim does."""
-    ignored = question.keys[:3]
-    own = {known[key] for key in ignored}
+    own = {known[key] for key in question.asked}
     others = [keys[row] for row in rows if row not in own][:_LOOKED_AT]
-    return next((key for key in others if key not in ignored), None)
+    return next((key for key in others if key not in question.asked), None)
 
 
 def _answers(store: Store, rows: NDArray[np.int64], first: int, method: str) -> Iterator[list[int]]:
@@ -228,33 +261,27 @@ def _answers(store: Store, rows: NDArray[np.int64], first: int, method: str) -> 
 
 
 def _similarities(
-    store: Store, path: Path, lines: Iterable[str], known: dict[str, int], change: Callable[[str], str]
+    store: Store, path: Path, judged: Judged, known: dict[str, int], change: Callable[[str], str]
 ) -> Similarities:
-    pairs: list[tuple[int, int]] = []
-    judged: list[float] = []
-    skipped = valid = 0
-    for line in lines:
-        fields = line.split("\t") if "\t" in line else line.split("," if "," in line else None)
-        try:
-            first, second, judgement = fields[0].strip(), fields[1].strip(), float(fields[2])
-        except (IndexError, ValueError):
-            continue  # A line of names above the columns.
-        valid += 1
-        keys = [change(first), change(second)]
-        if all(key in known for key in keys):
-            pairs.append((known[keys[0]], known[keys[1]]))
-            judged.append(judgement)
-        else:
-            skipped += 1
-    if not valid:
-        raise ValueError(f"{path}: expected lines of four words in sections, or of two words and a number")
-    if not pairs:
+    forms = [judged.pairs, _judgements.without_tags(judged.pairs) or []]
+    # The form of the words of which more are known; in a tie, as they are.
+    found = max((_known_pairs(pairs, known, change) for pairs in forms), key=len)
+    if not found:
         raise ValueError(f"{path}: none of its words is known")
-    first_rows, second_rows = (_similarity.unit(store.take(rows)) for rows in np.array(pairs).T)
+    first, second, judgements = (np.array(column) for column in zip(*found, strict=True))
+    first_rows, second_rows = (_similarity.unit(store.take(rows)) for rows in (first, second))
     cosines = (first_rows * second_rows).sum(axis=1)
-    judgements = np.array(judged)
     spearman = _correlation(_ranks(judgements), _ranks(cosines))
-    return Similarities(spearman, _correlation(judgements, cosines), len(pairs), skipped)
+    skipped = len(judged.pairs) - len(found)
+    return Similarities(spearman, _correlation(judgements, cosines), len(found), skipped, judged.rejected)
+
+
+def _known_pairs(
+    pairs: Iterable[Pair], known: dict[str, int], change: Callable[[str], str]
+) -> list[tuple[int, int, float]]:
+    """Give the rows of pairs of which both words are known, and their judgements."""
+    changed = ((change(pair.first), change(pair.second), pair.judgement) for pair in pairs)
+    return [(known[a], known[b], judgement) for a, b, judgement in changed if a in known and b in known]
 
 
 def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
