@@ -1,8 +1,11 @@
 """The same answers as gensim's on the same vectors."""
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
-from conftest import store_of
+import torch
+from conftest import SMALL, store_of
 from gensim.models import KeyedVectors
 
 
@@ -163,3 +166,175 @@ def test_ties_give_lower_ids_first_and_zeros_are_near_to_nothing(tmp_path):
     assert ids.tolist() == [[0, 5, 10, 15, 20, 25, 30], [0, 1, 2, 3, 4, 5, 6]]
     assert cosines[0].tolist() == [1] * 7
     assert cosines[1].tolist() == [0] * 7
+
+
+class OnDevice:
+    """What offers an array, as the tensors of other libraries do."""
+
+    def __init__(self, rows):
+        self.rows = rows
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self.rows, dtype)
+
+
+FORMS = {
+    "list": lambda rows: rows.tolist(),
+    "tuple": lambda rows: tuple(map(tuple, rows.tolist())) if rows.ndim == 2 else tuple(rows.tolist()),
+    "list of NumPy's floats": lambda rows: list(rows),
+    "float64": lambda rows: rows.astype(np.float64),
+    "float16": lambda rows: rows.astype(np.float16),
+    "objects": lambda rows: rows.astype(object),
+    "tensor": torch.from_numpy,
+    "tensor with a gradient": lambda rows: torch.from_numpy(rows).requires_grad_(),
+    "bfloat16": lambda rows: torch.from_numpy(rows).bfloat16(),
+    "what has __array__": OnDevice,
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_vectors_come_in_any_form(store, form):
+    # Exact in every type of number.
+    rows = np.array([[0.5, 1.0, 0.25, -2.0], [1.0, 0.5, 0.5, 0.0]], np.float32)
+    one, many = FORMS[form](rows[0]), FORMS[form](rows)
+    for given, expected in ((one, rows[0]), (many, rows), ([one, "king"], [rows[0], "king"])):
+        found, right = store.neighbors(given, k=3), store.neighbors(expected, k=3)
+        assert np.array_equal(found[0], right[0])
+        assert np.array_equal(found[1], right[1])
+        assert store.most_similar(given, topn=3) == store.most_similar(expected, topn=3)
+    assert store.similarity(one, "king") == store.similarity(rows[0], "king")
+    assert store.similar_by_vector(one) == store.similar_by_vector(rows[0])
+    assert store.analogy(one, "king", "man") == store.analogy(rows[0], "king", "man")
+    pair = [(one, 0.5), ("king", 2)]
+    assert store.most_similar(pair) == store.most_similar([(rows[0], 0.5), ("king", 2)])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        np.array(["king", "pear"]),
+        np.array(["king", "pear"], object),
+        np.array(["king", "pear"], np.dtypes.StringDType()),
+        ("king", "pear"),
+        dict.fromkeys(["king", "pear"]).keys(),
+        pd.Series(["king", "pear"]),
+        pa.array(["king", "pear"]),
+    ],
+    ids=lambda words: type(words).__name__,
+)
+def test_words_come_in_any_form(store, words):
+    assert store.neighbors(words, k=1)[0].tolist() == [[0], [5]]
+    assert store.most_similar(words) == store.most_similar(["king", "pear"])
+    assert store.doesnt_match(words) == store.doesnt_match(["king", "pear"])
+    assert store.neighbors(iter(["king", "pear"]), k=1)[0].tolist() == [[0], [5]]
+    assert (
+        store.neighbors(np.str_("king"), k=1)[0].tolist() == store.neighbors(np.array("king"), k=1)[0].tolist() == [0]
+    )
+
+
+@pytest.mark.parametrize("weight", [np.float32(0.5), np.float64(0.5), np.array(0.5), torch.tensor(0.5), 1, np.int64(1)])
+def test_weights_are_any_numbers(store, weight):
+    expected = store.most_similar([("king", float(weight)), "pear"], topn=3)
+    assert store.most_similar([("king", weight), "pear"], topn=3) == expected
+    assert store.most_similar([["king", weight], "pear"], topn=3) == expected
+    assert store.most_similar(("king", weight), topn=3) == store.most_similar("king", topn=3)
+
+
+def test_rows_by_number_are_refused_with_the_way_to_them(store):
+    for call in (
+        lambda: store.neighbors(np.array([0, 1])),
+        lambda: store.neighbors([0, 1]),
+        lambda: store.neighbors(3),
+        lambda: store.neighbors(torch.tensor([0, 1])),
+        lambda: store.most_similar([0, 1]),
+        lambda: store.most_similar(positive=[np.int64(1)]),
+        lambda: store.similarity("king", 1),
+    ):
+        with pytest.raises(TypeError, match=r"rows by number are store\.take\(ids\)"):
+            call()
+
+
+def test_what_is_no_query_is_named(store):
+    for query, reason in (
+        ([["king", "pear"]], "expected a word or a vector, found list of str"),
+        ([None], "expected a word or a vector, found NoneType"),
+        (b"king", "found bytes"),
+        ([b"king"], "found bytes"),
+        (np.array([True, False, True, True]), "real numbers, not bool"),
+        (np.ones(4, complex), "real numbers, not complex128"),
+    ):
+        with pytest.raises(TypeError, match=reason):
+            store.neighbors(query)
+    for query, reason in (
+        ([1.0, 2.0], r"shape \(4,\), not \(2,\)"),
+        (np.ones((2, 3), np.float32), r"shape \(4,\), not \(3,\)"),
+        (np.ones((1, 2, 4), np.float32), r"shape \(4,\), not \(2, 4\)"),
+        (np.float32(1), r"shape \(4,\), not \(\)"),
+        (np.array([1e300, 0, 0, 0]), "not finite"),
+    ):
+        with pytest.raises(ValueError, match=reason):
+            store.neighbors(query)
+    assert store.neighbors([], k=2)[0].shape == (0, 2)
+
+
+def test_one_str_is_not_several_words(store):
+    for call in (
+        lambda: store.doesnt_match("king queen"),
+        lambda: store.n_similarity("king", ["queen"]),
+        lambda: store.n_similarity(["queen"], "king"),
+    ):
+        with pytest.raises(TypeError, match="not one str: split it first"):
+            call()
+    assert store.doesnt_match(["king", "queen", "unheard-of", "apple"]) == "apple"
+
+
+def test_gensims_names_of_the_rows_that_can_be_found(both):
+    store, peer = both
+    for call in ("similar_by_word", "similar_by_vector"):
+        query = "w9" if call == "similar_by_word" else peer["w9"]
+        same(getattr(store, call)(query, 5, 100), getattr(peer, call)(query, 5, 100))
+    same(
+        store.most_similar(["w1", "w400"], topn=5, restrict_vocab=50),
+        peer.most_similar(["w1", "w400"], topn=5, restrict_vocab=50),
+    )
+    same(store.most_similar("w1", restrict_vocab=0), peer.most_similar("w1", restrict_vocab=0))
+    with pytest.raises(TypeError, match="gensim's name for restrict"):
+        store.most_similar("w1", restrict=5, restrict_vocab=5)
+
+
+def test_all_cosines_in_row_order(both):
+    store, peer = both
+    for options in ({}, {"restrict_vocab": 70}, {"restrict_vocab": 5000}):
+        found = store.most_similar(["w1", "w2"], ["w3"], topn=None, **options)
+        expected = peer.most_similar(["w1", "w2"], ["w3"], topn=None, **options)
+        assert found.shape == expected.shape
+        assert found.dtype == np.float32
+        assert np.allclose(found, expected, atol=1e-6)
+    best = dict(store.most_similar("w5", topn=499))
+    cosines = store.similar_by_word("w5", topn=None)
+    assert cosines[5] == pytest.approx(1)
+    assert np.allclose([best[f"w{i}"] for i in range(500) if i != 5], np.delete(cosines, 5), atol=1e-6)
+    assert np.allclose(store.similar_by_vector(peer["w5"], topn=None), cosines, atol=1e-6)
+    for options in ({"restrict": ["w1"]}, {"exclude": ["w1"]}):
+        with pytest.raises(ValueError, match="topn=None gives a number for each row"):
+            store.most_similar("w1", topn=None, **options)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "int8"])
+def test_all_cosines_of_other_types_block_by_block(tmp_path, monkeypatch, dtype):
+    store = store_of(tmp_path, SMALL + "zeros 0 0 0 0\n", dtype=dtype)
+    monkeypatch.setattr("embmap._similarity._BLOCK", 8)
+    cosines = store.most_similar("king", topn=None)
+    assert cosines[6] == 0
+    assert np.allclose(cosines, [store.similarity("king", word) for word in store], atol=1e-6)
+    with pytest.raises(ValueError, match="not finite"):
+        store.most_similar([np.nan, 0.0, 0.0, 1.0], topn=None)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_tensors_on_a_gpu_are_queries(store):
+    rows = torch.rand(3, 4, device="cuda", requires_grad=True)
+    expected = store.neighbors(rows.detach().cpu().numpy(), k=2)
+    assert np.array_equal(store.neighbors(rows, k=2)[0], expected[0])
+    assert np.array_equal(store.neighbors(rows[0], k=2)[0], expected[0][0])

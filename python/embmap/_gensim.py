@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _similarity
+from . import _queries, _similarity
 from ._words import KeyToIndex, Words
 
 if TYPE_CHECKING:
-    from ._similarity import Key
+    from ._queries import Key
     from ._store import Store
 
 
@@ -56,13 +56,29 @@ class GensimNames:
         """Tell whether a word is there."""
         return key in self._self
 
-    def similar_by_word(self, word: str, topn: int = 10) -> list[tuple[str, float]]:
-        """Find the words nearest to a word."""
-        return self._self.most_similar(word, topn=topn)
+    @overload
+    def similar_by_word(
+        self, word: str, topn: int = 10, restrict_vocab: int | None = None
+    ) -> list[tuple[str, float]]: ...
+    @overload
+    def similar_by_word(self, word: str, topn: None, restrict_vocab: int | None = None) -> NDArray[np.float32]: ...
+    def similar_by_word(
+        self, word: str, topn: int | None = 10, restrict_vocab: int | None = None
+    ) -> list[tuple[str, float]] | NDArray[np.float32]:
+        """Find the words nearest to a word, as `Store.most_similar` does."""
+        return self._self.most_similar(word, topn=topn, restrict_vocab=restrict_vocab)
 
-    def similar_by_vector(self, vector: NDArray[np.floating], topn: int = 10) -> list[tuple[str, float]]:
-        """Find the words nearest to a vector."""
-        return self._self.most_similar(vector, topn=topn)
+    @overload
+    def similar_by_vector(
+        self, vector: Key, topn: int = 10, restrict_vocab: int | None = None
+    ) -> list[tuple[str, float]]: ...
+    @overload
+    def similar_by_vector(self, vector: Key, topn: None, restrict_vocab: int | None = None) -> NDArray[np.float32]: ...
+    def similar_by_vector(
+        self, vector: Key, topn: int | None = 10, restrict_vocab: int | None = None
+    ) -> list[tuple[str, float]] | NDArray[np.float32]:
+        """Find the words nearest to a vector, as `Store.most_similar` does."""
+        return self._self.most_similar(vector, topn=topn, restrict_vocab=restrict_vocab)
 
     def distance(self, w1: Key, w2: Key) -> float:
         """Give 1 - cosine of two words."""
@@ -70,8 +86,9 @@ class GensimNames:
 
     def n_similarity(self, ws1: Iterable[str], ws2: Iterable[str]) -> float:
         """Cosine of the means of two sets of words; those that are missing are passed over."""
-        known = [[word for word in words if word in self._self] for words in (ws1, ws2)]
+        both = (_queries.several(words, "n_similarity") for words in (ws1, ws2))
+        known = [[word for word in words if word in self._self] for words in both]
         if not all(known):
             raise ZeroDivisionError("n_similarity needs a known word on both sides")
-        first, second = (_similarity.vectors_of(self._self, words).mean(axis=0) for words in known)
+        first, second = (_queries.vectors_of(self._self, words).mean(axis=0) for words in known)
         return self._self.similarity(first, second)

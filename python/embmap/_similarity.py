@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, TypeAlias, cast
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
+
+from ._queries import several, vectors_of, weighted
 
 if TYPE_CHECKING:
+    from ._queries import WeightedKeys
     from ._store import Store
-
-Key: TypeAlias = str | NDArray[np.floating]
-"""A word of the store, or a vector."""
-Weighted: TypeAlias = Key | tuple[Key, float]
 
 Restrict: TypeAlias = int | Iterable[str] | None
 """Which rows can be found: the first so many, those of these words, or all."""
+
+# Numbers of rows that are multiplied at a time: 16 MiB of float32, whatever type the store has.
+_BLOCK = 1 << 22
 
 
 def neighbors(
@@ -26,8 +28,7 @@ def neighbors(
 
     Rows in `exclude` are left out; ``k`` is smaller where there are fewer rows to find.
     """
-    if not np.isfinite(queries).all():
-        raise ValueError("a query has a number that is not finite")
+    _check_finite(queries)
     first, only = _candidates(store, restrict)
     excluded = np.unique(np.fromiter(exclude, np.int64))
     excluded = excluded[np.isin(excluded, only) if only is not None else excluded < first]
@@ -39,6 +40,11 @@ def neighbors(
         order = np.argsort(np.isin(ids, excluded), axis=1, kind="stable")[:, :k]
         ids, cosines = np.take_along_axis(ids, order, 1), np.take_along_axis(cosines, order, 1)
     return ids, cosines
+
+
+def _check_finite(queries: NDArray[np.float32]) -> None:
+    if not np.isfinite(queries).all():
+        raise ValueError("a query has a number that is not finite")
 
 
 def _candidates(store: Store, restrict: Restrict) -> tuple[int, NDArray[np.uint32] | None]:
@@ -54,25 +60,6 @@ def _candidates(store: Store, restrict: Restrict) -> tuple[int, NDArray[np.uint3
     return min(restrict, len(store)), None
 
 
-def vectors_of(store: Store, keys: Iterable[Key]) -> NDArray[np.float32]:
-    """Vectors of words and of vectors, ``[n, dim]``; KeyError for a word that is missing."""
-    rows = [store[key] if isinstance(key, str) else _as_vector(key, store.dim) for key in keys]
-    return np.stack(rows).astype(np.float32) if rows else np.empty((0, store.dim), np.float32)
-
-
-def queries_of(store: Store, queries: str | Sequence[str] | NDArray[np.floating]) -> tuple[NDArray[np.float32], bool]:
-    """Vectors of queries, ``[n, dim]``, and whether there is but one, not in a list."""
-    single = isinstance(queries, str) or (isinstance(queries, np.ndarray) and queries.ndim == 1)
-    return vectors_of(store, cast("Iterable[Key]", [queries] if single else queries)), single
-
-
-def _as_vector(values: ArrayLike, dim: int) -> NDArray[np.float32]:
-    vector = np.asarray(values, np.float32)
-    if vector.shape != (dim,):
-        raise ValueError(f"a vector must have shape ({dim},), not {vector.shape}")
-    return vector
-
-
 def unit(vectors: NDArray[np.floating]) -> NDArray[np.float64]:
     """Scale rows to length 1, rows of zeros excepted."""
     lengths = np.linalg.norm(vectors.astype(np.float64), axis=-1, keepdims=True)
@@ -81,8 +68,8 @@ def unit(vectors: NDArray[np.floating]) -> NDArray[np.float64]:
 
 def most_similar(
     store: Store,
-    positive: Weighted | Sequence[Weighted] | None,
-    negative: Weighted | Sequence[Weighted] | None,
+    positive: WeightedKeys,
+    negative: WeightedKeys,
     topn: int,
     restrict: Restrict,
     exclude: Iterable[str],
@@ -95,11 +82,32 @@ def most_similar(
     return [(store.word(i), cosine) for i, cosine in zip(ids[0].tolist(), cosines[0].tolist(), strict=True)]
 
 
-def mean_of(
-    store: Store, positive: Weighted | Sequence[Weighted] | None, negative: Weighted | Sequence[Weighted] | None
-) -> tuple[NDArray[np.float32], list[int]]:
+def all_cosines(
+    store: Store,
+    positive: WeightedKeys,
+    negative: WeightedKeys,
+    restrict: Restrict,
+    exclude: Iterable[str],
+) -> NDArray[np.float32]:
+    """Do what `Store.most_similar` says of ``topn=None``: a cosine for each row, in row order."""
+    if isinstance(restrict, Iterable) or list(exclude):
+        raise ValueError("topn=None gives a number for each row: restrict must be a number of rows, exclude be empty")
+    mean, _ = mean_of(store, positive, negative)
+    _check_finite(mean)
+    query = unit(mean).astype(np.float32)
+    rows, _ = _candidates(store, restrict)
+    cosines = np.empty(rows, np.float32)
+    step = max(_BLOCK // store.dim, 1)
+    for start in range(0, rows, step):
+        stop = min(start + step, rows)
+        block = store._block(start, stop).astype(np.float32, copy=False)
+        cosines[start:stop] = block @ query * store._inverse_norms(start, stop)
+    return cosines
+
+
+def mean_of(store: Store, positive: WeightedKeys, negative: WeightedKeys) -> tuple[NDArray[np.float32], list[int]]:
     """Give the mean that `most_similar` asks with, ``[dim]``, and the rows of its words."""
-    signed = [*_weighted(positive, 1.0), *_weighted(negative, -1.0)]
+    signed = [*weighted(positive, 1.0), *weighted(negative, -1.0)]
     if not signed:
         raise ValueError("most_similar needs at least one word or vector")
     vectors = vectors_of(store, [key for key, _ in signed]).astype(np.float64)
@@ -117,19 +125,9 @@ def rows_of(store: Store, words: Iterable[str]) -> list[int]:
     return rows
 
 
-def _weighted(keys: Weighted | Sequence[Weighted] | None, weight: float) -> Iterable[tuple[Key, float]]:
-    if keys is None:
-        return
-    pair = isinstance(keys, tuple) and len(keys) == 2 and isinstance(keys[1], (int, float))
-    if pair or isinstance(keys, str) or (isinstance(keys, np.ndarray) and keys.ndim == 1):
-        keys = [cast("Weighted", keys)]
-    for key in cast("Sequence[Weighted]", keys):
-        yield key if isinstance(key, tuple) else (key, weight)
-
-
 def doesnt_match(store: Store, words: Iterable[str]) -> str:
     """Do what `Store.doesnt_match` says."""
-    known = [word for word in words if word in store]
+    known = [word for word in several(words, "doesnt_match") if word in store]
     if not known:
         raise ValueError("doesnt_match needs at least one word of the store")
     units = unit(vectors_of(store, known))

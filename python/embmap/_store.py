@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, cast, overload
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from . import _embmap, _relocate, _similarity, _texts
+from . import _embmap, _queries, _relocate, _similarity, _texts
 from ._errors import FormatError
 from ._gensim import GensimNames
 from ._matrix import Fallback, Matrix, build_matrix
@@ -23,7 +23,8 @@ from ._ways_out import WaysOut
 from ._words import Words, WordsLike, decoded
 
 if TYPE_CHECKING:
-    from ._similarity import Key, Restrict, Weighted
+    from ._queries import Key, Keys, WeightedKeys
+    from ._similarity import Restrict
     from ._texts import Pool
 
 
@@ -364,7 +365,7 @@ class Store(_embmap.Store, GensimNames, WaysOut, Mapping[str, NDArray[np.float32
 
     def neighbors(
         self,
-        queries: str | Sequence[str] | NDArray[np.floating],
+        queries: Keys,
         k: int = 10,
         *,
         restrict: Restrict = None,
@@ -374,8 +375,9 @@ class Store(_embmap.Store, GensimNames, WaysOut, Mapping[str, NDArray[np.float32
 
         Parameters
         ----------
-        queries : str, sequence of str, or array of shape (dim,) or (n, dim)
-            A word is nearest to itself.
+        queries : str, iterable of str, or array_like of float, shape (dim,) or (n, dim)
+            Words, as a NumPy array of them too, or vectors: arrays, lists of floats, tensors of PyTorch on any device. A
+            word is nearest to itself.
         k : int
             How many.
         restrict : int or iterable of str, optional
@@ -392,6 +394,8 @@ class Store(_embmap.Store, GensimNames, WaysOut, Mapping[str, NDArray[np.float32
         ------
         KeyError
             A word is missing.
+        TypeError
+            These are whole numbers: the vectors of rows by number are ``store.take(ids)``.
 
         Examples
         --------
@@ -401,19 +405,41 @@ class Store(_embmap.Store, GensimNames, WaysOut, Mapping[str, NDArray[np.float32
         """
         if k < 0:
             raise ValueError(f"k must not be negative, not {k}")
-        vectors, single = _similarity.queries_of(self, queries)
+        vectors, single = _queries.queries_of(self, queries)
         ids, cosines = _similarity.neighbors(self, vectors, k, restrict, _similarity.rows_of(self, exclude))
         return (ids[0], cosines[0]) if single else (ids, cosines)
 
+    @overload
     def most_similar(
         self,
-        positive: Weighted | Sequence[Weighted] | None = (),
-        negative: Weighted | Sequence[Weighted] | None = (),
+        positive: WeightedKeys = (),
+        negative: WeightedKeys = (),
         topn: int = 10,
         *,
         restrict: Restrict = None,
         exclude: Iterable[str] = (),
-    ) -> list[tuple[str, float]]:
+        restrict_vocab: int | None = None,
+    ) -> list[tuple[str, float]]: ...
+    @overload
+    def most_similar(
+        self,
+        positive: WeightedKeys = (),
+        negative: WeightedKeys = (),
+        *,
+        topn: None,
+        restrict: int | None = None,
+        restrict_vocab: int | None = None,
+    ) -> NDArray[np.float32]: ...
+    def most_similar(
+        self,
+        positive: WeightedKeys = (),
+        negative: WeightedKeys = (),
+        topn: int | None = 10,
+        *,
+        restrict: Restrict = None,
+        exclude: Iterable[str] = (),
+        restrict_vocab: int | None = None,
+    ) -> list[tuple[str, float]] | NDArray[np.float32]:
         """Find the words nearest to a mean, `positive` words and vectors added, `negative` ones taken away.
 
         Words enter with length 1, vectors with their own. As gensim's method of this name.
@@ -422,21 +448,29 @@ class Store(_embmap.Store, GensimNames, WaysOut, Mapping[str, NDArray[np.float32
         ----------
         positive, negative : word, vector, ``(word or vector, weight)``, or several
             A weight replaces +1 or -1.
-        topn : int
-            How many; the words asked with are left out.
+        topn : int or None
+            How many; the words asked with are left out. ``None``: the cosines of all rows, those of these words too.
         restrict, exclude
             As in `neighbors`.
+        restrict_vocab : int, optional
+            gensim's name for a number of rows as `restrict`; 0 is all of them.
 
         Returns
         -------
-        list of (str, float)
-            Words and cosines, best first.
+        list of (str, float), or ndarray of float32
+            Words and cosines, best first; where `topn` is None, cosines in row order.
 
         Examples
         --------
         >>> store.most_similar(positive=["king", "woman"], negative=["man"], topn=1)[0][0]
         'queen'
         """
+        if restrict_vocab:
+            if restrict is not None:
+                raise TypeError("restrict_vocab is gensim's name for restrict: give one of them")
+            restrict = restrict_vocab
+        if topn is None:
+            return _similarity.all_cosines(self, positive, negative, restrict, exclude)
         return _similarity.most_similar(self, positive, negative, topn, restrict, exclude)
 
     def analogy(self, a: Key, b: Key, c: Key, topn: int = 10) -> list[tuple[str, float]]:
@@ -457,11 +491,18 @@ class Store(_embmap.Store, GensimNames, WaysOut, Mapping[str, NDArray[np.float32
         >>> round(store.similarity("king", "queen"), 3)
         0.664
         """
-        first, second = _similarity.unit(_similarity.vectors_of(self, [a, b]))
+        first, second = _similarity.unit(_queries.vectors_of(self, [a, b]))
         return float(first @ second)
 
     def doesnt_match(self, words: Iterable[str]) -> str:
         """Give the word farthest from the mean of all; words that are missing are passed over.
+
+        Raises
+        ------
+        TypeError
+            This is one `str`, which is not split.
+        ValueError
+            None of the words is there.
 
         Examples
         --------

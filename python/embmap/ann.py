@@ -10,14 +10,14 @@ from __future__ import annotations
 import importlib
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _annfile, _graph, _relocate, _similarity
+from . import _annfile, _graph, _queries, _relocate, _similarity
 from ._annfile import MOST_CANDIDATES, VECTOR_BYTES
 from ._errors import FormatError
 from ._paths import local
@@ -26,7 +26,7 @@ from ._publish import new_file
 from ._store import Store
 
 if TYPE_CHECKING:
-    from ._similarity import Weighted
+    from ._queries import Keys, WeightedKeys
 
 try:
     _usearch: Any = importlib.import_module("usearch.index")
@@ -244,13 +244,13 @@ class ApproximateIndex:
         return self._rows
 
     def neighbors(
-        self, queries: str | Sequence[str] | NDArray[np.floating], k: int = 10, *, exact_scores: bool = True
+        self, queries: Keys, k: int = 10, *, exact_scores: bool = True
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Find the rows nearest to words or vectors by cosine, nearly always the right ones; several queries on all cores.
 
         Parameters
         ----------
-        queries : str, sequence of str, or array of shape (dim,) or (n, dim)
+        queries : str, iterable of str, or array_like of float, shape (dim,) or (n, dim)
             As in `Store.neighbors`.
         k : int
             How many.
@@ -280,7 +280,7 @@ class ApproximateIndex:
         """
         if k < 0:
             raise ValueError(f"k must not be negative, not {k}")
-        vectors, single = _similarity.queries_of(self._store, queries)
+        vectors, single = _queries.queries_of(self._store, queries)
         if not np.isfinite(vectors).all():
             raise ValueError("a query has a number that is not finite")
         k = min(k, self._rows)
@@ -301,8 +301,8 @@ class ApproximateIndex:
 
     def most_similar(
         self,
-        positive: Weighted | Sequence[Weighted] | None = (),
-        negative: Weighted | Sequence[Weighted] | None = (),
+        positive: WeightedKeys = (),
+        negative: WeightedKeys = (),
         topn: int = 10,
     ) -> list[tuple[str, float]]:
         """Find the words nearest to a mean, as `Store.most_similar` does, among the candidates of a search.
