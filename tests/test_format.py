@@ -215,3 +215,16 @@ def test_a_store_is_no_larger_than_it_need_be(tmp_path):
 def test_a_copied_file_is_the_same_store(tmp_path, store):
     copy = shutil.copy(store.path, tmp_path / "copy.embmap")
     assert embmap.open(copy).identity == store.identity
+
+
+@pytest.mark.parametrize("dim", [2**23 + 1, 2**28, 2**32 - 1])
+def test_rows_that_no_memory_could_hold_are_refused_at_once(tmp_path, dim):
+    whole = bytearray(_reference.encode([], [], 3, "{}"))
+    struct.pack_into("<I", whole, 20, dim)
+    struct.pack_into("<I", whole, 68, 0)
+    struct.pack_into("<I", whole, 68, zlib.crc32(whole[:4096]))
+    (tmp_path / "w.embmap").write_bytes(whole)
+    with pytest.raises(embmap.FormatError, match=f"0 rows of {dim} numbers"):
+        embmap.open(tmp_path / "w.embmap")
+    with pytest.raises(ValueError, match="dim must be between 1 and 8388608"):
+        embmap.write(tmp_path / "o.embmap", [], np.empty((0, dim), np.float32))

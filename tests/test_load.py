@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import threading
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -284,7 +283,7 @@ def test_rows_that_were_passed_over_are_told_of_once(source, tmp_path):
     for part in (
         str(source),
         "2 rows could not be read",
-        "1 words were not UTF-8",
+        "1 words were not in the encoding",
         "1 rows had a word that came before",
         "7 words are in the store",
     ):
@@ -295,18 +294,34 @@ def test_rows_that_were_passed_over_are_told_of_once(source, tmp_path):
 
 @pytest.mark.usefixtures("untold")
 def test_the_counts_of_a_cached_store_are_told_too(source, tmp_path):
-    made_before = {"cache_dir": tmp_path / "cache", "metadata": {"conversion": {"rejected": 3, "duplicates": "x"}}}
-    with warnings.catch_warnings(record=True):
-        embmap.load(source, **made_before)
-    with pytest.warns(embmap.ConversionWarning, match="3 rows could not be read and were passed over; 6 words"):
-        embmap.load(source, **made_before)
-    embmap.load(source, **made_before)
+    source.write_bytes(LOSSY)
+    options = {"cache_dir": tmp_path / "cache", "on_bad_row": "skip", "errors": "replace"}
+    with pytest.warns(embmap.ConversionWarning):
+        store = embmap.load(source, **options)
+    assert store.metadata["conversion"] == {"rejected": 2, "invalid_utf8": 1, "duplicates": 1}
+    _losses._told.clear()
+    with pytest.warns(embmap.ConversionWarning, match="2 rows could not be read and were passed over"):
+        embmap.load(source, **options)
+    embmap.load(source, **options)
 
 
 @pytest.mark.usefixtures("untold")
-def test_words_that_come_again_are_no_warning(source, tmp_path):
+def test_words_that_come_again_are_told_of(source, tmp_path):
     source.write_text(SMALL + "king 1 2 3 4\n")
-    assert len(embmap.load(source, cache_dir=tmp_path)) == 6
+    with pytest.warns(embmap.ConversionWarning, match="1 rows had a word that came before and were left out; 6 words"):
+        assert len(embmap.load(source, cache_dir=tmp_path)) == 6
+
+
+@pytest.mark.usefixtures("untold")
+def test_nothing_left_out_is_nothing_told(source, tmp_path):
+    assert "conversion" not in embmap.load(source, cache_dir=tmp_path).metadata
+
+
+def test_keep_may_be_an_open_word_list(source, tmp_path):
+    (tmp_path / "counts.txt").write_text("king 12\npear 3\n")
+    for _ in range(2):
+        with (tmp_path / "counts.txt").open() as file:
+            assert list(embmap.load(source, cache_dir=tmp_path, keep=file)) == ["king", "pear"]
 
 
 def test_a_broken_store_in_the_cache_is_made_again(source, tmp_path):

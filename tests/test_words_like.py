@@ -169,3 +169,69 @@ def test_every_form_finds_what_a_list_finds(store, words):
     kept = [word for word in words if not word.endswith("\0")]
     np.testing.assert_array_equal(store.indices(np.array(kept, str)), store.indices(kept))
     np.testing.assert_array_equal(store.indices(tuple(words)), expected)
+
+
+# Columns of an Arrow file from a stranger, which pyarrow opens without a look at its strings.
+def _strings(pa, offsets, data):
+    return pa.Array.from_buffers(pa.string(), 2, [None, pa.py_buffer(np.array(offsets, "i4")), pa.py_buffer(data)])
+
+
+def _view(pa, *fields):
+    return pa.Array.from_buffers(
+        pa.string_view(), 2, [None, pa.py_buffer(np.array(fields * 2, "i4")), pa.py_buffer(b"abc" * 9)]
+    )
+
+
+CORRUPT = {
+    "an offset that falls": lambda pa: _strings(pa, [0, -(2**30), 9], b"kingqueen"),
+    "an offset that falls a little": lambda pa: _strings(pa, [4, 2, 9], b"kingqueen"),
+    "a view of a long string elsewhere": lambda pa: _view(pa, 1 << 30, 0x41414141, 0, 7),
+    "a view of another buffer": lambda pa: _view(pa, 1000, 0, 70_000, 7),
+    "a key behind the dictionary": lambda pa: pa.DictionaryArray.from_arrays(
+        pa.array([0, 5, 1_000_000], pa.int32()), pa.array(["king", "queen"]), safe=False
+    ),
+    "a key before the dictionary": lambda pa: pa.DictionaryArray.from_arrays(
+        pa.array([0, -7], pa.int32()), pa.array(["king", "queen"]), safe=False
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", CORRUPT)
+def test_a_corrupt_column_is_an_error_not_a_crash(store, tmp_path, kind):
+    pa = pytest.importorskip("pyarrow")
+    words = CORRUPT[kind](pa)
+    for column in (words, pa.chunked_array([words])):
+        for use in (store.indices, store.lookup, store.matrix):
+            with pytest.raises(ValueError, match=r"corrupt|Offset|offset|buffer|range"):
+                use(column)
+    vectors = pa.FixedSizeListArray.from_arrays(pa.array(np.ones(2 * len(words), "f4")), 2)
+    with pytest.raises(ValueError, match=r"corrupt|Offset|offset|buffer|range"):
+        embmap.from_arrow(pa.table([words, vectors], ["word", "vector"]), tmp_path / "a.embmap")
+    (tmp_path / "v.txt").write_text("king 1 2\nqueen 3 4\n")
+    with pytest.raises(ValueError, match=r"corrupt|Offset|offset|buffer|range"):
+        embmap.convert(tmp_path / "v.txt", tmp_path / "c.embmap", keep=words)
+    assert not list(tmp_path.glob("[ac].embmap"))
+
+
+def test_bytes_in_an_array_of_objects_are_utf8(tmp_path):
+    store = store_of(tmp_path, "king 1 2\nqueen 3 4\n")
+    words = np.array([b"queen", "king", "naïve".encode()], object)
+    assert store.indices(words).tolist() == [1, 0, -1]
+    assert store.matrix(words).missing == ["naïve"]
+    with pytest.raises(ValueError, match="the bytes at position 1 are no UTF-8"):
+        store.indices(np.array([b"queen", b"\xff"], object))
+
+
+def test_a_missing_word_is_told_with_the_form_that_is_there(tmp_path):
+    store = store_of(tmp_path, "king 1 2\nqueen 3 4\n")
+    for word, near in (("King", "king"), ("KING", "king"), (" king", "king"), ("king\n", "king")):
+        for ask in (store.__getitem__, store.index):
+            with pytest.raises(KeyError) as raised:
+                ask(word)
+            assert raised.value.args == (f"{word!r} is missing; {near!r} is there",)
+    with pytest.raises(KeyError) as raised:
+        store["unheard-of"]
+    assert raised.value.args == ("unheard-of",)
+    for key, way in ((1, "take"), (np.int64(1), "take"), (["king", "queen"], "lookup")):
+        with pytest.raises(KeyError, match=way):
+            store[key]

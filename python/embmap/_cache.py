@@ -17,6 +17,7 @@ from . import _embmap, _hub, _losses
 from ._convert import convert
 from ._dtype import dtype_name
 from ._errors import FormatError
+from ._keep import words_to_keep
 from ._lock import locked
 from ._paths import local
 from ._store import Store
@@ -62,9 +63,8 @@ def load(source: str | os.PathLike[str], *, cache_dir: str | os.PathLike[str] | 
     Warns
     -----
     ConversionWarning
-        Rows were passed over (``on_bad_row="skip"``) or words mended (``errors="replace"`` and ``"ignore"``), with the
-        counts; once for each store in a process. Words that came again are counted with them, and alone are no warning:
-        published files have many, and a row of each is kept.
+        Rows were passed over (``on_bad_row="skip"``), or left out because their word came before, or words were mended
+        (`errors`), with the counts; once for each store in a process. `Store.metadata` has the counts as ``conversion``.
 
     Examples
     --------
@@ -85,9 +85,7 @@ def load(source: str | os.PathLike[str], *, cache_dir: str | os.PathLike[str] | 
             raise ValueError(f"{source} is a store already: {', '.join(options)} cannot change it")
         return Store(source)
     if (keep := options.get("keep")) is not None:
-        if isinstance(keep, str):
-            raise TypeError("keep must be words, not one str")
-        options["keep"] = sorted(set(keep))
+        options["keep"] = sorted(set(_embmap.strings(words_to_keep(keep))))
     if "dtype" in options:
         options["dtype"] = dtype_name(options["dtype"])
     stamp = _stamp(source, options.get("member"))
@@ -98,7 +96,6 @@ def load(source: str | os.PathLike[str], *, cache_dir: str | os.PathLike[str] | 
     name = name or (source.resolve().name if source.is_dir() else source.stem)
     folder = _folder(cache_dir)
     target = folder / f"{name}-{key}.embmap"
-    counts = None
     with _explained(folder, source):
         store = _fresh(target, source, stamp)
         if store is None:
@@ -108,11 +105,10 @@ def load(source: str | os.PathLike[str], *, cache_dir: str | os.PathLike[str] | 
                 store = _fresh(target, source, stamp)
                 if store is None:
                     metadata = {**(options.pop("metadata", None) or {}), "cached": stamp.sizes}
-                    counts = _losses.counts_of(convert(source, target, metadata=metadata, **options))
+                    convert(source, target, metadata=metadata, **options)
                     _date(target, stamp.time)
                     store = Store(target)
-    counts = store.metadata.get("conversion") if counts is None else counts
-    _losses.warn_once(store, source, counts, stacklevel=3)
+    _losses.warn_once(store, source, stacklevel=3)
     return store
 
 

@@ -10,29 +10,26 @@ from typing import TYPE_CHECKING, Any
 from ._errors import ConversionWarning
 
 if TYPE_CHECKING:
-    from ._convert import ConversionReport
     from ._store import Store
 
 # As they are in the metadata, and what each means.
 _WORDS = {
     "rejected": "rows could not be read and were passed over",
-    "invalid_utf8": "words were not UTF-8 and were mended",
-    "duplicates": "rows had a word that came before",
+    "invalid_utf8": "words were not in the encoding and were mended",
+    "collisions": "rows were lost to a word that was the same once mended",
+    "duplicates": "rows had a word that came before and were left out",
+    "words_with_padding": "words begin or end with a blank",
 }
-# A caller who asked for it does not know how often it happened. Of words that come again, published files have many.
-_WORTH_A_WARNING = ("rejected", "invalid_utf8")
+# Rows that are gone, and words that are not what they were: a caller who asked for it does not know how often it happened.
+_WORTH_A_WARNING = ("rejected", "invalid_utf8", "collisions", "duplicates")
 
 _told: set[bytes] = set()
 _lock = threading.Lock()
 
 
-def counts_of(report: ConversionReport) -> dict[str, int]:
-    """Give the counts of what was left out or changed, those that are not zero."""
-    return {name: count for name in _WORDS if (count := getattr(report, name))}
-
-
-def warn_once(store: Store, source: Path, counts: Any, stacklevel: int) -> None:
+def warn_once(store: Store, source: Path, stacklevel: int) -> None:
     """Warn of what a store does not have of its source, the first time that this process meets it."""
+    counts: Any = store.metadata.get("conversion")
     found = counts if isinstance(counts, dict) else {}
     known = {name: count for name in _WORDS if isinstance(count := found.get(name), int) and count > 0}
     if not known.keys() & set(_WORTH_A_WARNING):

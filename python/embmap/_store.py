@@ -20,7 +20,7 @@ from ._oov import OOV, fill_missing
 from ._paths import local
 from ._vocab import Vocab
 from ._ways_out import WaysOut
-from ._words import Words, WordsLike, decoded
+from ._words import Words, WordsLike
 
 if TYPE_CHECKING:
     from ._queries import Key, Keys, WeightedKeys
@@ -244,7 +244,7 @@ class Store(_embmap.Store, GensimNames, WaysOut, Mapping[str, NDArray[np.float32
             return _texts.pooled(self, cast("Iterable[Sequence[str]]", words), pool, weights)
         if weights is not None:
             raise ValueError("weights are for pool")
-        ids, missing = self._find(decoded(cast("WordsLike", words)))
+        ids, missing = self._find(cast("WordsLike", words))
         rows = self._rows(ids, out)
         fill_missing(self, missing, np.flatnonzero(ids < 0), rows, oov, scale=0.6, seed=seed)
         return rows

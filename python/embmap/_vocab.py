@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _embmap
-from ._words import WordsLike, decoded
+from ._words import WordsLike
 
 PADDING = ""
 """The word of the padding: Keras' vocabularies begin with it, and no store has it."""
@@ -82,7 +82,7 @@ class Vocabulary:
             raise TypeError("vocab must be words or a mapping word -> row, not one str")
         if start < 0:
             raise ValueError(f"start must not be negative, not {start}")
-        words = _embmap.strings(decoded(vocab))
+        words = _embmap.strings(vocab)
         end = start + len(words)
         return cls(words, np.arange(start, end), end)
 

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import eq
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, overload
 
-import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
@@ -27,13 +26,6 @@ class ArrowArray(Protocol):
 
 WordsLike: TypeAlias = Iterable[str] | NDArray[Any] | ArrowStream | ArrowArray
 """Words in any form: an iterable of `str`, a NumPy array of strings, an Arrow column of them."""
-
-
-def decoded(words: WordsLike) -> WordsLike:
-    """Give the `bytes` in an array of objects, as h5py reads strings, as the `str` that they are in UTF-8."""
-    if not isinstance(words, np.ndarray) or words.dtype != object or words.ndim != 1:
-        return words
-    return [word.decode() if isinstance(word, bytes) else word for word in words.tolist()]
 
 
 class Words(Sequence[str]):

@@ -20,7 +20,7 @@ from ._dtype import Dtype, DtypeName, dtype_name
 from ._paths import local
 from ._progress import Progress, shown
 from ._vocab import Vocab, Vocabulary, contents
-from ._words import WordsLike, decoded
+from ._words import WordsLike
 
 if TYPE_CHECKING:
     from ._store import Store
@@ -346,7 +346,7 @@ def _in_row_order(mapping: Mapping[str, int], vectors: Any) -> tuple[list[str], 
 def _as_sequence(words: WordsLike) -> Any:
     """Give words as something that can be cut into blocks which the extension takes."""
     fits = isinstance(words, (list, tuple)) or (isinstance(words, np.ndarray) and words.dtype.kind in "US")
-    return words if fits else _embmap.strings(decoded(words))
+    return words if fits else _embmap.strings(words)
 
 
 def _as_matrix(vectors: Any, words: int) -> Any:

@@ -95,9 +95,8 @@ def embedding(
         The task's words, as in `Store.matrix`; without it, row ``i`` of the layer is row ``i`` of the store.
     padding_idx : int, optional
         This row is zeros and gets no gradient. By default the row of the empty word, where `vocab` has it. Without `vocab`,
-        each row is a word's, which would be lost: ``len(store)`` gives the layer one more row, of zeros, behind the words,
-        and the layer's weights are a copy then. Of a model's tokens, the one for the padding, ``[PAD]`` or ``<pad>``, can
-        be named too.
+        each row is a word's, which would be lost: ``len(store)`` gives the layer one more row, of zeros, behind the words.
+        Of a model's tokens, the one for the padding, ``[PAD]`` or ``<pad>``, can be named too.
     freeze : bool
         ``False`` to fine-tune: the weights change in memory, never in the file.
     start, oov, scale, seed, fallback
@@ -178,7 +177,11 @@ def _padding_row(store: Store, padding_idx: int | None) -> int | None:
 
 
 def _with_a_row_of_zeros(store: Store, device: torch.device | str | None, dtype: torch.dtype | None) -> torch.Tensor:
-    """Make the whole table a tensor with one more row: a copy, because what the file has there is something else."""
+    """Make the whole table a tensor with one more row, without a copy where the file has room behind the matrix."""
+    padded = None if store.dtype == np.int8 else store._vectors_cow_padded()
+    if padded is not None:
+        table = torch.from_numpy(padded)
+        return (table.view(torch.bfloat16) if store.dtype == "bfloat16" else table).to(device=device, dtype=dtype)
     table = tensor(store, mode="readonly")
     longer = torch.empty(len(store) + 1, store.dim, dtype=dtype or table.dtype, device=device or "cpu")
     longer[:-1] = table

@@ -22,8 +22,8 @@ What differs:
 * The tensor is mapped from the file without a copy, and processes share it until one writes; what is written stays there.
 * ``unk_init`` gets zeros, where torchtext gives it memory with anything in it.
 * Of a word that comes again, the last row is the vector, as there, but the rows before are gone from `vectors` and `itos`.
-* A word that is not UTF-8, and a header that announces more rows than there are, is an error, where torchtext passes over
-  it: ``on_bad_row="skip"`` does so here. All options of `embmap.load` can be given.
+* A word that is not UTF-8 is an error, where torchtext passes over it: ``on_bad_row="skip"`` does so here. What a header
+  says of the number of rows is ignored, as there. All options of `embmap.load` can be given.
 * Words with a blank inside keep it; torchtext fails.
 * ``token in v`` and ``for token in v`` work, on words; torchtext never ends there. `get_vecs_by_tokens` takes any iterable,
   and of an empty one gives a tensor of shape (0, dim).
@@ -289,7 +289,7 @@ def _stored(
         if source.is_dir() or not is_store(source):
             member = {"member": file.name} if source.name == archive != file.name else {}
             # torchtext's dict of words has the last row of each.
-            options = {"duplicates": "last", **member, **options}
+            options = {"duplicates": "last", "on_wrong_count": "ignore", **member, **options}
             return load(source, cache_dir=cache, limit=max_vectors or None, **options)
         name = Store(source)
     if max_vectors or options:

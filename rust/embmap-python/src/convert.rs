@@ -11,7 +11,11 @@ use pyo3::{
     types::{IntoPyDict, PyDict},
 };
 
-use crate::{errors::raise, ticks::ticking, words::WordArgs};
+use crate::{
+    errors::{detached, raise},
+    ticks::ticking,
+    words::WordArgs,
+};
 
 /// Converts the vectors in `source` to a store at `target`; returns what `ConversionReport` holds.
 #[pyfunction]
@@ -75,7 +79,7 @@ pub(crate) fn convert<'py>(
 /// The files that a conversion of the model in `folder` reads, the weights first; some may be missing.
 #[pyfunction]
 pub(crate) fn model_files(py: Python<'_>, folder: PathBuf, member: Option<&str>) -> PyResult<Vec<PathBuf>> {
-    py.detach(|| embmap::model_files(&folder, member)).map_err(|error| raise(py, error))
+    detached(py, || embmap::model_files(&folder, member))?.map_err(|error| raise(py, error))
 }
 
 /// The value of the choice that was `given` for an argument.

@@ -1,10 +1,14 @@
 //! The crate's errors as Python's exceptions, which `embmap._errors` defines.
 
-use std::{io, path::Path};
+use std::{
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+};
 
 use embmap::Error;
 use pyo3::{
-    exceptions::{PyIndexError, PyOSError, PyValueError},
+    exceptions::{PyIndexError, PyOSError, PyRuntimeError, PyValueError},
     prelude::*,
     sync::PyOnceLock,
     types::PyType,
@@ -29,6 +33,10 @@ pub(crate) fn raise(py: Python<'_>, error: Error) -> PyErr {
         }
         Error::Format { .. } => exception(py, &FORMAT_ERROR, "FormatError", (error.to_string(),)),
         Error::NoSuchRow { .. } => PyIndexError::new_err(error.to_string()),
+        Error::NoThread(source) => PyOSError::new_err((
+            source.raw_os_error().unwrap_or(11),
+            "no thread can be started: the system's limit is reached (ulimit -u, a container's pids limit), or memory is",
+        )),
         _ => PyValueError::new_err(error.to_string()),
     }
 }
@@ -59,6 +67,22 @@ pub(crate) fn os_error(path: &Path, source: &io::Error) -> PyErr {
         }
         None => PyOSError::new_err(format!("{path}: {source}")),
     }
+}
+
+/// Runs `work` without the GIL, as [`caught`] does.
+pub(crate) fn detached<T: Send>(py: Python<'_>, work: impl FnOnce() -> T + Send) -> PyResult<T> {
+    py.detach(|| caught(work))
+}
+
+/// Runs `work`. A panic, which is a fault of embmap's own, is a RuntimeError: Python's `except Exception` is to catch it.
+pub(crate) fn caught<T>(work: impl FnOnce() -> T) -> PyResult<T> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
+        let said = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+        PyRuntimeError::new_err(format!(
+            "embmap failed where it should not: {}; please report it",
+            said.unwrap_or("a panic")
+        ))
+    })
 }
 
 fn exception<'py>(

@@ -14,7 +14,10 @@ mod writer;
 use numpy::{PyReadonlyArray1, PyReadwriteArray2, PyUntypedArrayMethods};
 use pyo3::{exceptions::PyValueError, prelude::*};
 
-use crate::{errors::raise, words::WordArgs};
+use crate::{
+    errors::{detached, raise},
+    words::WordArgs,
+};
 
 /// Fills row `i` of `out` with the normal deviates of `words[i]` under `seed`.
 #[pyfunction]
@@ -32,7 +35,7 @@ fn fill_normal(
     let (mean, deviation, out) = (mean.as_slice()?, deviation.as_slice()?, out.as_slice_mut()?);
     let words = words.to_list()?;
     let words: Vec<&[u8]> = words.iter().collect();
-    py.detach(|| embmap::normal::fill_rows(&words, seed, mean, deviation, out)).map_err(|error| raise(py, error))
+    detached(py, || embmap::normal::fill_rows(&words, seed, mean, deviation, out))?.map_err(|error| raise(py, error))
 }
 
 /// The words of anything that holds words, as `str`.

@@ -4,7 +4,7 @@ use embmap::{Candidates, Map, Store};
 use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2, PyUntypedArrayMethods};
 use pyo3::{exceptions::PyValueError, prelude::*};
 
-use crate::errors::raise;
+use crate::errors::{detached, raise};
 
 /// Ids and cosines, a row for each query.
 pub(crate) type Nearest<'py> = (Bound<'py, PyArray2<i64>>, Bound<'py, PyArray2<f32>>);
@@ -28,12 +28,12 @@ pub(crate) fn nearest<'py>(
         None => Candidates::First(first),
     };
     let mut raised = None;
-    let found = py.detach(|| {
+    let found = detached(py, || {
         store.nearest(queries, k, candidates, || {
             raised = Python::attach(|py| py.check_signals()).err();
             raised.is_none()
         })
-    });
+    })?;
     if let Some(raised) = raised {
         return Err(raised);
     }

@@ -15,13 +15,13 @@ use pyo3::{
     exceptions::{PyIndexError, PyKeyError, PyValueError},
     prelude::*,
     sync::PyOnceLock,
-    types::{PyBytes, PyCapsule, PyDict, PyString},
+    types::{PyBytes, PyCapsule, PyDict, PyInt, PyString},
 };
 
 use crate::{
     arrays, arrow_stream,
     convert::choose,
-    errors::{raise, raise_format},
+    errors::{detached, raise, raise_format},
     export, neighbors,
     words::{LookupError, WordArgs},
 };
@@ -30,14 +30,39 @@ use crate::{
 type FoundAndMissing<'py> = (Bound<'py, PyArray1<i64>>, Vec<Bound<'py, PyAny>>);
 
 /// A store that is open.
+///
+/// Answers come from the mapping of `store`, which nobody is given. What is handed out comes from others, made when they are
+/// first asked for, so that what C code writes through NumPy's read-only flag changes no answer.
 struct Open {
     store: Arc<embmap::Store<Map>>,
-    /// The matrix as it is stored.
-    stored: Py<PyUntypedArray>,
+    /// Whose rows are given out one by one.
+    rows: PyOnceLock<Py<PyUntypedArray>>,
+    /// What is given out as a whole, to NumPy and Arrow.
+    whole: PyOnceLock<(Arc<embmap::Store<Map>>, Py<PyUntypedArray>)>,
+    /// What tensors that nobody writes share.
     shared: PyOnceLock<Py<PyUntypedArray>>,
 }
 
 impl Open {
+    fn of(store: Arc<embmap::Store<Map>>) -> Open {
+        Open { store, rows: PyOnceLock::new(), whole: PyOnceLock::new(), shared: PyOnceLock::new() }
+    }
+
+    /// The matrix whose rows are given out.
+    fn rows<'o, 'py>(&'o self, py: Python<'py>) -> PyResult<&'o Bound<'py, PyUntypedArray>> {
+        let make = || arrays::readonly(py, arrays::again(py, &self.store)?).map(Bound::unbind);
+        Ok(self.rows.get_or_try_init(py, make)?.bind(py))
+    }
+
+    /// The store that is given out as a whole, and its matrix.
+    fn whole(&self, py: Python<'_>) -> PyResult<&(Arc<embmap::Store<Map>>, Py<PyUntypedArray>)> {
+        self.whole.get_or_try_init(py, || {
+            let store = arrays::again(py, &self.store)?;
+            let matrix = arrays::readonly(py, store.clone())?.unbind();
+            Ok((store, matrix))
+        })
+    }
+
     /// Whether NumPy can show the stored numbers as the values they are.
     fn shows_values(&self) -> bool {
         matches!(self.store.header().dtype, Dtype::Float32 | Dtype::Float16)
@@ -68,6 +93,27 @@ impl Store {
         open.store.index().find(word.as_bytes()).map_err(|error| raise_format(py, &self.path, error))
     }
 
+    /// The error for a word that is not there: with the form of it that is, or with the way to what is no word.
+    fn missing(&self, py: Python<'_>, open: &Open, word: &Bound<'_, PyAny>) -> PyResult<PyErr> {
+        let Ok(text) = word.cast::<PyString>() else {
+            let way = if word.is_instance_of::<PyInt>() || word.hasattr("__index__")? {
+                "a row by its number is take([number])"
+            } else if word.hasattr("__iter__")? && word.hash().is_err() {
+                "the rows of many words are lookup(words)"
+            } else {
+                return Ok(PyKeyError::new_err(word.clone().unbind()));
+            };
+            return Ok(PyKeyError::new_err(format!("{} is no word; {way}", word.repr()?)));
+        };
+        for form in ["lower", "title", "upper", "casefold", "strip"] {
+            let near = text.call_method0(form)?;
+            if !near.eq(text)? && self.find(py, open, &near)?.is_some() {
+                return Ok(PyKeyError::new_err(format!("{} is missing; {} is there", text.repr()?, near.repr()?)));
+            }
+        }
+        Ok(PyKeyError::new_err(word.clone().unbind()))
+    }
+
     fn find_all(&self, py: Python<'_>, words: &WordArgs<'_>, missing: i64) -> PyResult<Vec<i64>> {
         words.find(py, &self.open()?.store, missing).map_err(|error| match error {
             LookupError::Words(error) => error,
@@ -77,7 +123,7 @@ impl Store {
 
     fn row<'py>(&self, py: Python<'py>, open: &Open, id: u32) -> PyResult<Bound<'py, PyAny>> {
         if open.shows_values() {
-            return open.stored.bind(py).as_any().get_item(id);
+            return open.rows(py)?.as_any().get_item(id);
         }
         let row = self.decoded(py, open, id as usize..id as usize + 1)?.reshape([open.store.dim()])?;
         row.readwrite().make_nonwriteable();
@@ -97,7 +143,7 @@ impl Store {
         let values = values.cast_into::<PyArray2<f32>>()?;
         let mut writing = values.readwrite();
         let out = writing.as_slice_mut()?;
-        py.detach(|| open.store.gather(&ids, out)).map_err(|error| raise(py, error))?;
+        detached(py, || open.store.gather(&ids, out))?.map_err(|error| raise(py, error))?;
         drop(writing);
         Ok(values)
     }
@@ -124,7 +170,7 @@ impl Store {
         if map.contains(&out.as_ptr().cast()) {
             return Err(PyValueError::new_err("out is the store's own memory"));
         }
-        py.detach(|| open.store.gather(ids, out)).map_err(|error| raise(py, error))
+        detached(py, || open.store.gather(ids, out))?.map_err(|error| raise(py, error))
     }
 }
 
@@ -133,10 +179,8 @@ impl Store {
     #[new]
     fn new(py: Python<'_>, path: PathBuf) -> PyResult<Store> {
         let path = std::path::absolute(&path).unwrap_or(path);
-        let store = py.detach(|| embmap::Store::open(&path)).map_err(|error| raise(py, error))?;
-        let store = Arc::new(store);
-        let stored = arrays::readonly(py, &store)?.unbind();
-        Ok(Store { path, open: RwLock::new(Some(Arc::new(Open { store, stored, shared: PyOnceLock::new() }))) })
+        let store = detached(py, || embmap::Store::open(&path))?.map_err(|error| raise(py, error))?;
+        Ok(Store { path, open: RwLock::new(Some(Arc::new(Open::of(Arc::new(store))))) })
     }
 
     fn __len__(&self) -> PyResult<usize> {
@@ -151,7 +195,7 @@ impl Store {
         let open = self.open()?;
         match self.find(py, &open, word)? {
             Some(id) => self.row(py, &open, id),
-            None => Err(PyKeyError::new_err(word.clone().unbind())),
+            None => Err(self.missing(py, &open, word)?),
         }
     }
 
@@ -172,7 +216,11 @@ impl Store {
 
     /// The row of a word; KeyError where it is missing.
     fn index(&self, py: Python<'_>, word: &Bound<'_, PyAny>) -> PyResult<u32> {
-        self.find(py, &*self.open()?, word)?.ok_or_else(|| PyKeyError::new_err(word.clone().unbind()))
+        let open = self.open()?;
+        match self.find(py, &open, word)? {
+            Some(id) => Ok(id),
+            None => Err(self.missing(py, &open, word)?),
+        }
     }
 
     /// The word of row `i`, counted from the end where negative; IndexError where there is none.
@@ -235,7 +283,7 @@ impl Store {
             return Err(PyValueError::new_err(format!("out has shape {:?}, these words need {needed:?}", out.shape())));
         }
         let out = out.as_slice_mut()?;
-        py.detach(|| subwords.vectors(&words, out)).map_err(|error| raise(py, error))
+        detached(py, || subwords.vectors(&words, out))?.map_err(|error| raise(py, error))
     }
 
     /// Whether there are n-gram buckets.
@@ -257,13 +305,15 @@ impl Store {
         mean: bool,
     ) -> PyResult<Bound<'py, PyArray2<f32>>> {
         let open = self.open()?;
-        let out = PyArray2::zeros(py, [lengths.len(), open.store.dim()], false);
+        // NumPy's own call raises MemoryError where there is none.
+        let out = py.import("numpy")?.call_method1("zeros", ((lengths.len(), open.store.dim()), "float32"))?;
+        let out = out.cast_into::<PyArray2<f32>>()?;
         let mut writing = out.readwrite();
         let (ids, lengths, sums) = (ids.as_slice()?, lengths.as_slice()?, writing.as_slice_mut()?);
         let weights = weights.as_ref().map(PyReadonlyArray1::as_slice).transpose()?;
         let pooling = if mean { Pooling::Mean } else { Pooling::Sum };
         let rows = open.store.rows().map_err(|error| raise_format(py, &self.path, error))?;
-        py.detach(|| rows.pool(ids, lengths, weights, pooling, sums)).map_err(|error| raise(py, error))?;
+        detached(py, || rows.pool(ids, lengths, weights, pooling, sums))?.map_err(|error| raise(py, error))?;
         drop(writing);
         Ok(out)
     }
@@ -273,24 +323,21 @@ impl Store {
     fn vectors<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyUntypedArray>> {
         let open = self.open()?;
         if open.shows_values() {
-            return Ok(open.stored.bind(py).clone());
+            return Ok(open.whole(py)?.1.bind(py).clone());
         }
         let values = self.decoded(py, &open, 0..open.store.len())?;
         values.readwrite().make_nonwriteable();
         Ok(values.as_untyped().clone())
     }
 
-    /// Values of the rows from `start` to `stop`: a view where NumPy has their type, a float32 copy otherwise.
+    /// Values of the rows from `start` to `stop`, to be read here and not given out: a view where NumPy has their type, a float32
+    /// copy otherwise.
     #[pyo3(name = "_block")]
     fn block<'py>(&self, py: Python<'py>, start: usize, stop: usize) -> PyResult<Bound<'py, PyAny>> {
         let open = self.open()?;
         if open.shows_values() {
-            return open.stored.bind(py).as_any().get_item(pyo3::types::PySlice::new(
-                py,
-                start as isize,
-                stop as isize,
-                1,
-            ));
+            let part = pyo3::types::PySlice::new(py, start as isize, stop as isize, 1);
+            return arrays::readonly(py, open.store.clone())?.as_any().get_item(part);
         }
         Ok(self.decoded(py, &open, start..stop)?.into_any())
     }
@@ -298,14 +345,20 @@ impl Store {
     /// The matrix as it is stored once more, writable: what is written stays in this array.
     #[pyo3(name = "_vectors_cow")]
     fn vectors_cow<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyUntypedArray>> {
-        arrays::writable(py, &self.open()?.store)
+        arrays::writable(py, arrays::again(py, &self.open()?.store)?)
+    }
+
+    /// The same with one more row, of zeros, behind the others; None where the file has no room for it.
+    #[pyo3(name = "_vectors_cow_padded")]
+    fn vectors_cow_padded<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyUntypedArray>>> {
+        arrays::with_spare_row(py, arrays::again(py, &self.open()?.store)?)
     }
 
     /// The matrix as it is stored once more, writable: one array for all who ask, and none of the store's own pages.
     #[pyo3(name = "_vectors_shared")]
     fn vectors_shared<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyUntypedArray>> {
         let open = self.open()?;
-        let make = || arrays::writable(py, &open.store).map(Bound::unbind);
+        let make = || arrays::writable(py, arrays::again(py, &open.store)?).map(Bound::unbind);
         Ok(open.shared.get_or_try_init(py, make)?.bind(py).clone())
     }
 
@@ -387,12 +440,12 @@ impl Store {
     fn verify(&self, py: Python<'_>) -> PyResult<()> {
         let open = self.open()?;
         let mut raised = None;
-        let result = py.detach(|| {
+        let result = detached(py, || {
             open.store.verify(|| {
                 raised = Python::attach(|py| py.check_signals()).err();
                 raised.is_none()
             })
-        });
+        })?;
         match raised {
             Some(raised) => Err(raised),
             None => result.map(|_| ()).map_err(|error| raise_format(py, &self.path, error)),
@@ -430,7 +483,7 @@ impl Store {
         requested_schema: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyCapsule>> {
         let _ = requested_schema;
-        arrow_stream::capsule(py, &self.open()?.store, usize::MAX, None)
+        arrow_stream::capsule(py, &self.open()?.whole(py)?.0, usize::MAX, None)
     }
 
     /// The stream of the `first` rows, or of `only` some.
@@ -442,13 +495,13 @@ impl Store {
         only: Option<PyReadonlyArray1<'_, u32>>,
     ) -> PyResult<Bound<'py, PyCapsule>> {
         let only = only.map(|only| only.as_slice().map(<[u32]>::to_vec)).transpose()?;
-        arrow_stream::capsule(py, &self.open()?.store, first, only)
+        arrow_stream::capsule(py, &self.open()?.whole(py)?.0, first, only)
     }
 
     /// Bring the whole file into memory, several parts at once; returns when it is there.
     fn preload(&self, py: Python<'_>) -> PyResult<()> {
         let open = self.open()?;
-        py.detach(|| open.store.data().preload()).map_err(|error| raise(py, error))
+        detached(py, || open.store.data().preload())?.map_err(|error| raise(py, error))
     }
 
     /// Tell the system how the file will be read: "normal", "random", "sequential" or "willneed".

@@ -2,6 +2,8 @@
 
 use pyo3::prelude::*;
 
+use crate::errors::detached;
+
 /// Runs `work`, which asks now and then with what is done and what there is whether to go on; what Python raised meanwhile comes
 /// first.
 pub(crate) fn ticking<T, E>(
@@ -29,7 +31,7 @@ where
         raised = seen.err();
         raised.is_none()
     };
-    let result = py.detach(|| work(&mut tick));
+    let result = detached(py, || work(&mut tick))?;
     match raised {
         Some(raised) => Err(raised),
         None => result.map_err(|error| raise(py, error)),

@@ -9,7 +9,12 @@ use embmap::{Builder, BuilderOptions, Dtype, Duplicates};
 use numpy::{PyReadonlyArray1, PyReadonlyArray2, PyUntypedArrayMethods};
 use pyo3::{exceptions::PyValueError, prelude::*, types::PyDict};
 
-use crate::{convert::choose, errors::raise, store::Store, words::WordArgs};
+use crate::{
+    convert::choose,
+    errors::{detached, raise},
+    store::Store,
+    words::WordArgs,
+};
 
 /// A store in the making; let go before `finish`, it leaves nothing.
 #[pyclass(frozen, module = "embmap._embmap")]
@@ -25,12 +30,12 @@ impl Writer {
         py: Python<'_>,
         work: impl FnOnce(&mut Builder) -> embmap::Result<T> + Send,
     ) -> PyResult<T> {
-        let done = py.detach(|| self.builder.lock().unwrap_or_else(PoisonError::into_inner).as_mut().map(work));
+        let done = detached(py, || self.builder.lock().unwrap_or_else(PoisonError::into_inner).as_mut().map(work))?;
         done.ok_or_else(|| self.closed())?.map_err(|error| raise(py, error))
     }
 
-    fn take(&self, py: Python<'_>) -> Option<Builder> {
-        py.detach(|| self.builder.lock().unwrap_or_else(PoisonError::into_inner).take())
+    fn take(&self, py: Python<'_>) -> PyResult<Option<Builder>> {
+        detached(py, || self.builder.lock().unwrap_or_else(PoisonError::into_inner).take())
     }
 
     fn closed(&self) -> PyErr {
@@ -60,7 +65,7 @@ impl Writer {
             threads: None,
         };
         let path = std::path::absolute(&path).unwrap_or(path);
-        let builder = py.detach(|| Builder::create(&path, dim, options)).map_err(|error| raise(py, error))?;
+        let builder = detached(py, || Builder::create(&path, dim, options))?.map_err(|error| raise(py, error))?;
         Ok(Writer { path, builder: Mutex::new(Some(builder)) })
     }
 
@@ -88,15 +93,15 @@ impl Writer {
 
     /// Publish the store; returns what `WriteReport` holds.
     fn finish<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let builder = self.take(py).ok_or_else(|| self.closed())?;
+        let builder = self.take(py)?.ok_or_else(|| self.closed())?;
         let dim = builder.dim();
         let mut raised = None;
-        let built = py.detach(|| {
+        let built = detached(py, || {
             builder.finish(&mut || {
                 raised = Python::attach(|py| py.check_signals()).err();
                 raised.is_none()
             })
-        });
+        })?;
         if let Some(raised) = raised {
             return Err(raised);
         }
@@ -113,7 +118,7 @@ impl Writer {
     }
 
     /// Leave nothing behind. Does nothing once the store is published.
-    fn abandon(&self, py: Python<'_>) {
-        drop(self.take(py));
+    fn abandon(&self, py: Python<'_>) -> PyResult<()> {
+        self.take(py).map(drop)
     }
 }

@@ -14,6 +14,7 @@ use crate::{
     },
     dtype::Dtype,
     error::{Error, Result},
+    format::WIDEST,
     gather::Rows,
     hash::hash,
     norms::normalize,
@@ -95,6 +96,9 @@ type Refuse<'a> = dyn Fn(usize, String) -> Error + Sync + 'a;
 impl Builder {
     /// Begins a store of rows of `dim` numbers at `target`.
     pub fn create(target: &Path, dim: usize, options: BuilderOptions) -> Result<Builder> {
+        if !(1..=WIDEST as usize).contains(&dim) {
+            return Err(Error::Argument(format!("dim must be between 1 and {WIDEST}, not {dim}")));
+        }
         Ok(Builder {
             writer: StoreWriter::create(target, options.dtype, dim, 0)?,
             placer: Placer::new(options.duplicates),

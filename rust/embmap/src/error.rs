@@ -54,6 +54,9 @@ pub enum Error {
         /// What was expected and what was found.
         reason: String,
     },
+    /// The system makes no thread, not even one.
+    #[error("no thread can be started: {0}")]
+    NoThread(#[source] io::Error),
     /// The caller asked to stop.
     #[error("cancelled")]
     Cancelled,

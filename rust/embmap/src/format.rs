@@ -26,6 +26,9 @@ pub const PILOT_LEN: usize = 2;
 const TABLE_AT: usize = 128;
 const ENTRY_LEN: usize = 32;
 const CRC_AT: usize = 68;
+/// Numbers from which a row is none: the longest line of a text has no room for more, and a store of no rows at all would ask for
+/// memory by its header alone.
+pub const WIDEST: u32 = 8 << 20;
 const MAX_SECTIONS: usize = (HEADER_LEN as usize - TABLE_AT) / ENTRY_LEN;
 const REQUIRED: u32 = 1;
 
@@ -271,7 +274,7 @@ impl Header {
 
     fn check_lengths(&self) -> Result<(), FormatError> {
         let (rows, dim) = (self.rows, u64::from(self.dim));
-        if dim == 0 || rows >= u64::from(u32::MAX) {
+        if dim == 0 || dim > u64::from(WIDEST) || rows >= u64::from(u32::MAX) {
             return Err(corrupt(format!("{rows} rows of {dim} numbers")));
         }
         let expect = |kind: Kind, length: Option<u64>| {

@@ -89,7 +89,7 @@ pub fn number(text: &[u8]) -> Option<f32> {
 /// A blank and the shortest text of each of `values`, which are finite, at the start of `out`; returns their length.
 pub fn write_numbers(kernel: &str, values: &[f32], out: &mut Vec<u8>) -> usize {
     out.resize(values.len() * shortest::ROOM, 0);
-    shortest::write(named(kernel), values, out)
+    shortest::write(named(kernel), values, false, out)
 }
 
 /// The records of `bytes`, whose numbers take `width` bytes each, read in blocks of `size`: `each` gets the place of a word,

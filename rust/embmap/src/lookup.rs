@@ -10,7 +10,7 @@ use std::{
 use crate::{
     error::FormatError,
     index::Index,
-    parallel::{in_parts, join_all, threads},
+    parallel::{in_parts, join_all, spawn, threads},
     store::Store,
 };
 
@@ -64,8 +64,9 @@ impl<D: AsRef<[u8]> + Sync> Store<D> {
         let index = self.index();
         thread::scope(|scope| {
             let work = || waiting.work(&index, missing).map_err(E::from);
-            let running = (0..helpers).map(|_| scope.spawn(work)).collect();
             let ended = EndsWhenDropped(&waiting);
+            let running: Vec<_> = (0..helpers).map_while(|_| spawn(scope, work)).collect();
+            let helpers = running.len();
             let mut start = 0;
             let result = ids.chunks_mut(BLOCK).try_for_each(|ids| {
                 let mut block = Block { words: waiting.room(), ids };

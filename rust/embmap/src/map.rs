@@ -1,9 +1,10 @@
 //! The only file that maps memory.
 //!
-//! A store is mapped copy-on-write: reads come straight from the page cache, shared by every process, and a write, through
-//! whatever array or tensor, lands in a private page of this process. A read-only mapping would turn such a write into a
-//! crash. What no map can survive is another program that cuts the file short while it is mapped: reading past the new end
-//! is then a bus error. embmap itself never does that; it replaces stores by renaming.
+//! What a store answers from is mapped read-only, and nobody else is given it. What is handed out is mapped once more,
+//! copy-on-write: reads come straight from the page cache, shared by every process, and a write, through whatever array or
+//! tensor, lands in a private page of this process, which no answer is read from. A read-only mapping would turn such a write
+//! into a crash. What no map can survive is another program that cuts the file short while it is mapped: reading past the new
+//! end is then a bus error. embmap itself never does that; it replaces stores by renaming.
 
 use std::{
     fs::File,
@@ -38,7 +39,7 @@ pub enum Access {
     WillNeed,
 }
 
-/// A file in memory, private and copy-on-write.
+/// A file in memory, read-only or copy-on-write.
 #[derive(Debug)]
 pub struct Map {
     path: PathBuf,
@@ -47,27 +48,28 @@ pub struct Map {
 }
 
 impl Map {
-    /// Maps the whole file.
+    /// Maps the whole file, read-only.
+    #[allow(unsafe_code)]
     pub fn open(path: &Path) -> Result<Map> {
         let file = File::open(path).map_err(Error::io(path))?;
         if file.metadata().map_err(Error::io(path))?.is_dir() {
             return Err(Error::io(path)(std::io::ErrorKind::IsADirectory.into()));
         }
-        Map::of(file, path).map_err(Error::io(path))
-    }
-
-    /// The same file once more, with pages of its own for whatever is written.
-    pub fn again(&self) -> std::io::Result<Map> {
-        Map::of(self.file.try_clone()?, &self.path)
-    }
-
-    #[allow(unsafe_code)]
-    fn of(file: File, path: &Path) -> std::io::Result<Map> {
-        // SAFETY: the mapping is private, so nothing that this process writes reaches the file. Other programs can still
-        // change the file's bytes under the mapping; every reader of this crate therefore checks each offset and id at
-        // the moment of use, from a copy of it, and treats the rest as numbers and bytes without invariants.
-        let map = unsafe { MmapOptions::new().no_reserve_swap().map_copy(&file) }?;
+        // SAFETY: nothing that this process does changes the mapping. Other programs can still change the file's bytes under
+        // it; every reader of this crate therefore checks each offset and id at the moment of use, from a copy of it, and
+        // treats the rest as numbers and bytes without invariants.
+        let map = unsafe { MmapOptions::new().map(&file) }.map_err(Error::io(path))?;
         Ok(Map { path: path.to_path_buf(), file, raw: MmapRaw::from(map) })
+    }
+
+    /// The same file once more, to be handed out, with pages of its own for whatever is written.
+    #[allow(unsafe_code)]
+    pub fn again(&self) -> std::io::Result<Map> {
+        let file = self.file.try_clone()?;
+        // SAFETY: the mapping is private, so nothing that this process writes reaches the file; what others change, this
+        // process or another program, is told of in `open`.
+        let map = unsafe { MmapOptions::new().no_reserve_swap().map_copy(&file) }?;
+        Ok(Map { path: self.path.clone(), file, raw: MmapRaw::from(map) })
     }
 
     /// Brings the whole file into memory, several parts at once: what a cold file is then read at is the disk's best speed.
@@ -114,7 +116,7 @@ impl Map {
         &self.path
     }
 
-    /// Where the bytes lie, to hand out as a writable tensor of this map's own.
+    /// Where the bytes lie: of a map made by [`again`](Self::again), for an array or tensor that may be written.
     #[must_use]
     pub fn as_mut_ptr(&self) -> *mut u8 {
         self.raw.as_mut_ptr()

@@ -3,13 +3,13 @@
 //! Products are taken in float32, which orders all but near ties; the best rows of each query, and some more, are then
 //! compared anew in float64, so that order and cosines are those of a calculation in float64.
 
-use std::{cmp::Ordering, ops::Range, thread};
+use std::{cmp::Ordering, ops::Range};
 
 use crate::{
     dtype::Dtype,
     error::{Error, FormatError, Result},
     gather::Rows,
-    parallel::{in_blocks, threads},
+    parallel::{for_each, in_blocks, threads},
     product::{self, products, products_of_one},
     screen::{Screen, Screened},
     store::Store,
@@ -140,15 +140,13 @@ fn on_parts<T: Send>(all: usize, work: impl Fn(Range<usize>) -> T + Sync) -> Vec
     let parts = threads(None).min(all.div_ceil(PART)).max(1);
     let size = all.div_ceil(parts).next_multiple_of(BLOCK);
     let part = |i: usize| (i * size).min(all)..((i + 1) * size).min(all);
-    thread::scope(|scope| {
-        let work = &work;
-        let others: Vec<_> = (1..parts).map(|i| scope.spawn(move || work(part(i)))).collect();
-        let mut results = vec![work(part(0))];
-        results.extend(
-            others.into_iter().map(|other| other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))),
-        );
-        results
-    })
+    let mut found: Vec<(Range<usize>, Option<T>)> = (0..parts).map(|i| (part(i), None)).collect();
+    let done: Result<(), std::convert::Infallible> = for_each(Some(parts), &mut found, |(rows, result)| {
+        *result = Some(work(rows.clone()));
+        Ok(())
+    });
+    let Ok(()) = done;
+    found.into_iter().filter_map(|(_, result)| result).collect()
 }
 
 fn unreadable(error: FormatError) -> Error {

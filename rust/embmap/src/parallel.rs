@@ -1,9 +1,12 @@
 //! Threads for one call: a scope each time, because a pool that outlives the call hangs in a forked child.
+//!
+//! Where the system makes no more threads, those that there are do the work: every thread takes the next piece that nobody has
+//! taken, and the caller's is one of them.
 
 use std::{
     num::NonZero,
     sync::{Mutex, PoisonError},
-    thread,
+    thread::{self, Scope, ScopedJoinHandle},
 };
 
 /// As many threads as this process may run at once, or as the caller asked for.
@@ -28,13 +31,19 @@ pub(crate) fn in_parts<A: Sync, B: Send, E: Send>(
         return work(0, inputs, outputs);
     }
     let run = inputs.len().div_ceil(parts);
-    thread::scope(|scope| {
-        let mut pieces = inputs.chunks(run).zip(outputs.chunks_mut(run * width)).enumerate();
-        let first = pieces.next();
-        let work = &work;
-        let others: Vec<_> = pieces.map(|(i, (a, b))| scope.spawn(move || work(i * run, a, b))).collect();
-        join_all(first.map_or(Ok(()), |(_, (a, b))| work(0, a, b)), others)
-    })
+    let mut pieces: Vec<_> = inputs
+        .chunks(run)
+        .zip(outputs.chunks_mut(run * width))
+        .enumerate()
+        .map(|(i, (inputs, outputs))| (i * run, inputs, outputs, Ok(())))
+        .collect();
+    let done: Result<(), std::convert::Infallible> =
+        for_each(Some(parts), &mut pieces, |(start, inputs, outputs, result)| {
+            *result = work(*start, inputs, outputs);
+            Ok(())
+        });
+    let Ok(()) = done;
+    pieces.into_iter().try_for_each(|(_, _, _, result)| result)
 }
 
 /// Calls `work` on blocks of `size` inputs, each with its `width` outputs an input, on whichever thread is free next: for work
@@ -71,16 +80,21 @@ pub(crate) fn for_each<A: Send, E: Send>(
     let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
     thread::scope(|scope| {
         let run = || std::iter::from_fn(next).try_for_each(&work);
-        let others: Vec<_> = (1..workers).map(|_| scope.spawn(run)).collect();
+        let others: Vec<_> = (1..workers).map_while(|_| spawn(scope, run)).collect();
         join_all(run(), others)
     })
 }
 
+/// One more thread, where the system makes one.
+pub(crate) fn spawn<'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    work: impl FnOnce() -> T + Send + 'scope,
+) -> Option<ScopedJoinHandle<'scope, T>> {
+    thread::Builder::new().spawn_scoped(scope, work).ok()
+}
+
 /// Waits for all threads; the first error of `mine` and theirs, in order. A panic of theirs goes on in this thread.
-pub(crate) fn join_all<E>(
-    mine: Result<(), E>,
-    others: Vec<thread::ScopedJoinHandle<'_, Result<(), E>>>,
-) -> Result<(), E> {
+pub(crate) fn join_all<E>(mine: Result<(), E>, others: Vec<ScopedJoinHandle<'_, Result<(), E>>>) -> Result<(), E> {
     others.into_iter().fold(mine, |result, other| {
         let other = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         result.and(other)

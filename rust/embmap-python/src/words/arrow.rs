@@ -3,12 +3,13 @@
 use std::{ffi::CStr, ops::Range, ptr::NonNull};
 
 use arrow_array::{
-    Array, ArrayRef,
+    Array, ArrayRef, GenericStringArray, OffsetSizeTrait, StringViewArray,
     cast::AsArray,
     ffi::{FFI_ArrowArray, from_ffi},
     ffi_stream::ArrayStreamReader,
     make_array,
 };
+use arrow_data::ByteView;
 use arrow_schema::{ArrowError, DataType, ffi::FFI_ArrowSchema};
 use embmap::{FormatError, Map, Store};
 use pyo3::{
@@ -19,6 +20,9 @@ use pyo3::{
 
 use super::no_str;
 
+/// Bytes of a string that lie in its view.
+const INLINE: usize = 12;
+
 /// A column of words, in one piece or several, without nulls.
 pub(crate) struct Column {
     pieces: Vec<ArrayRef>,
@@ -27,6 +31,10 @@ pub(crate) struct Column {
 impl Column {
     /// The words of what offers its data as Arrow does; `None` where it does not.
     pub(crate) fn of(object: &Bound<'_, PyAny>) -> PyResult<Option<Column>> {
+        // How long its memory is, is lost on the way: pyarrow itself must look whether the last string lies in it.
+        if object.get_type().module()?.to_cow()?.starts_with("pyarrow") && object.hasattr("validate")? {
+            object.call_method0("validate")?;
+        }
         let pieces = if object.hasattr("__arrow_c_stream__")? {
             let Ok(capsule) = object.call_method0("__arrow_c_stream__") else {
                 // Some offer it and then miss a package of theirs; their items can still be had one by one.
@@ -45,6 +53,7 @@ impl Column {
             if !is_text(piece.data_type()) {
                 return Err(PyTypeError::new_err(format!("expected strings, found Arrow's {}", piece.data_type())));
             }
+            check(piece).map_err(|what| PyValueError::new_err(format!("the Arrow column is corrupt: {what}")))?;
             if let Some(nulls) = piece.logical_nulls()
                 && let Some(null) = nulls.iter().position(|valid| !valid)
             {
@@ -70,10 +79,14 @@ impl Column {
     }
 
     /// Calls `each` with each word.
-    pub(crate) fn for_each<E>(&self, each: &mut impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+    pub(crate) fn for_each(&self, each: &mut impl FnMut(&[u8]) -> PyResult<()>) -> PyResult<()> {
         self.pieces.iter().try_for_each(|piece| {
             let (keys, values) = keys_and_values(piece);
             let words = words(values, 0..values.len());
+            // What is kept must be text; what is looked up is only compared.
+            if let Some(i) = words.iter().position(|word| std::str::from_utf8(word).is_err()) {
+                return Err(PyValueError::new_err(format!("the Arrow column is corrupt: string {i} is no UTF-8")));
+            }
             match keys {
                 Some(keys) => keys.iter().try_for_each(|&key| each(words[key])),
                 None => words.into_iter().try_for_each(&mut *each),
@@ -106,20 +119,57 @@ fn keys_and_values(piece: &ArrayRef) -> (Option<Vec<usize>>, &ArrayRef) {
     }
 }
 
-/// Some words of an array of strings.
+/// Some words of an array of strings, whose places have been checked.
 fn words(values: &ArrayRef, range: Range<usize>) -> Vec<&[u8]> {
+    fn between<O: OffsetSizeTrait>(values: &GenericStringArray<O>, range: Range<usize>) -> Vec<&[u8]> {
+        let (offsets, bytes) = (values.value_offsets(), values.value_data());
+        range.map(|i| &bytes[offsets[i].as_usize()..offsets[i + 1].as_usize()]).collect()
+    }
     match values.data_type() {
-        DataType::Utf8 => {
-            let values = values.as_string::<i32>();
-            range.map(|i| values.value(i).as_bytes()).collect()
-        }
-        DataType::LargeUtf8 => {
-            let values = values.as_string::<i64>();
-            range.map(|i| values.value(i).as_bytes()).collect()
-        }
+        DataType::Utf8 => between(values.as_string::<i32>(), range),
+        DataType::LargeUtf8 => between(values.as_string::<i64>(), range),
         _ => {
             let values = values.as_string_view();
-            range.map(|i| values.value(i).as_bytes()).collect()
+            range.map(|i| view(values, i).unwrap_or_default()).collect()
+        }
+    }
+}
+
+/// The `i`-th string of an array of views; `None` where it lies outside of the array's memory.
+fn view(values: &StringViewArray, i: usize) -> Option<&[u8]> {
+    let view = &values.views()[i];
+    let length = *view as u32 as usize;
+    if length <= INLINE {
+        return bytemuck::bytes_of(view).get(4..4 + length);
+    }
+    let ByteView { buffer_index, offset, .. } = ByteView::from(*view);
+    values.data_buffers().get(buffer_index as usize)?.get(offset as usize..)?.get(..length)
+}
+
+/// Whether every string lies in the array's memory: an array may come from a file, and whoever has read it need not have looked.
+fn check(piece: &ArrayRef) -> Result<(), String> {
+    fn rising<O: OffsetSizeTrait>(values: &GenericStringArray<O>) -> Result<(), String> {
+        let (offsets, bytes) = (values.value_offsets(), values.value_data().len());
+        let sound = offsets.first().is_none_or(|&first| first >= O::usize_as(0))
+            && offsets.is_sorted()
+            && offsets.last().is_none_or(|last| last.as_usize() <= bytes);
+        sound.then_some(()).ok_or_else(|| format!("offsets that do not rise from 0 to {bytes}"))
+    }
+    if let Some(dictionary) = piece.as_any_dictionary_opt() {
+        let keys = dictionary.keys().to_data();
+        // Keys are checked against the values by what the array is made of.
+        piece.to_data().validate_values().map_err(|error| format!("{error} (keys of {})", keys.data_type()))?;
+        return check(dictionary.values());
+    }
+    match piece.data_type() {
+        DataType::Utf8 => rising(piece.as_string::<i32>()),
+        DataType::LargeUtf8 => rising(piece.as_string::<i64>()),
+        _ => {
+            let values = piece.as_string_view();
+            match (0..values.len()).find(|&i| view(values, i).is_none()) {
+                Some(i) => Err(format!("string {i} lies outside of its buffers")),
+                None => Ok(()),
+            }
         }
     }
 }

@@ -7,6 +7,7 @@ use numpy::{PyArrayDescrMethods, PyReadonlyArray1, PyUntypedArray, PyUntypedArra
 use pyo3::{prelude::*, types::IntoPyDict};
 
 use super::LookupError;
+use crate::errors::detached;
 
 /// An array of such strings, contiguous, in this machine's byte order.
 pub(crate) struct Fixed<'py> {
@@ -73,7 +74,7 @@ impl<'py> Fixed<'py> {
             let words: Vec<&[u8]> = ends.iter().map(|&end| &text[std::mem::replace(&mut start, end)..end]).collect();
             find(&words)
         };
-        py.detach(|| store.find_ranges(missing, ids, read)).map_err(|error: FormatError| error.into())
+        detached(py, || store.find_ranges(missing, ids, read))?.map_err(|error: FormatError| error.into())
     }
 }
 

@@ -9,9 +9,10 @@ use numpy::{PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::{
     exceptions::{PyTypeError, PyValueError},
     prelude::*,
-    types::{PyList, PyString, PyTuple},
+    types::{PyBytes, PyList, PyString, PyTuple},
 };
 
+use crate::errors::detached;
 use arrow::Column;
 use fixed::Fixed;
 use objects::Objects;
@@ -59,7 +60,7 @@ impl WordArgs<'_> {
         match self {
             WordArgs::Objects(objects) => objects.find(py, store, missing, &mut ids)?,
             WordArgs::Fixed(fixed) => fixed.find(py, store, missing, &mut ids)?,
-            WordArgs::Column(column) => py.detach(|| column.find(store, missing, &mut ids))?,
+            WordArgs::Column(column) => detached(py, || column.find(store, missing, &mut ids))??,
         }
         Ok(ids)
     }
@@ -137,6 +138,17 @@ fn of_array<'py>(array: &Bound<'py, PyUntypedArray>) -> PyResult<WordArgs<'py>> 
         return Ok(WordArgs::Fixed(fixed));
     }
     let items = array.call_method0("tolist")?.cast_into::<PyList>()?;
+    if items.get_item(0).is_ok_and(|first| first.is_instance_of::<PyBytes>()) {
+        // What TensorFlow makes of strings.
+        for (i, item) in items.iter().enumerate() {
+            if let Ok(bytes) = item.cast::<PyBytes>() {
+                let word = std::str::from_utf8(bytes.as_bytes()).map_err(|error| {
+                    PyValueError::new_err(format!("the bytes at position {i} are no UTF-8: {error}"))
+                })?;
+                items.set_item(i, word)?;
+            }
+        }
+    }
     Ok(WordArgs::Objects(Objects::of_list(items)))
 }
 

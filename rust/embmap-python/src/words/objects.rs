@@ -14,6 +14,7 @@ use pyo3::{
 };
 
 use super::{LookupError, no_str};
+use crate::errors::caught;
 
 /// Items ahead of the one that is read whose objects are asked for.
 const AHEAD: usize = 32;
@@ -82,13 +83,16 @@ impl<'py> Objects<'py> {
                 py.detach(|| ());
             }
             let _quiet = NoCollection::new(py);
-            store.find_while_reading(missing, ids, |range, texts| {
-                // SAFETY: the texts are used until `find_while_reading` returns. This thread holds the GIL all the while
-                // (or there is none, and the items are a tuple's) and runs no Python: it reads, looks up, and waits for
-                // threads that do the same. The exceptions it may make are C's, and `_quiet` keeps the collection that
-                // making them could start, with finalizers written in Python, from starting.
-                unsafe { self.lend(first + range.start..first + range.end, texts) }.map_err(LookupError::Words)
-            })?;
+            let find = || {
+                store.find_while_reading(missing, ids, |range, texts| {
+                    // SAFETY: the texts are used until `find_while_reading` returns. This thread holds the GIL all the while
+                    // (or there is none, and the items are a tuple's) and runs no Python: it reads, looks up, and waits for
+                    // threads that do the same. The exceptions it may make are C's, and `_quiet` keeps the collection that
+                    // making them could start, with finalizers written in Python, from starting.
+                    unsafe { self.lend(first + range.start..first + range.end, texts) }.map_err(LookupError::Words)
+                })
+            };
+            caught(find)??;
         }
         Ok(())
     }

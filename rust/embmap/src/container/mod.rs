@@ -42,7 +42,12 @@ pub(crate) enum Input {
 
 impl Input {
     /// The same text, which is UTF-16, as UTF-8. `head`, its first bytes, are gone from a stream.
-    pub(crate) fn decoding_utf16(self, head: Vec<u8>, encoding: &'static encoding_rs::Encoding, how: &Unpacking) -> Input {
+    pub(crate) fn decoding_utf16(
+        self,
+        head: Vec<u8>,
+        encoding: &'static encoding_rs::Encoding,
+        how: &Unpacking,
+    ) -> Input {
         Input::Stream(match self {
             Input::File(file, length) => Stream::of_utf16_file(file, length, encoding, how),
             Input::Stream(stream) => stream.decoding_utf16(head, encoding),

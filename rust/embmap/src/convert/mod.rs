@@ -199,11 +199,7 @@ pub fn convert(
         AnySource::Table(table) => store(&table, target, options, &stop, tick)?,
         AnySource::Word2vec(records) => store(&records, target, options, &stop, tick)?,
         AnySource::FastText(model) => store(&model, target, options, &stop, tick)?,
-        AnySource::HuggingFace(model) => {
-            let report = store(&model, target, options, &stop, tick)?;
-            let (rows_without_word, words_without_row) = (model.rows_without_word, model.words_without_row);
-            Report { rows_without_word, words_without_row, ..report }
-        }
+        AnySource::HuggingFace(model) => store(&model, target, options, &stop, tick)?,
     };
     report.source = source.to_path_buf();
     report.seconds = started.elapsed().as_secs_f64();
@@ -224,6 +220,7 @@ fn store(
     let buckets = kept.map(|kept| kept.store(source, &writer, options, stop, tick)).transpose()?;
     let (mut contents, mut report) = pipeline::run(source, &writer, options, stop, tick)?;
     contents.buckets = buckets;
+    (report.rows_without_word, report.words_without_row) = source.unpaired();
     let metadata = metadata(source, options, &report);
     // Another flag: the first is up once a limit is reached, too.
     let stop = AtomicBool::new(false);
@@ -266,14 +263,18 @@ pub(crate) fn while_ticking<T: Send>(
 ) -> Result<T> {
     let (sender, receiver) = mpsc::channel();
     thread::scope(|scope| {
-        scope.spawn(|| {
-            // The receiver outlives this thread.
+        // The sender goes with the thread, so that a panic is heard here. The receiver outlives the thread.
+        let worker = move || {
             let _ = sender.send(work());
-        });
+        };
+        let worker = thread::Builder::new().spawn_scoped(scope, worker).map_err(Error::NoThread)?;
         loop {
             match receiver.recv_timeout(pipeline::TICK) {
                 Ok(result) => return result,
-                Err(mpsc::RecvTimeoutError::Disconnected) => return Err(Error::Cancelled),
+                Err(mpsc::RecvTimeoutError::Disconnected) => match worker.join() {
+                    Ok(()) => return Err(Error::Cancelled),
+                    Err(panic) => std::panic::resume_unwind(panic),
+                },
                 Err(mpsc::RecvTimeoutError::Timeout) => {
                     // Once told to stop, the caller is not asked again.
                     if !stop.load(Ordering::Relaxed) && !go_on() {
@@ -283,4 +284,16 @@ pub(crate) fn while_ticking<T: Send>(
             }
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_of_the_work_reaches_the_caller() {
+        let panicking = || -> Result<()> { panic!("of the work") };
+        let caught = std::panic::catch_unwind(|| while_ticking(&AtomicBool::new(false), panicking, &mut || true));
+        assert_eq!(caught.expect_err("a panic").downcast_ref(), Some(&"of the work"));
+    }
 }

@@ -92,15 +92,19 @@ pub(crate) fn run<S: Source>(
         done: AtomicU64::new(0),
     };
     thread::scope(|scope| {
-        for _ in 0..threads {
+        for i in 0..threads {
             if let Err(error) = thread::Builder::new().spawn_scoped(scope, || pipeline.work()) {
                 let mut ordered = pipeline.lock();
-                ordered.running -= 1;
-                pipeline.fail(&mut ordered, Error::io(source.path())(error));
+                ordered.running -= threads - i;
+                if i == 0 {
+                    pipeline.fail(&mut ordered, Error::io(source.path())(error));
+                }
+                break;
             }
         }
         if source.length().is_none_or(|length| length >= WORTH_FLUSHING) {
-            scope.spawn(|| pipeline.flush());
+            // Without this thread the sync at the end waits longer, and that is all.
+            parallel::spawn(scope, || pipeline.flush());
         }
         pipeline.watch(tick);
     });

@@ -48,6 +48,10 @@ pub(crate) trait Source: Sync {
     fn behind(&self) -> Framing;
     /// Fills `batch` with the rows of the next part of the source; `false` when there is none.
     fn next(&self, scratch: &mut Self::Scratch, batch: &mut Batch) -> Result<bool, SourceError>;
+    /// Rows that no word owns, and words that own no row: of a model, whose vocabulary and matrix are apart.
+    fn unpaired(&self) -> (u64, u64) {
+        (0, 0)
+    }
     /// How words are cut into n-grams, and the vectors of those, where the source has any.
     fn buckets(&self) -> Option<(Ngrams, &dyn Buckets)> {
         None

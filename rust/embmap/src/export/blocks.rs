@@ -100,15 +100,19 @@ pub(super) fn write(
     };
     drop(head);
     let written = thread::scope(|scope| {
-        for _ in 0..threads {
+        for i in 0..threads {
             if let Err(error) = thread::Builder::new().spawn_scoped(scope, || blocks.work()) {
                 let mut places = blocks.lock();
-                places.running -= 1;
-                blocks.fail(&mut places, Error::io(file.target())(error));
+                places.running -= threads - i;
+                if i == 0 {
+                    blocks.fail(&mut places, Error::io(file.target())(error));
+                }
+                break;
             }
         }
         if rows.saturating_mul(layout.row_len()) as u64 >= WORTH_FLUSHING {
-            scope.spawn(|| blocks.flush(file.file()));
+            // Without this thread the sync at the end waits longer, and that is all.
+            parallel::spawn(scope, || blocks.flush(file.file()));
         }
         let mut places = blocks.lock();
         while places.running > 0 {

@@ -68,45 +68,46 @@ const SCALES: ([u32; 32], [u32; 32]) = {
 };
 
 /// Writes a blank and the text of each of `values`, which are finite, to `out`, which has [`ROOM`] for each; returns the length.
+/// With `points`, a whole number has a point and a zero.
 #[allow(unsafe_code)]
-pub(crate) fn write(kernel: Kernel, values: &[f32], out: &mut [u8]) -> usize {
+pub(crate) fn write(kernel: Kernel, values: &[f32], points: bool, out: &mut [u8]) -> usize {
     match kernel {
-        Kernel::Scalar => write_by::<1>(values, out),
+        Kernel::Scalar => write_by::<1>(values, points, out),
         // SAFETY: a kernel that was detected or is available has the instructions that its name stands for, and BMI2 was asked
         // for here.
         #[cfg(target_arch = "x86_64")]
-        Kernel::Avx2 if is_x86_feature_detected!("bmi2") => unsafe { write_avx2(values, out) },
+        Kernel::Avx2 if is_x86_feature_detected!("bmi2") => unsafe { write_avx2(values, points, out) },
         // SAFETY: as above.
         #[cfg(target_arch = "x86_64")]
         Kernel::Avx512 | Kernel::Avx512Vbmi2 if is_x86_feature_detected!("bmi2") => unsafe {
-            write_avx512(values, out)
+            write_avx512(values, points, out)
         },
         #[cfg(target_arch = "x86_64")]
-        _ => write_by::<1>(values, out),
+        _ => write_by::<1>(values, points, out),
     }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
-fn write_avx2(values: &[f32], out: &mut [u8]) -> usize {
-    write_by::<WIDE>(values, out)
+fn write_avx2(values: &[f32], points: bool, out: &mut [u8]) -> usize {
+    write_by::<WIDE>(values, points, out)
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512dq,avx512vl,avx512cd,bmi1,bmi2,lzcnt,popcnt")]
-fn write_avx512(values: &[f32], out: &mut [u8]) -> usize {
-    write_by::<WIDE>(values, out)
+fn write_avx512(values: &[f32], points: bool, out: &mut [u8]) -> usize {
+    write_by::<WIDE>(values, points, out)
 }
 
 #[inline(always)]
-fn write_by<const N: usize>(values: &[f32], out: &mut [u8]) -> usize {
+fn write_by<const N: usize>(values: &[f32], points: bool, out: &mut [u8]) -> usize {
     let (chunks, rest) = values.as_chunks::<N>();
     let mut at = 0;
     for values in chunks {
-        at = Lanes::of(values).write(values, out, at);
+        at = Lanes::of(values, points).write(values, points, out, at);
     }
     for &value in rest {
-        at = Lanes::of(&[value]).write(&[value], out, at);
+        at = Lanes::of(&[value], points).write(&[value], points, out, at);
     }
     at
 }
@@ -122,31 +123,31 @@ struct Lanes<const N: usize> {
 
 impl<const N: usize> Lanes<N> {
     #[inline(always)]
-    fn of(values: &[f32; N]) -> Lanes<N> {
+    fn of(values: &[f32; N], points: bool) -> Lanes<N> {
         let mut lanes = Lanes { digits: [0; N], form: [0; N] };
         for (i, value) in values.iter().enumerate() {
-            (lanes.digits[i], lanes.form[i]) = lane(value.to_bits());
+            (lanes.digits[i], lanes.form[i]) = lane(value.to_bits(), u32::from(points));
         }
         lanes
     }
 
     /// Writes a blank and the text of each from place `at` on; returns where they end.
     #[inline(always)]
-    fn write(&self, values: &[f32; N], out: &mut [u8], mut at: usize) -> usize {
+    fn write(&self, values: &[f32; N], points: bool, out: &mut [u8], mut at: usize) -> usize {
         for ((&digits, &form), &value) in self.digits.iter().zip(&self.form).zip(values) {
             let [blank, text @ ..]: &mut [u8; ROOM] = out[at..].first_chunk_mut().expect("ROOM for each number");
             *blank = b' ';
             let length = (form & 0xff) as usize;
-            at += 1 + if length > 0 { write_usual(digits, form, length, text) } else { write_any(value, text) };
+            at += 1 + if length > 0 { write_usual(digits, form, length, text) } else { write_any(value, points, text) };
         }
         at
     }
 }
 
-/// The eight digits and the form of a number's text. What it says of a number without the short way is wrong but for the
+/// The eight digits and the form of a number's text, with so many decimals at the `least`. What it says of a number without the short way is wrong but for the
 /// length of 0: it is what another exponent would give.
 #[inline(always)]
-fn lane(bits: u32) -> (u64, u32) {
+fn lane(bits: u32, least: u32) -> (u64, u32) {
     let (exponent, fraction, negative) = ((bits >> 23 & 0xff).wrapping_sub(FIRST), bits & 0x7f_ffff, bits >> 31);
     // The interval of a power of two is shorter on one side.
     let is_usual = exponent <= LAST - FIRST && fraction != 0;
@@ -163,8 +164,8 @@ fn lane(bits: u32) -> (u64, u32) {
     let units = nearest_short(m, &scale) - whole * 10u32.pow(DECIMALS_OF_WHOLE);
     let ninth = u32::from(units >= 100_000_000);
     let digits = eight_digits(units - ninth * 100_000_000);
-    let decimals = scale.decimals.saturating_sub(digits.leading_zeros() / 8).max(1);
-    let length = if is_usual { negative + 2 + decimals } else { 0 };
+    let decimals = scale.decimals.saturating_sub(digits.leading_zeros() / 8).max(least);
+    let length = if is_usual { negative + 1 + u32::from(decimals > 0) + decimals } else { 0 };
     let first = negative + scale.decimals - DECIMALS_OF_WHOLE;
     let zero = u32::from(b'0');
     let form = length | first << 8 | (zero + ninth) << 16 | (zero + whole) << 24 | negative << 31;
@@ -211,9 +212,10 @@ fn write_usual(digits: u64, form: u32, length: usize, out: &mut [u8; ROOM - 1]) 
 }
 
 #[cold]
-fn write_any(value: f32, out: &mut [u8; ROOM - 1]) -> usize {
+fn write_any(value: f32, points: bool, out: &mut [u8; ROOM - 1]) -> usize {
     let mut buffer = zmij::Buffer::new();
-    let text = buffer.format_finite(value).as_bytes();
+    let text = buffer.format_finite(value);
+    let text = if points { text } else { text.strip_suffix(".0").unwrap_or(text) }.as_bytes();
     out[..text.len()].copy_from_slice(text);
     text.len()
 }
@@ -224,9 +226,9 @@ mod tests {
     use proptest::prelude::*;
 
     /// The texts of `values`, by one kernel.
-    fn texts(kernel: Kernel, values: &[f32]) -> Vec<String> {
+    fn texts(kernel: Kernel, values: &[f32], points: bool) -> Vec<String> {
         let mut out = vec![0; ROOM * values.len()];
-        let length = write(kernel, values, &mut out);
+        let length = write(kernel, values, points, &mut out);
         let text = String::from_utf8(out[..length].to_vec()).expect("ASCII");
         text.split(' ').skip(1).map(String::from).collect()
     }
@@ -241,7 +243,7 @@ mod tests {
         }
         let mut out = vec![0; ROOM * values.len()];
         for &kernel in kernels {
-            let length = write(kernel, &values, &mut out);
+            let length = write(kernel, &values, true, &mut out);
             assert!(out[..length] == expected, "{kernel:?}, from {:?} on", values.first());
         }
     }
@@ -270,7 +272,9 @@ mod tests {
         .take(15 * WIDE)
         .unzip();
         for &kernel in Kernel::available() {
-            assert_eq!(texts(kernel, &values), expected, "{kernel:?}");
+            assert_eq!(texts(kernel, &values, true), expected, "{kernel:?}");
+            let whole: Vec<&str> = expected.iter().map(|text| text.strip_suffix(".0").unwrap_or(text)).collect();
+            assert_eq!(texts(kernel, &values, false), whole, "{kernel:?}");
         }
     }
 
@@ -295,10 +299,12 @@ mod tests {
         fn every_text_reads_back_as_the_same_bits(bits in proptest::collection::vec(any::<u32>(), 0..50)) {
             let values: Vec<f32> = bits.into_iter().map(f32::from_bits).filter(|x| x.is_finite()).collect();
             for &kernel in Kernel::available() {
-                let texts = texts(kernel, &values);
-                prop_assert_eq!(texts.len(), values.len());
-                for (value, text) in values.iter().zip(texts) {
-                    prop_assert_eq!(text.parse::<f32>().expect("a number").to_bits(), value.to_bits());
+                for points in [true, false] {
+                    let texts = texts(kernel, &values, points);
+                    prop_assert_eq!(texts.len(), values.len());
+                    for (value, text) in values.iter().zip(texts) {
+                        prop_assert_eq!(text.parse::<f32>().expect("a number").to_bits(), value.to_bits());
+                    }
                 }
             }
         }

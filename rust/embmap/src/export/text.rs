@@ -70,7 +70,8 @@ fn append(kernel: Kernel, values: &[f32], text: &mut Vec<u8>) -> Result<()> {
     let room = values.len().saturating_mul(ROOM);
     reserve(text, room)?;
     text.resize(start + room, 0);
-    let written = shortest::write(kernel, values, &mut text[start..]);
+    // A row of one whole number could be taken for a header.
+    let written = shortest::write(kernel, values, values.len() == 1, &mut text[start..]);
     text.truncate(start + written);
     Ok(())
 }

@@ -214,6 +214,10 @@ impl Source for HuggingFaceSource {
         None
     }
 
+    fn unpaired(&self) -> (u64, u64) {
+        (self.rows_without_word, self.words_without_row)
+    }
+
     fn unit(&self) -> Unit {
         Unit::Word
     }

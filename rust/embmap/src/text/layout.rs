@@ -17,6 +17,7 @@ pub(crate) const COUNTED: usize = 8;
 
 /// Numbers that fit the longest line: a header that announces more lies.
 const WIDEST: usize = LONGEST_LINE / 2;
+const _: () = assert!(WIDEST <= crate::format::WIDEST as usize);
 
 /// What stands between the fields of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
