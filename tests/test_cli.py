@@ -117,3 +117,81 @@ def test_the_program_and_the_module_are_the_same(files):
             [sys.executable, *program, "verify", str(target)], capture_output=True, text=True, check=True
         )
         assert "whole" in done.stdout
+
+
+def test_words_that_begin_with_a_dash(files, tmp_path):
+    source, target = files
+    source.write_text("-lrb- 1 0\n-rrb- 1 0.5\n--help 0 1\n-n 0.5 1\n-h 1 1\n")
+    assert run("convert", source).exit_code == 0
+    for word in ("-lrb-", "-rrb-", "-lrb-"):
+        assert run("lookup", target, word).output.startswith(f"{word} ")
+    assert run("lookup", target, "--", "-h", "--help", "-n").output.split()[::3] == ["-h", "--help", "-n"]
+    assert list(json.loads(run("lookup", target, "-lrb-", "--json", "-rrb-").output)) == ["-lrb-", "-rrb-"]
+    assert run("similar", target, "-lrb-", "-n", 1).output.split()[1] == "-rrb-"
+    assert run("similar", target, "-n1", "-lrb-").output.split()[1] == "-rrb-"
+    assert run("similar", target, "-lrb-", "--topn=1", "--negative=-n").exit_code == 0
+    assert run("analogy", target, "-lrb-", "-lrb-", "-rrb-", "-n", 1).exit_code == 0
+    assert "Example: embmap lookup" in run("lookup", "--help").output
+
+
+def test_what_to_do_is_said_in_options(files, tmp_path):
+    source, target = files
+    for text, options, message in (
+        ("2 1\na 5\n", (), "say which with --header or --no-header"),
+        ("the 5\na 7\n", (), "say --dim 1"),
+        ("a 1 2\nb 3  4\nc 5 6\n", (), "(--separator spaces takes a run of them for one); --on-bad-row skip passes"),
+        ("9 2\na 1 2\n", (), "--on-wrong-count ignore takes the rows"),
+        ("a 1 2\n", ("--member", "x"), "--member x is for an archive"),
+    ):
+        source.write_text(text)
+        result = run("convert", source, *options)
+        assert result.exit_code == 1
+        assert message in result.output, result.output
+    assert "'King' is missing; 'king' is there" in run("lookup", target, "King").output
+    assert "'xyz' is not in the store" in run("lookup", target, "xyz").output
+
+
+def test_tables_encodings_and_word_lists(files, tmp_path):
+    source, _ = files
+    source.write_bytes("stra\xdfe;1;2\nfür;3;4\n".encode("latin-1"))
+    assert "2 words of 2" in run("convert", source, "--encoding", "latin-1", "--separator", ";").output
+    source.write_text("a\t1\t2\nb\t3\t4\n")
+    (tmp_path / "keep.txt").write_text("b 12 \n")
+    assert "1 words of 2" in run("convert", source, "--separator", "tab", "--keep", tmp_path / "keep.txt").output
+    (tmp_path / "keep.txt").write_text("x 12\ny 3\n")
+    result = run("convert", source, "--keep", tmp_path / "keep.txt")
+    assert result.exit_code == 1
+    assert 'those begin with "x", "y", the source with "a", "b"' in result.output
+
+
+def test_export_to_the_standard_output(files):
+    _, target = files
+    command = [
+        sys.executable,
+        "-m",
+        "embmap",
+        "export",
+        str(target),
+        "-",
+        "--format",
+        "word2vec-binary",
+        "--limit",
+        "2",
+    ]
+    done = subprocess.run(command, capture_output=True, check=True)
+    assert done.stdout.startswith(b"2 4\nking \x66\x66\x66\x3f")
+    assert b"2 words of 4" in done.stderr
+    result = run("export", target, "-")
+    assert result.exit_code == 2
+    assert "--format" in result.output
+
+
+def test_a_folder_says_what_in_it_could_be_meant(files, tmp_path):
+    (tmp_path / "notes.md").write_text("")
+    assert (
+        f"{tmp_path}: This is a folder; the files in it that could be meant are v.embmap, v.txt"
+        in run("convert", tmp_path).output
+    )
+    assert "could be meant are v.embmap\n" in run("info", tmp_path).output
+    (tmp_path / "empty").mkdir()
+    assert "with no file that could be meant" in run("convert", tmp_path / "empty").output

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import SMALL, write_model
+from conftest import SMALL
 from fasttext_model import Model
 
 import embmap
@@ -34,19 +34,6 @@ def here(tmp_path, monkeypatch):
     return {"embmap": embmap, "store": embmap.open("vectors.embmap")}
 
 
-@pytest.fixture
-def models(here, hub):
-    """Two models beside the vectors, one by name and one in a folder."""
-    pytest.importorskip("sentence_transformers")
-    rows = np.random.default_rng(0).normal(size=(8, 4)).astype(np.float32)
-    tokens = ["[PAD]", "king", "queen", "un", "##bel", "prince"]
-    write_model(Path("my-bert"), rows, tokens)
-    named = hub / "models--sentence-transformers--all-MiniLM-L6-v2"
-    write_model(named / "snapshots" / "0123456", rows, tokens)
-    (named / "refs").mkdir()
-    (named / "refs" / "main").write_text("0123456")
-
-
 @pytest.mark.parametrize("name", ["embmap", *MODULES])
 def test_docstring_examples(name, here):
     pytest.importorskip(NEEDS.get(name, "embmap"))
@@ -57,25 +44,29 @@ def test_docstring_examples(name, here):
         assert result.failed == 0, test.name
 
 
-def snippets(page, language):
-    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+def snippets(page):
+    """Give the language and the text of each block of Python or of commands, in order."""
+    return re.findall(r"^```(python|sh)\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def empty(tmp_path, monkeypatch):
+    """An empty folder, as a newcomer has it, with a cache of its own."""
+    folder = tmp_path / "newcomer"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("EMBMAP_CACHE_DIR", str(tmp_path / "cache"))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_python_snippets_run(page, here, request):
+def test_snippets_run_as_a_newcomer_pastes_them(page, empty):
+    """One after the other, in an empty folder, with nothing imported."""
     pytest.importorskip(NEEDS.get(page.name, "embmap"))
-    if page.stem == "transformers":
-        request.getfixturevalue("models")
-    scope = dict(here)
-    for snippet in snippets(page, "python"):
-        exec(compile(snippet, str(page), "exec"), scope)
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_shell_snippets_name_commands_that_exist(page, here, request):
-    if page.stem == "transformers":
-        request.getfixturevalue("models")
-    for snippet in snippets(page, "sh"):
+    scope = {"__name__": "__main__"}
+    for language, snippet in snippets(page):
+        if language == "python":
+            exec(compile(snippet, str(page), "exec"), scope)
+            continue
         for line in snippet.splitlines():
             if line.startswith("embmap ") and not line.startswith("embmap demo"):
                 command = line.split("#")[0].split()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -13,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 from . import _embmap
 from ._dtype import DtypeName, dtype_name
 from ._keep import words_to_keep
-from ._paths import local
+from ._paths import explained, local
 from ._progress import Progress, shown
 
 _PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip", ".tar", ".tgz", ".tbz2", ".txz")
@@ -273,7 +274,7 @@ def convert(
         raise ValueError(f"metadata may not have the keys {sorted(reserved)}: embmap writes them")
     if target.exists() and source.exists() and target.samefile(source):
         raise ValueError(f"source and target are the same file: {source}")
-    with shown(progress, source.name) as tick:
+    with shown(progress, source.name) as tick, _meant(source):
         found = _embmap.convert(
             source,
             target,
@@ -299,6 +300,17 @@ def convert(
         )
     found["rejected_rows"] = tuple(RejectedRow(*row) for row in found["rejected_rows"])
     return ConversionReport(**found, path=target, dtype=dtype)
+
+
+@contextlib.contextmanager
+def _meant(source: Path) -> Iterator[None]:
+    """Say of a folder that is no model's what in it could be meant."""
+    try:
+        yield
+    except IsADirectoryError as error:
+        if error.filename is None or Path(error.filename) != source:
+            raise
+        raise explained(error, source, SUFFIXES) from None
 
 
 def python_name(encoding: str) -> str:

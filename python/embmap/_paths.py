@@ -9,6 +9,7 @@ from urllib.request import url2pathname
 
 # A `Path` of a URL has one slash where the URL has two. One letter is a drive.
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/", re.ASCII)
+_SHOWN = 10
 _HUB = re.compile(r"(?:hf:/+|https?:/+huggingface\.co/)([\w.-]+/[\w.-]+)", re.ASCII)
 
 
@@ -21,6 +22,18 @@ def local(path: str | os.PathLike[str]) -> Path:
             raise ValueError(_elsewhere(text, url[1]))
         found = _of_file_url(text)
     return Path(os.path.expanduser(found))  # noqa: PTH111 - pathlib's fails for ~name where there is no such user.
+
+
+def explained(error: OSError, folder: Path, suffixes: tuple[str, ...]) -> OSError:
+    """Give the error for a folder where a file is expected: what in it could be meant."""
+    names = sorted(path.name for path in folder.iterdir() if path.is_file() and path.name.lower().endswith(suffixes))
+    shown = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+    what = (
+        f"a folder; the files in it that could be meant are {shown}"
+        if names
+        else "a folder, with no file that could be meant"
+    )
+    return type(error)(error.errno, f"This is {what}", str(folder))
 
 
 def _of_file_url(url: str) -> Path:

@@ -17,7 +17,7 @@ from ._errors import FormatError
 from ._gensim import GensimNames
 from ._matrix import Fallback, Matrix, build_matrix
 from ._oov import OOV, fill_missing
-from ._paths import local
+from ._paths import explained, local
 from ._vocab import Vocab
 from ._ways_out import WaysOut
 from ._words import Words, WordsLike
@@ -56,7 +56,11 @@ def open(path: str | os.PathLike[str], *, preload: bool = False) -> Store:
     >>> store["king"][:2]
     array([0.9, 0.8], dtype=float32)
     """
-    store = Store(local(path))
+    found = local(path)
+    try:
+        store = Store(found)
+    except IsADirectoryError as error:
+        raise explained(error, found, (".embmap",)) from None
     if preload:
         store.preload()
     return store

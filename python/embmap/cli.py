@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import json as jsonlib
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from . import Store, __version__, convert
+from . import __version__, convert
+from . import open as open_store
+from ._cli_messages import sentence
+from ._cli_words import WordsCommand
 from ._errors import EmbmapError
 from ._export import FORMATS
 from ._keep import words_of_lines
@@ -29,16 +35,8 @@ class _Commands(click.Group):
             return super().invoke(context)
         except BrokenPipeError:
             raise
-        except (EmbmapError, ImportError, OSError, ValueError) as error:
-            raise click.ClickException(_sentence(error)) from error
-        except KeyError as error:
-            raise click.ClickException(f"{error.args[0]!r} is not in the store") from error
-
-
-def _sentence(error: Exception) -> str:
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
-    return str(error)
+        except (EmbmapError, ImportError, KeyError, MemoryError, OSError, ValueError) as error:
+            raise click.ClickException(sentence(error)) from error
 
 
 def _json(command: _F) -> _F:
@@ -159,7 +157,7 @@ def convert_command(
 @_json
 def info(store: Path, json: bool) -> None:
     """Say what a store holds."""
-    with Store(store) as opened:
+    with open_store(store) as opened:
         found: dict[str, Any] = {
             "path": opened.path,
             "words": len(opened),
@@ -178,19 +176,19 @@ def info(store: Path, json: bool) -> None:
     _print(json, found, "\n".join(lines))
 
 
-@main.command(epilog="Example: embmap lookup glove.6B.300d.embmap king queen")
+@main.command(cls=WordsCommand, epilog="Example: embmap lookup glove.6B.300d.embmap king queen")
 @_STORE
 @click.argument("words", nargs=-1, required=True)
 @_json
 def lookup(store: Path, words: tuple[str, ...], json: bool) -> None:
     """Print the vectors of words; exit code 1 where one is missing."""
-    with Store(store) as opened:
+    with open_store(store) as opened:
         found = {word: opened[word].tolist() for word in words}
         text = "\n".join(f"{word} {' '.join(str(x) for x in opened[word])}" for word in words)
     _print(json, found, text)
 
 
-@main.command(epilog="Example: embmap similar glove.6B.300d.embmap king -n 5")
+@main.command(cls=WordsCommand, epilog="Example: embmap similar glove.6B.300d.embmap king -n 5")
 @_STORE
 @click.argument("words", nargs=-1, required=True)
 @click.option("--negative", multiple=True, help="A word to take away; may be given several times.")
@@ -198,11 +196,11 @@ def lookup(store: Path, words: tuple[str, ...], json: bool) -> None:
 @_json
 def similar(store: Path, words: tuple[str, ...], negative: tuple[str, ...], topn: int, json: bool) -> None:
     """Print the words nearest to the mean of WORDS, by cosine."""
-    with Store(store) as opened:
+    with open_store(store) as opened:
         _print_similar(json, opened.most_similar(list(words), list(negative), topn))
 
 
-@main.command(epilog="Example: embmap analogy glove.6B.300d.embmap man king woman   (queen)")
+@main.command(cls=WordsCommand, epilog="Example: embmap analogy glove.6B.300d.embmap man king woman   (queen)")
 @_STORE
 @click.argument("a")
 @click.argument("b")
@@ -211,7 +209,7 @@ def similar(store: Path, words: tuple[str, ...], negative: tuple[str, ...], topn
 @_json
 def analogy(store: Path, a: str, b: str, c: str, topn: int, json: bool) -> None:
     """Print the words that are to C as B is to A."""
-    with Store(store) as opened:
+    with open_store(store) as opened:
         _print_similar(json, opened.analogy(a, b, c, topn))
 
 
@@ -224,7 +222,7 @@ def _print_similar(json: bool, found: list[tuple[str, float]]) -> None:
 @_json
 def verify(store: Path, json: bool) -> None:
     """Prove a store whole: checksums, index, norms. Reads all of it."""
-    with Store(store) as opened:
+    with open_store(store) as opened:
         opened.verify()
         _print(json, {"path": opened.path, "whole": True}, f"{opened.path}: whole")
 
@@ -241,16 +239,25 @@ def verify(store: Path, json: bool) -> None:
 def export(store: Path, target: Path, words: Any, progress: bool | None, json: bool, **options: Any) -> None:
     """Write a store in a format that other programs read: text, word2vec binary, safetensors, Parquet, Arrow.
 
-    The suffixes .vec, .bin, .safetensors, .parquet, .arrow and .feather say which.
+    The suffixes .vec, .bin, .safetensors, .parquet, .arrow and .feather say which. To - , the standard output, goes what
+    --format says; the report goes to the standard error then.
     """
-    with Store(store) as opened:
+    to_stdout = target == Path("-")
+    if to_stdout and options["format"] is None:
+        raise click.UsageError("the standard output has no suffix: say what to write with --format")
+    with open_store(store) as opened, ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory()) if to_stdout else None
         report = opened.export(
-            target,
-            words=None if words is None else [word for word in words.read().split("\n") if word],
+            Path(folder, "export") if folder else target,
+            words=None if words is None else words_of_lines(words),
             progress=sys.stderr.isatty() if progress is None else progress,
             **options,
         )
-    _print(json, asdict(report), str(report))
+        if to_stdout:
+            with report.path.open("rb") as written:
+                shutil.copyfileobj(written, click.get_binary_stream("stdout"))
+    text = jsonlib.dumps(asdict(report), default=str, ensure_ascii=False) if json else str(report)
+    click.echo(text, err=to_stdout)
 
 
 @main.command(epilog="Example: embmap bench glove.6B.300d.txt")

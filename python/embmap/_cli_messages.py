@@ -1,0 +1,38 @@
+"""Errors in the words of the command line: what to do is an option there, not an argument of Python's."""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+# Arguments of `convert` and `export` that are options of the commands, under the same name.
+_OPTIONS = (
+    "dim|dtype|duplicates|encoding|errors|format|header|keep|limit|max_expansion|member|on_bad_row|on_wrong_count"
+    "|separator|threads"
+)
+_ARGUMENT = re.compile(rf"(?<![\w.])({_OPTIONS})=(\"[^\"]*\"|True|False|[0-9]+)?")
+_FLAGS = {("header", "True"): "--header", ("header", "False"): "--no-header"}
+
+
+def in_options(message: str) -> str:
+    """Write ``on_bad_row="skip"`` as ``--on-bad-row skip``, and the like."""
+
+    def option(found: re.Match[str]) -> str:
+        name, value = found[1], found[2] or ""
+        if flag := _FLAGS.get((name, value)):
+            return flag
+        value = "tab" if (name, value) == ("separator", '"\\t"') else value.strip('"')
+        return f"--{name.replace('_', '-')}" + (f" {shlex.quote(value)}" if value else "")
+
+    return _ARGUMENT.sub(option, message)
+
+
+def sentence(error: Exception) -> str:
+    """Say in one line what went wrong."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return in_options(f"{error.filename}: {error.strerror}")
+    if isinstance(error, KeyError):
+        told = str(error.args[0])
+        # The store tells of a form that it has, of a word that it has not.
+        return told if " is missing; " in told else f"{told!r} is not in the store"
+    return in_options(str(error))
