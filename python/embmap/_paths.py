@@ -16,7 +16,11 @@ _HUB = re.compile(r"(?:hf:/+|https?:/+huggingface\.co/)([\w.-]+/[\w.-]+)", re.AS
 def local(path: str | os.PathLike[str]) -> Path:
     """Give the path of this machine that is meant; ValueError for a URL of elsewhere."""
     found = Path(path)
-    url = _URL.match(text := os.fspath(path))
+    text = os.fspath(path)
+    # Most paths are just that, and opening a store takes microseconds.
+    if ":" not in text and not text.startswith("~"):
+        return found
+    url = _URL.match(text)
     if url is not None and not found.exists():
         if url[1].lower() != "file":
             raise ValueError(_elsewhere(text, url[1]))

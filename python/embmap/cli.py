@@ -255,7 +255,7 @@ def export(store: Path, target: Path, words: Any, progress: bool | None, json: b
         )
         if to_stdout:
             with report.path.open("rb") as written:
-                shutil.copyfileobj(written, click.get_binary_stream("stdout"))
+                shutil.copyfileobj(written, sys.stdout.buffer)
     text = jsonlib.dumps(asdict(report), default=str, ensure_ascii=False) if json else str(report)
     click.echo(text, err=to_stdout)
 

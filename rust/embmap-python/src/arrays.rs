@@ -7,27 +7,13 @@ use half::f16;
 use numpy::{Element, PyArray2, PyArrayMethods, PyUntypedArray, ndarray::ArrayView2};
 use pyo3::prelude::*;
 
-use crate::errors::{os_error, raise_format};
-
 /// Keeps a mapping alive for as long as an array shows it.
 #[pyclass(frozen, module = "embmap._embmap")]
 struct Owner {
     store: Arc<Store<Map>>,
 }
 
-/// The store over a mapping of its own, which may be handed out: what is written stays in that mapping's pages.
-pub(crate) fn again(py: Python<'_>, store: &Store<Map>) -> PyResult<Arc<Store<Map>>> {
-    let path = store.data().path();
-    let map = store.data().again().map_err(|error| os_error(path, &error))?;
-    let again = Store::from_bytes(map).map_err(|error| raise_format(py, path, error))?;
-    if again.header() != store.header() {
-        let changed = embmap::FormatError::Corrupt("the file has changed since it was opened".into());
-        return Err(raise_format(py, path, changed));
-    }
-    Ok(Arc::new(again))
-}
-
-/// The matrix as an array of its stored type over the mapping of `store`, which `again` has made; marked read-only.
+/// The matrix as an array of its stored type over the mapping of `store`, which [`Store::again`] has made; marked read-only.
 pub(crate) fn readonly<'py>(py: Python<'py>, store: Arc<Store<Map>>) -> PyResult<Bound<'py, PyUntypedArray>> {
     let array = writable(py, store)?;
     array.call_method1("setflags", (false,))?;

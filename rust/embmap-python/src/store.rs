@@ -48,16 +48,21 @@ impl Open {
         Open { store, rows: PyOnceLock::new(), whole: PyOnceLock::new(), shared: PyOnceLock::new() }
     }
 
+    /// The store over a mapping of its own, to be handed out.
+    fn again(&self, py: Python<'_>) -> PyResult<Arc<embmap::Store<Map>>> {
+        self.store.again().map(Arc::new).map_err(|error| raise(py, error))
+    }
+
     /// The matrix whose rows are given out.
     fn rows<'o, 'py>(&'o self, py: Python<'py>) -> PyResult<&'o Bound<'py, PyUntypedArray>> {
-        let make = || arrays::readonly(py, arrays::again(py, &self.store)?).map(Bound::unbind);
+        let make = || arrays::readonly(py, self.again(py)?).map(Bound::unbind);
         Ok(self.rows.get_or_try_init(py, make)?.bind(py))
     }
 
     /// The store that is given out as a whole, and its matrix.
     fn whole(&self, py: Python<'_>) -> PyResult<&(Arc<embmap::Store<Map>>, Py<PyUntypedArray>)> {
         self.whole.get_or_try_init(py, || {
-            let store = arrays::again(py, &self.store)?;
+            let store = self.again(py)?;
             let matrix = arrays::readonly(py, store.clone())?.unbind();
             Ok((store, matrix))
         })
@@ -345,20 +350,20 @@ impl Store {
     /// The matrix as it is stored once more, writable: what is written stays in this array.
     #[pyo3(name = "_vectors_cow")]
     fn vectors_cow<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyUntypedArray>> {
-        arrays::writable(py, arrays::again(py, &self.open()?.store)?)
+        arrays::writable(py, self.open()?.again(py)?)
     }
 
     /// The same with one more row, of zeros, behind the others; None where the file has no room for it.
     #[pyo3(name = "_vectors_cow_padded")]
     fn vectors_cow_padded<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyUntypedArray>>> {
-        arrays::with_spare_row(py, arrays::again(py, &self.open()?.store)?)
+        arrays::with_spare_row(py, self.open()?.again(py)?)
     }
 
     /// The matrix as it is stored once more, writable: one array for all who ask, and none of the store's own pages.
     #[pyo3(name = "_vectors_shared")]
     fn vectors_shared<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyUntypedArray>> {
         let open = self.open()?;
-        let make = || arrays::writable(py, arrays::again(py, &open.store)?).map(Bound::unbind);
+        let make = || arrays::writable(py, open.again(py)?).map(Bound::unbind);
         Ok(open.shared.get_or_try_init(py, make)?.bind(py).clone())
     }
 

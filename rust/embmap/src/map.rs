@@ -10,6 +10,7 @@ use std::{
     fs::File,
     ops::Deref,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 #[cfg(unix)]
@@ -43,7 +44,7 @@ pub enum Access {
 #[derive(Debug)]
 pub struct Map {
     path: PathBuf,
-    file: File,
+    file: Arc<File>,
     raw: MmapRaw,
 }
 
@@ -59,17 +60,16 @@ impl Map {
         // it; every reader of this crate therefore checks each offset and id at the moment of use, from a copy of it, and
         // treats the rest as numbers and bytes without invariants.
         let map = unsafe { MmapOptions::new().map(&file) }.map_err(Error::io(path))?;
-        Ok(Map { path: path.to_path_buf(), file, raw: MmapRaw::from(map) })
+        Ok(Map { path: path.to_path_buf(), file: Arc::new(file), raw: MmapRaw::from(map) })
     }
 
     /// The same file once more, to be handed out, with pages of its own for whatever is written.
     #[allow(unsafe_code)]
     pub fn again(&self) -> std::io::Result<Map> {
-        let file = self.file.try_clone()?;
         // SAFETY: the mapping is private, so nothing that this process writes reaches the file; what others change, this
         // process or another program, is told of in `open`.
-        let map = unsafe { MmapOptions::new().no_reserve_swap().map_copy(&file) }?;
-        Ok(Map { path: self.path.clone(), file, raw: MmapRaw::from(map) })
+        let map = unsafe { MmapOptions::new().no_reserve_swap().map_copy(&*self.file) }?;
+        Ok(Map { path: self.path.clone(), file: self.file.clone(), raw: MmapRaw::from(map) })
     }
 
     /// Brings the whole file into memory, several parts at once: what a cold file is then read at is the disk's best speed.

@@ -26,6 +26,16 @@ impl Store<Map> {
         let path = path.as_ref();
         Self::from_bytes(Map::open(path)?).map_err(Error::format(path))
     }
+
+    /// The same store over a mapping of its own, which may be handed out and written to: see [`Map::again`].
+    pub fn again(&self) -> Result<Self> {
+        let path = self.data.path();
+        let data = self.data.again().map_err(Error::io(path))?;
+        if data.len() != self.data.len() {
+            return Err(Error::format(path)(corrupt("the file has changed since it was opened")));
+        }
+        Ok(Store { data, header: self.header.clone() })
+    }
 }
 
 impl<D: AsRef<[u8]>> Store<D> {
