@@ -354,6 +354,7 @@ def test_word_lists_as_people_have_them(tmp_path):
     (tmp_path / "words.txt").write_text("\ufeffriver \nnew york\r\n\n", encoding="utf-8")
     with (tmp_path / "counts.txt").open() as file:
         assert kept(file) == ["river", "bank"]
+    assert kept(tmp_path / "words.txt") == ["river", "new york"]
     with (tmp_path / "words.txt").open(encoding="utf-8-sig") as file:
         assert kept(file) == ["river", "new york"]
     report = convert_text(tmp_path, text, keep=["river", "zebra", "lion"])

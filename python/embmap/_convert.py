@@ -160,7 +160,7 @@ def convert(
     on_bad_row: Literal["error", "skip"] = "error",
     on_wrong_count: Literal["error", "ignore"] = "error",
     limit: int | None = None,
-    keep: Iterable[str] | None = None,
+    keep: Iterable[str] | os.PathLike[str] | None = None,
     normalize: bool = False,
     screen: bool = False,
     threads: int | None = None,
@@ -223,10 +223,10 @@ def convert(
         are taken, and a bad row still ends the conversion; ``on_bad_row="skip"`` takes them too.
     limit : int, optional
         Stop after this many rows. The n-grams of a fastText model are all kept.
-    keep : iterable of str, or text file, optional
+    keep : iterable of str, path, or open text file, optional
         Only these words, and all n-grams of a fastText model. The numbers of other rows are not read, and so not checked
-        either. Of an open file, each line is a word, with or without its count behind it. That none of the words is in the
-        source is an error.
+        either. Of a file (a `Path`, not a str), each line is a word, with or without its count behind it. That none of the
+        words is in the source is an error.
     normalize : bool
         Scale each row to length 1; rows of zeros stay. Vectors made of n-grams are scaled when they are made.
     screen : bool

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
+from ._paths import local
 from ._words import WordsLike
 
 # A word, and how often it was counted: what GloVe's vocab_count writes, and most lists of frequencies.
@@ -16,9 +18,12 @@ _COUNTED = re.compile(r"(\S+)[ \t]+[0-9]+(?:\.[0-9]+)?")
 
 
 def words_to_keep(keep: Any) -> WordsLike:
-    """Give the words of a list or of an open text file; a list's words stay as they are, and lose their padding besides."""
+    """Give the words of a list, or of a text file; a list's words stay as they are, and lose their padding besides."""
     if isinstance(keep, str):
         raise TypeError("keep must be words, not one str")
+    if isinstance(keep, os.PathLike):
+        with local(keep).open(encoding="utf-8-sig") as file:
+            return words_of_lines(file)
     if isinstance(keep, io.TextIOBase):
         return words_of_lines(keep)
     if isinstance(keep, np.ndarray) or hasattr(keep, "__arrow_c_stream__") or hasattr(keep, "__arrow_c_array__"):

@@ -218,7 +218,7 @@ impl Table {
         }
         let words: Vec<&[u8]> = body.iter().filter_map(|record| shape.word(record)).collect();
         if options.dim.is_none() && words.iter().all(|word| is_fraction(word)) {
-            return Err((line, no_words(shape.dim + 1, &format!("dim={}", shape.dim))));
+            return Err((line, no_words(shape.dim + 1, Some(shape.dim))));
         }
         if options.dim.is_none() && shape.dim == 1 {
             return Err((

@@ -1,6 +1,9 @@
 //! Texts that would be misread without a sound: what their first rows say, and what to do.
 
-use super::layout::{Layout, Problem, is_fraction, is_number, numbers, shown};
+use super::{
+    layout::{Layout, Problem, is_fraction, is_number, numbers, shown},
+    row,
+};
 use crate::{
     convert::{Options, Utf8Errors},
     encoding,
@@ -26,10 +29,13 @@ pub(super) fn line_ends(text: &[u8]) -> Option<String> {
 /// Why rows that fit `layout` would not be read as they are meant, and which of them shows it, counted from 0.
 pub(super) fn about(layout: &Layout, sample: &[&[u8]], options: &Options) -> Option<Problem> {
     let words: Vec<&[u8]> = sample.iter().filter_map(|line| layout.word_of(line)).collect();
+    if words.is_empty() && !sample.is_empty() && sample.iter().all(|line| layout.is_numbers(line)) {
+        return Some((0, no_words(layout.dim, None)));
+    }
     let first = words.first()?;
     let all = |is: fn(&[u8]) -> bool| words.iter().all(|word| is(word));
     if layout.rows.is_none() && options.dim.is_none() && all(is_fraction) {
-        return Some((0, no_words(layout.dim + 1, &format!("dim={}", layout.dim))));
+        return Some((0, no_words(layout.dim + 1, Some(layout.dim))));
     }
     if layout.rows.is_none() && options.dim.is_none() && options.header.is_none() && layout.dim == 1 {
         return Some((
@@ -72,18 +78,31 @@ pub(super) fn about(layout: &Layout, sample: &[&[u8]], options: &Options) -> Opt
     None
 }
 
+/// Why rows that end in no number are none, and what to do.
+pub(super) fn no_numbers(sample: &[&[u8]], first: &[u8]) -> String {
+    let found = shown(sample.first().unwrap_or(&first));
+    let bracketed = |line: &&[u8]| row::trim_spaces_end(line).ends_with(b"]");
+    if !sample.is_empty() && sample.iter().all(bracketed) {
+        return format!(
+            "the numbers are in brackets, as in {found:?}, as Python and NumPy print them: take the brackets away (tr -d '[],'), or \
+             give words and matrix to embmap.write()"
+        );
+    }
+    format!("expected a word and its numbers, found {found:?}: this is no file of vectors")
+}
+
 /// The word proper of one that has swallowed a number, and what separates the two.
 fn swallowed(word: &[u8]) -> Option<(&[u8], u8)> {
     let at = word.iter().rposition(|byte| ENDS.contains(byte)).filter(|&at| at > 0)?;
     is_number(&word[at + 1..]).then_some((&word[..at], word[at]))
 }
 
-/// The reason to refuse rows of `count` numbers and no word.
-pub(crate) fn no_words(count: usize, otherwise: &str) -> String {
+/// The reason to refuse rows of `count` numbers and no word, unless they are words and `dim` numbers.
+pub(crate) fn no_words(count: usize, dim: Option<usize>) -> String {
+    let otherwise = dim.map_or(String::new(), |dim| format!("; where the first numbers are the words, say dim={dim}"));
     format!(
         "every row begins with a fraction: these are rows of {count} numbers without words, which are in another file \
-         (metadata.tsv, vocab.txt): read both, and give words and matrix to embmap.write(); where the first numbers are the \
-         words, say {otherwise}"
+         (metadata.tsv, vocab.txt): read both, and give words and matrix to embmap.write(){otherwise}"
     )
 }
 
@@ -123,6 +142,9 @@ mod tests {
             ("2 9\na 1:0.5 7:0.25\nb 3:0.5\n", "sparse"),
             ("a 1:0.5 7:0.25\nb 3:0.5\n", "sparse"),
             ("a 1 2\rb 3 4\rc 5 6\r", "carriage returns"),
+            ("2 3\n0.5 0.25 1\n-0.5 1e-3 2\n", "without words"),
+            ("a [0.5, 0.25]\nb [1.5, 2]\n", "brackets"),
+            ("a [0.5 0.25]\nb [1.5 2.]\n", "brackets"),
         ] {
             let found = reason(text).unwrap_or_default();
             assert!(found.contains(part), "{text:?}: {found}");

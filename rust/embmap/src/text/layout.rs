@@ -119,11 +119,7 @@ impl Layout {
         };
         let found = expected.unwrap_or_else(|| commonest_dim(&sample, separator));
         if found == 0 {
-            let reason = format!(
-                "expected a word and its numbers, found {:?}: this is no file of vectors",
-                shown(sample.first().unwrap_or(&first))
-            );
-            return Err((body_line, reason));
+            return Err((body_line, doubts::no_numbers(&sample, first)));
         }
         if separator != Separator::Spaces && !sample.is_empty() && sample.iter().all(|line| is_mixed(line)) {
             let reason = "a tab ends the word and blanks separate the numbers; make it one separator for all, or have both \
@@ -202,6 +198,14 @@ impl Layout {
         let end = (0..self.dim).try_fold(line.len(), |end, _| self.separator.before(&line[..end]))?;
         let word = if self.separator == Separator::Spaces { column(&line[..end], self.numbered) } else { &line[..end] };
         (!word.is_empty()).then_some(word)
+    }
+
+    /// Whether a row has its numbers and no word, the first of them a fraction.
+    pub(super) fn is_numbers(&self, line: &[u8]) -> bool {
+        let mut fields = self.separator.fields(line).peekable();
+        fields.peek().is_some_and(|first| is_fraction(first))
+            && fields.by_ref().take(self.dim).filter(|field| is_number(field)).count() == self.dim
+            && fields.next().is_none()
     }
 
     /// This layout, unless the rows say that it would be misread.
