@@ -7,7 +7,7 @@
 use std::{hint::black_box, time::Duration};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use embmap::internals::{Text, fields, index, kernels, parse};
+use embmap::unstable::{Text, fields, index, kernels, parse};
 use embmap_kernels_bench::text::{FORMS, lines};
 
 const ROWS: usize = 1500;

@@ -6,7 +6,7 @@
 use std::{hint::black_box, time::Duration};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use embmap::{hash::hash, internals::kernels, internals::write_numbers};
+use embmap::unstable::{hash, kernels, write_numbers};
 
 const NUMBERS: usize = 100_000;
 

@@ -4,7 +4,7 @@ pub mod text;
 
 use std::collections::HashSet;
 
-use embmap::{hash::hash, words::WordList};
+use embmap::unstable::{WordList, hash};
 
 /// The real words of `folder` first, then pairs of them joined by `_`, until there are `n` different ones.
 pub fn vocabulary(folder: Option<&str>, n: usize) -> WordList {

@@ -1,6 +1,6 @@
 //! Text vectors in memory: numbers N(0, 0.4), as GloVe's are about, in the forms that writers print.
 
-use embmap::normal::fill_standard;
+use embmap::unstable::fill_standard;
 
 /// How numbers are printed.
 pub struct Form {

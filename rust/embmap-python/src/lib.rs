@@ -35,7 +35,7 @@ fn fill_normal(
     let (mean, deviation, out) = (mean.as_slice()?, deviation.as_slice()?, out.as_slice_mut()?);
     let words = words.to_list()?;
     let words: Vec<&[u8]> = words.iter().collect();
-    detached(py, || embmap::normal::fill_rows(&words, seed, mean, deviation, out))?.map_err(|error| raise(py, error))
+    detached(py, || embmap::unstable::fill_rows(&words, seed, mean, deviation, out))?.map_err(|error| raise(py, error))
 }
 
 /// The words of anything that holds words, as `str`.

@@ -10,7 +10,6 @@ use crate::{
         Duplicates,
         place::{Placement, Placer, Refusal},
         summary::{Stored, Summary, step},
-        while_ticking,
     },
     dtype::Dtype,
     error::{Error, Result},
@@ -18,8 +17,8 @@ use crate::{
     gather::Rows,
     hash::hash,
     norms::normalize,
-    parallel::for_each,
     store::Store,
+    sys::threads::{for_each, while_ticking},
     writer::StoreWriter,
 };
 

@@ -5,8 +5,7 @@ use half::{f16, slice::HalfFloatSliceExt};
 use crate::{
     dtype::Dtype,
     error::{Error, Result},
-    parallel::in_blocks,
-    prefetch::prefetch,
+    sys::{prefetch::prefetch, threads::in_blocks},
 };
 
 /// Rows asked for ahead of the one that is copied.

@@ -9,8 +9,7 @@ use crate::{
     error::{Error, FormatError, Result, corrupt},
     format::{PART_BUCKETS, PILOT_LEN, SLOT_LEN, u32_at},
     hash::{hash, seed_from},
-    parallel::for_each,
-    prefetch::prefetch,
+    sys::{prefetch::prefetch, threads::for_each},
     words::{WordList, Words},
 };
 

@@ -35,33 +35,28 @@ mod export;
 mod fasttext;
 pub mod format;
 mod gather;
-pub mod hash;
+mod hash;
 mod huggingface;
-pub mod index;
-#[cfg(feature = "internals")]
-#[doc(hidden)]
-pub mod internals;
+mod index;
 mod lookup;
-mod map;
 mod neighbors;
-pub mod normal;
+mod normal;
 mod norms;
-pub mod parallel;
 mod pool;
-mod positioned;
-pub mod prefetch;
 mod product;
-mod publish;
 #[cfg(test)]
 mod readers;
 mod screen;
 mod sources;
 mod store;
 mod subwords;
+mod sys;
 mod text;
+#[doc(hidden)]
+pub mod unstable;
 mod verify;
 mod word2vec;
-pub mod words;
+mod words;
 mod writer;
 
 pub use builder::{Builder, BuilderOptions, Built};
@@ -73,13 +68,13 @@ pub use export::{ExportFormat, ExportReport, Selection};
 pub use gather::{Number, Rows};
 pub use huggingface::model_files;
 pub use lookup::Find;
-pub use map::{Access, Map};
 pub use neighbors::{Candidates, Neighbor};
 pub use norms::inverse_norm;
 pub use pool::Pooling;
 pub use sources::Format;
 pub use store::Store;
 pub use subwords::{Ngrams, Subwords};
+pub use sys::mmap::{Access, Map};
 pub use text::Separator;
 
 /// The version of this crate, and of everything around it.

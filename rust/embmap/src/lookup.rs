@@ -10,8 +10,8 @@ use std::{
 use crate::{
     error::FormatError,
     index::Index,
-    parallel::{in_parts, join_all, spawn, threads},
     store::Store,
+    sys::threads::{in_parts, join_all, spawn, threads},
 };
 
 /// Words that are worth a thread of their own.

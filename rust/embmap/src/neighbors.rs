@@ -9,10 +9,10 @@ use crate::{
     dtype::Dtype,
     error::{Error, FormatError, Result},
     gather::Rows,
-    parallel::{for_each, in_blocks, threads},
     product::{self, products, products_of_one},
     screen::{Screen, Screened},
     store::Store,
+    sys::threads::{for_each, in_blocks, threads},
 };
 
 /// Rows compared at a time: their products with all queries of a pass lie in a near cache.

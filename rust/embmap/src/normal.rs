@@ -8,7 +8,7 @@
 use crate::{
     error::{Error, Result},
     hash::{hash, seed_from},
-    parallel::in_parts,
+    sys::threads::in_parts,
 };
 
 /// Numbers that are worth a thread of their own.

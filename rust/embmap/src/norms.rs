@@ -1,5 +1,8 @@
 //! What a store keeps of each row and of each dimension: inverse norms, means and deviations.
 
+#[cfg(target_arch = "x86_64")]
+use crate::sys::simd::{Isa, Kernel};
+
 /// 1 / length of `row`, summed in float64 in eight lanes, lane `j` taking every eighth number from the `j`-th on, the lanes
 /// then added from first to last; 0 for a row of zeros. The order is part of the format, so that every writer agrees.
 #[must_use]
@@ -68,8 +71,8 @@ impl Statistics {
     #[allow(unsafe_code)]
     pub(crate) fn add_rows(&mut self, rows: &[f32], norms: &mut Vec<f32>) {
         #[cfg(target_arch = "x86_64")]
-        if is_x86_feature_detected!("avx512f") {
-            // SAFETY: the processor has just been asked.
+        if Kernel::detect().isa() >= Isa::Avx512 {
+            // SAFETY: a kernel is made by detection alone, so the processor has the instructions of its name.
             return unsafe { self.add_rows_avx512(rows, norms) };
         }
         self.add_rows_plainly(rows, norms);

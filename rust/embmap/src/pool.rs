@@ -3,7 +3,7 @@
 use crate::{
     error::{Error, Result},
     gather::Rows,
-    parallel::in_parts,
+    sys::threads::in_parts,
 };
 
 /// Rows that are worth a thread of their own.

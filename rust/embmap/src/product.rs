@@ -1,6 +1,9 @@
 //! Products of queries and rows.
 
-use crate::prefetch::prefetch_address;
+use crate::sys::{
+    prefetch::prefetch_address,
+    simd::{Isa, Kernel},
+};
 
 /// Fewer queries are multiplied row by row, as fast as the rows come from memory; more are worth packing them first.
 pub(crate) const FEW: usize = 4;
@@ -25,10 +28,15 @@ pub(crate) fn products(queries: &[f32], rows: &[f32], dim: usize, products: &mut
 }
 
 /// The `gemm` crate's product, on this thread.
+///
+/// # Panics
+///
+/// Where the lengths do not fit.
 #[allow(unsafe_code)]
 fn by_blocks(queries: &[f32], rows: &[f32], dim: usize, products: &mut [f32]) {
     let (m, n) = (queries.len() / dim, rows.len() / dim);
-    // SAFETY: as `products` has checked, `queries` is an m × dim matrix and `rows` an n × dim one, whose transpose is read,
+    assert!(queries.len() == m * dim && rows.len() == n * dim && products.len() == m * n, "lengths that do not fit");
+    // SAFETY: as has just been checked, `queries` is an m × dim matrix and `rows` an n × dim one, whose transpose is read,
     // both row after row, and `products` is m × n, row after row, written and not read; a slice overlaps no other that is
     // written.
     unsafe {
@@ -87,18 +95,15 @@ impl Stored for [u8; 2] {
 /// Product of one query with every row, with the widest vectors that the processor has, as fast as the rows come from memory.
 #[allow(unsafe_code)]
 pub(crate) fn products_of_one<T: Stored>(query: &[f32], rows: &[T], products: &mut [f32]) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        if is_x86_feature_detected!("avx512f") {
-            // SAFETY: the processor has just been asked.
-            return unsafe { by_rows_avx512(query, rows, products) };
-        }
-        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-            // SAFETY: the processor has just been asked.
-            return unsafe { by_rows_avx2(query, rows, products) };
-        }
+    match Kernel::detect().isa() {
+        Isa::Scalar => by_rows_plainly(query, rows, products, |a, b, c| a * b + c),
+        // SAFETY: a kernel is made by detection alone, so the processor has the instructions of its name, FMA among them.
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 => unsafe { by_rows_avx2(query, rows, products) },
+        // SAFETY: as above.
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512 | Isa::Avx512Vbmi2 => unsafe { by_rows_avx512(query, rows, products) },
     }
-    by_rows_plainly(query, rows, products, |a, b, c| a * b + c);
 }
 
 #[cfg(target_arch = "x86_64")]

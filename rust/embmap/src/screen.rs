@@ -10,8 +10,8 @@ use crate::{
     dtype::Dtype,
     error::{Error, Result},
     gather::Rows,
-    parallel,
     product::products_of_one,
+    sys::threads,
     writer::StoreWriter,
 };
 
@@ -146,7 +146,7 @@ pub(crate) fn write(
     let block = |first| Block { first, bounds: Vec::new(), crc: crc32fast::Hasher::new() };
     let step = ENCODED.min((4 << 20) / dim + 1);
     let mut blocks: Vec<Block> = (0..count).step_by(step).map(block).collect();
-    parallel::for_each(threads, &mut blocks, |block| {
+    threads::for_each(threads, &mut blocks, |block| {
         if stop.load(Ordering::Relaxed) {
             return Err(Error::Cancelled);
         }

@@ -8,8 +8,8 @@ use crate::{
     format::{HEADER_LEN, Header, Kind},
     gather::{Number, Rows},
     index::Index,
-    map::Map,
     screen::Screen,
+    sys::mmap::Map,
     words::Words,
 };
 

@@ -11,14 +11,16 @@ use crate::{
     error::{Error, Result},
     format::{HEADER_LEN, Header, Kind, MATRIX_ALIGN, SECTION_ALIGN},
     index::BuiltIndex,
-    positioned::{read_at, write_at},
-    publish::NewFile,
+    sys::{
+        atomic_file::AtomicFile,
+        pread::{read_at, write_at},
+    },
     words::WordList,
 };
 
 /// A store in the making, invisible until it is finished.
 pub(crate) struct StoreWriter {
-    file: NewFile,
+    file: AtomicFile,
     dtype: Dtype,
     dim: usize,
     /// Where the matrix begins.
@@ -62,7 +64,7 @@ impl StoreWriter {
             return Err(Error::Argument(format!("dim must be between 1 and 2³² - 1, not {dim}")));
         }
         let matrix = (HEADER_LEN + buckets * (dim * dtype.size()) as u64).next_multiple_of(MATRIX_ALIGN);
-        Ok(StoreWriter { file: NewFile::create(target)?, dtype, dim, matrix })
+        Ok(StoreWriter { file: AtomicFile::create(target)?, dtype, dim, matrix })
     }
 
     /// Where the store will be.

@@ -4,7 +4,7 @@
 
 #![no_main]
 
-use embmap::internals::{Text, careful, index, kernels, parse};
+use embmap::unstable::{Text, careful, index, kernels, parse};
 use libfuzzer_sys::fuzz_target;
 
 type Row = Option<(Vec<u8>, Vec<u32>)>;

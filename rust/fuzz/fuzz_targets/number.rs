@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use embmap::internals::number;
+use embmap::unstable::number;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &[u8]| {

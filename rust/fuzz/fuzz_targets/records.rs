@@ -4,7 +4,7 @@
 
 #![no_main]
 
-use embmap::internals::records;
+use embmap::unstable::records;
 use libfuzzer_sys::fuzz_target;
 
 type Found = Vec<(u64, Vec<u8>, Vec<u8>)>;

@@ -1,6 +1,6 @@
 //! Cache-line buckets with linear probing, in three ways.
 
-use embmap::{hash::hash, words::WordList};
+use embmap::unstable::{WordList, hash};
 use memmap2::Mmap;
 
 use crate::design::{BATCH, Design, SEED, bucket_of, check_of, mapped, prefetch, u32_at};

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use embmap::words::WordList;
+use embmap::unstable::WordList;
 use memmap2::Mmap;
 
 /// What every design keys its hash with.

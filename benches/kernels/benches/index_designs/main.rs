@@ -11,7 +11,7 @@ use std::{hint::black_box, time::Instant};
 
 use buckets::{Inline, SideBySide, Tags};
 use design::{BATCH, Design};
-use embmap::{hash::hash, words::WordList};
+use embmap::unstable::{WordList, hash};
 use embmap_kernels_bench::vocabulary;
 use perfect::{Displaced, Perfect};
 

@@ -1,10 +1,6 @@
 //! Perfect hashes: a library's, and the one that stores have.
 
-use embmap::{
-    hash::hash,
-    index::{BuiltIndex, Index},
-    words::WordList,
-};
+use embmap::unstable::{BuiltIndex, Index, WordList, hash};
 use memmap2::Mmap;
 use ptr_hash::{DefaultPtrHash, PtrHashParams};
 
@@ -83,7 +79,7 @@ impl Design for Displaced {
         self.pilots.len() + self.slots.len()
     }
     fn find(&self, keys: &[&[u8]], ids: &mut [i64]) {
-        let words = embmap::words::Words::new(&self.bytes, &self.offsets);
+        let words = embmap::unstable::Words::new(&self.bytes, &self.offsets);
         Index::new(self.seed, &self.pilots, &self.slots, words).find_all(keys, -1, ids).expect("a whole index");
     }
 }

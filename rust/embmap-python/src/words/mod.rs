@@ -4,7 +4,7 @@ mod arrow;
 mod fixed;
 mod objects;
 
-use embmap::{FormatError, Map, Store, words::WordList};
+use embmap::{FormatError, Map, Store, unstable::WordList};
 use numpy::{PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::{
     exceptions::{PyTypeError, PyValueError},

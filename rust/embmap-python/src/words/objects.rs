@@ -134,7 +134,7 @@ fn read<'w, 'py: 'w>(
 ) -> PyResult<()> {
     let asked = |i| {
         let item = item(i);
-        embmap::prefetch::prefetch_address(item.as_ptr().cast());
+        embmap::unstable::prefetch_address(item.as_ptr().cast());
         item
     };
     let mut items = range.clone().map(asked);

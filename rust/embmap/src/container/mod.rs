@@ -26,7 +26,7 @@ pub(crate) use unpacked::unpacked;
 
 use crate::{
     error::{Error, ParseError, Result},
-    positioned::read_at,
+    sys::pread::read_at,
 };
 
 /// Bytes that tell what a file is: a tar archive's mark ends at byte 262.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{Input, Progress, Stream};
-use crate::positioned::read_at;
+use crate::sys::pread::read_at;
 
 /// The bytes of an input, in order.
 pub(crate) enum Sequential {

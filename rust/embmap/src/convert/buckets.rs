@@ -2,11 +2,11 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use super::{Options, Source, source::Buckets, while_ticking};
+use super::{Options, Source, source::Buckets};
 use crate::{
     error::{Error, ParseError, Result, Unit},
-    parallel,
     subwords::{Ngrams, Parameters},
+    sys::threads::{self, while_ticking},
     writer::{BucketContents, StoreWriter},
 };
 
@@ -50,7 +50,7 @@ impl<'a> BucketRows<'a> {
         let mut blocks: Vec<Block> = (0..self.rows).step_by(step).map(block).collect();
         let done = AtomicU64::new(0);
         let work = || {
-            parallel::for_each(options.threads, &mut blocks, |block| {
+            threads::for_each(options.threads, &mut blocks, |block| {
                 if stop.load(Ordering::Relaxed) {
                     return Err(Error::Cancelled);
                 }

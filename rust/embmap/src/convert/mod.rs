@@ -14,9 +14,7 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
-        mpsc,
     },
-    thread,
     time::Instant,
 };
 
@@ -30,8 +28,9 @@ use crate::{
     dtype::Dtype,
     encoding::Encoding,
     error::{Error, Result},
-    publish, screen,
+    screen,
     sources::{self, AnySource, Format},
+    sys::{atomic_file, threads::while_ticking},
     text::Separator,
     words::WordSet,
     writer::StoreWriter,
@@ -187,7 +186,7 @@ pub fn convert(
     let how = Unpacking {
         member: options.member.as_deref(),
         max_expansion: options.max_expansion,
-        folder: publish::folder(target),
+        folder: atomic_file::folder(target),
         stop: Arc::clone(&stop),
     };
     let opened = while_ticking(&stop, || sources::open(source, options, &how), &mut || tick(0, 0));
@@ -253,47 +252,4 @@ fn metadata(source: &impl Source, options: &Options, report: &Report) -> String 
     }
     metadata.insert("embmap".into(), env!("CARGO_PKG_VERSION").into());
     serde_json::Value::Object(metadata).to_string()
-}
-
-/// Runs `work` on a thread of its own while the caller's thread answers; `stop` tells it that it need not go on.
-pub(crate) fn while_ticking<T: Send>(
-    stop: &AtomicBool,
-    work: impl FnOnce() -> Result<T> + Send,
-    go_on: &mut dyn FnMut() -> bool,
-) -> Result<T> {
-    let (sender, receiver) = mpsc::channel();
-    thread::scope(|scope| {
-        // The sender goes with the thread, so that a panic is heard here. The receiver outlives the thread.
-        let worker = move || {
-            let _ = sender.send(work());
-        };
-        let worker = thread::Builder::new().spawn_scoped(scope, worker).map_err(Error::NoThread)?;
-        loop {
-            match receiver.recv_timeout(pipeline::TICK) {
-                Ok(result) => return result,
-                Err(mpsc::RecvTimeoutError::Disconnected) => match worker.join() {
-                    Ok(()) => return Err(Error::Cancelled),
-                    Err(panic) => std::panic::resume_unwind(panic),
-                },
-                Err(mpsc::RecvTimeoutError::Timeout) => {
-                    // Once told to stop, the caller is not asked again.
-                    if !stop.load(Ordering::Relaxed) && !go_on() {
-                        stop.store(true, Ordering::Relaxed);
-                    }
-                }
-            }
-        }
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_panic_of_the_work_reaches_the_caller() {
-        let panicking = || -> Result<()> { panic!("of the work") };
-        let caught = std::panic::catch_unwind(|| while_ticking(&AtomicBool::new(false), panicking, &mut || true));
-        assert_eq!(caught.expect_err("a panic").downcast_ref(), Some(&"of the work"));
-    }
 }

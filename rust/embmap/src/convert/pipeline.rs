@@ -22,12 +22,10 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    parallel,
+    sys::threads::{self, TICK},
     writer::{Contents, StoreWriter},
 };
 
-/// Between two calls of the caller's tick: well under the half second in which Ctrl-C must answer.
-pub(super) const TICK: Duration = Duration::from_millis(50);
 /// Between two calls to the system to write what is there already.
 const FLUSH: Duration = Duration::from_millis(20);
 /// Source bytes from which that is worth a thread.
@@ -70,7 +68,7 @@ pub(crate) fn run<S: Source>(
 ) -> Result<(Contents, Report)> {
     let dim = source.dim();
     let blocks = source.length().map_or(u64::MAX, |length| length.div_ceil(options.block_bytes as u64).max(1));
-    let threads = parallel::threads(options.threads).min(usize::try_from(blocks).unwrap_or(usize::MAX));
+    let threads = threads::threads(options.threads).min(usize::try_from(blocks).unwrap_or(usize::MAX));
     let ordered = Ordered {
         committer: Committer::new(source, options),
         placed: 0,
@@ -104,7 +102,7 @@ pub(crate) fn run<S: Source>(
         }
         if source.length().is_none_or(|length| length >= WORTH_FLUSHING) {
             // Without this thread the sync at the end waits longer, and that is all.
-            parallel::spawn(scope, || pipeline.flush());
+            threads::spawn(scope, || pipeline.flush());
         }
         pipeline.watch(tick);
     });

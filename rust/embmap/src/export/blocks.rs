@@ -13,9 +13,7 @@ use std::{
 
 use crate::{
     error::{Error, Result},
-    parallel,
-    positioned::write_at,
-    publish::NewFile,
+    sys::{atomic_file::AtomicFile, pread::write_at, threads},
 };
 
 /// Bytes of a block, about.
@@ -64,7 +62,7 @@ struct Blocks<'a> {
     layout: &'a dyn Layout,
     rows: usize,
     rows_of_a_block: usize,
-    file: &'a NewFile,
+    file: &'a AtomicFile,
     progress: &'a Progress,
     stop: &'a AtomicBool,
     next: AtomicUsize,
@@ -77,7 +75,7 @@ struct Blocks<'a> {
 pub(super) fn write(
     layout: &dyn Layout,
     rows: usize,
-    file: &NewFile,
+    file: &AtomicFile,
     threads: Option<usize>,
     progress: &Progress,
     stop: &AtomicBool,
@@ -85,7 +83,7 @@ pub(super) fn write(
     let head = layout.head()?;
     write_at(file.file(), &head, 0).map_err(Error::io(file.target()))?;
     let rows_of_a_block = (BLOCK / layout.row_len().max(1)).max(1);
-    let threads = parallel::threads(threads).min(rows.div_ceil(rows_of_a_block));
+    let threads = threads::threads(threads).min(rows.div_ceil(rows_of_a_block));
     let places = Places { block: 0, offset: head.len() as u64, running: threads, failure: None };
     let blocks = Blocks {
         layout,
@@ -112,7 +110,7 @@ pub(super) fn write(
         }
         if rows.saturating_mul(layout.row_len()) as u64 >= WORTH_FLUSHING {
             // Without this thread the sync at the end waits longer, and that is all.
-            parallel::spawn(scope, || blocks.flush(file.file()));
+            threads::spawn(scope, || blocks.flush(file.file()));
         }
         let mut places = blocks.lock();
         while places.running > 0 {

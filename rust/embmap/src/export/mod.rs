@@ -13,13 +13,10 @@ use std::{
 };
 
 use crate::{
-    convert::while_ticking,
     error::{Error, FormatError, Result, corrupt},
     gather::Rows,
-    map::Map,
-    publish::NewFile,
     store::Store,
-    text::kernels::Kernel,
+    sys::{atomic_file::AtomicFile, mmap::Map, simd::Kernel, threads::while_ticking},
     words::Words,
 };
 use blocks::{Layout, Progress};
@@ -99,7 +96,7 @@ impl Store<Map> {
         };
         let (rows, done) = (chosen.len() as u64, || progress.rows.load(Ordering::Relaxed));
         let write = || {
-            let file = NewFile::create(target)?;
+            let file = AtomicFile::create(target)?;
             let (bytes_written, written) = blocks::write(layout, chosen.len(), &file, threads, &progress, &stop)?;
             Ok((file, bytes_written, written))
         };

@@ -7,7 +7,7 @@
 
 use std::hint::select_unpredictable;
 
-use crate::text::kernels::Kernel;
+use crate::sys::simd::{Isa, Kernel};
 
 /// Bytes that a number's text may take, and the blank before it, while it is written.
 pub(crate) const ROOM: usize = 25;
@@ -71,19 +71,15 @@ const SCALES: ([u32; 32], [u32; 32]) = {
 /// With `points`, a whole number has a point and a zero.
 #[allow(unsafe_code)]
 pub(crate) fn write(kernel: Kernel, values: &[f32], points: bool, out: &mut [u8]) -> usize {
-    match kernel {
-        Kernel::Scalar => write_by::<1>(values, points, out),
-        // SAFETY: a kernel that was detected or is available has the instructions that its name stands for, and BMI2 was asked
-        // for here.
+    match kernel.isa() {
+        Isa::Scalar => write_by::<1>(values, points, out),
+        // SAFETY: a kernel is made by detection alone, so the processor has the instructions of its name, LZCNT and BMI2 among
+        // them.
         #[cfg(target_arch = "x86_64")]
-        Kernel::Avx2 if is_x86_feature_detected!("bmi2") => unsafe { write_avx2(values, points, out) },
+        Isa::Avx2 => unsafe { write_avx2(values, points, out) },
         // SAFETY: as above.
         #[cfg(target_arch = "x86_64")]
-        Kernel::Avx512 | Kernel::Avx512Vbmi2 if is_x86_feature_detected!("bmi2") => unsafe {
-            write_avx512(values, points, out)
-        },
-        #[cfg(target_arch = "x86_64")]
-        _ => write_by::<1>(values, points, out),
+        Isa::Avx512 | Isa::Avx512Vbmi2 => unsafe { write_avx512(values, points, out) },
     }
 }
 
@@ -271,7 +267,7 @@ mod tests {
         .cycle()
         .take(15 * WIDE)
         .unzip();
-        for &kernel in Kernel::available() {
+        for kernel in Kernel::available() {
             assert_eq!(texts(kernel, &values, true), expected, "{kernel:?}");
             let whole: Vec<&str> = expected.iter().map(|text| text.strip_suffix(".0").unwrap_or(text)).collect();
             assert_eq!(texts(kernel, &values, false), whole, "{kernel:?}");
@@ -282,7 +278,7 @@ mod tests {
     fn the_short_way_gives_the_text_of_the_long_one() {
         for exponent in FIRST - 1..=LAST + 1 {
             let fractions = (0..1 << 23).step_by(1009).chain(0..64).chain((1 << 23) - 64..1 << 23);
-            agree(fractions.map(|fraction| exponent << 23 | fraction), Kernel::available());
+            agree(fractions.map(|fraction| exponent << 23 | fraction), &Kernel::available());
         }
     }
 
@@ -290,7 +286,7 @@ mod tests {
     #[ignore = "takes a minute: every number that has the short way"]
     fn the_short_way_gives_the_text_of_the_long_one_for_every_number() {
         for start in (FIRST << 23..(LAST + 1) << 23).step_by(1 << 16) {
-            agree(start..start + (1 << 16), Kernel::available());
+            agree(start..start + (1 << 16), &Kernel::available());
         }
     }
 
@@ -298,7 +294,7 @@ mod tests {
         #[test]
         fn every_text_reads_back_as_the_same_bits(bits in proptest::collection::vec(any::<u32>(), 0..50)) {
             let values: Vec<f32> = bits.into_iter().map(f32::from_bits).filter(|x| x.is_finite()).collect();
-            for &kernel in Kernel::available() {
+            for kernel in Kernel::available() {
                 for points in [true, false] {
                     let texts = texts(kernel, &values, points);
                     prop_assert_eq!(texts.len(), values.len());

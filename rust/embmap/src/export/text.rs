@@ -8,7 +8,7 @@ use super::{
     reserve,
     shortest::{self, ROOM},
 };
-use crate::{error::Result, text::kernels::Kernel};
+use crate::{error::Result, sys::simd::Kernel};
 
 /// Rows `word number … number`, separated by blanks.
 pub(super) struct Text<'a> {

@@ -3,7 +3,7 @@
 use std::{fs::File, io};
 
 use super::{quantizer::Quantizer, reader::Reader};
-use crate::{error::Result, positioned::read_at};
+use crate::{error::Result, sys::pread::read_at};
 
 /// Where the rows of words, and behind them those of buckets, lie.
 #[derive(Debug)]

@@ -27,8 +27,8 @@ use crate::{
     container::{Input, Unpacking, unpacked},
     convert::{Batch, Buckets, Fault, Framing, Options, Origin, Source, SourceError},
     error::{Error, Result, Unit},
-    parallel,
     subwords::{Ngrams, mean},
+    sys::threads,
     text::Head,
 };
 use dictionary::Dictionary;
@@ -270,7 +270,7 @@ impl Buckets for FastTextSource {
 fn framing(file: &File, range: Range<u64>, threads: Option<usize>, how: &Unpacking) -> io::Result<Framing> {
     let mut parts: Vec<(u64, Framing)> =
         range.clone().step_by(STEP as usize).map(|start| (start, Framing::default())).collect();
-    parallel::for_each(threads, &mut parts, |(start, framing)| -> io::Result<()> {
+    threads::for_each(threads, &mut parts, |(start, framing)| -> io::Result<()> {
         // Whoever has said so asks no more what has been found.
         if how.stop.load(Ordering::Relaxed) {
             return Ok(());

@@ -8,7 +8,7 @@ use std::{
 use crate::{
     convert::Framing,
     error::{Error, ParseError, Result, Unit},
-    positioned::read_at,
+    sys::pread::read_at,
 };
 
 /// Read at a time.

@@ -21,8 +21,8 @@ use std::{
 use crate::{
     convert::{Batch, Fault, Framing, OnBadRow, Options, Origin, Source, SourceError},
     error::{Error, Result, Unit},
-    positioned::read_at,
     sources::Format,
+    sys::pread::read_at,
 };
 use choose::MODEL2VEC;
 use folder::{Folder, Tokens, Weights};

@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 use crate::{
     dtype::Dtype,
     error::{Error, ParseError, Result, Unit},
-    positioned::read_at,
+    sys::pread::read_at,
 };
 
 /// The format's own limit.

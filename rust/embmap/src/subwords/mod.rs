@@ -11,8 +11,8 @@ use crate::{
     format::{Kind, u32_at},
     gather::Rows,
     norms::normalize,
-    parallel::in_parts,
     store::Store,
+    sys::threads::in_parts,
 };
 
 /// Bytes of the section of parameters before the buckets that are kept.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::block::{Block, BlockError, LONGEST_LINE};
-use crate::positioned::read_at;
+use crate::sys::pread::read_at;
 
 /// Read past a block's end at first, for its last line.
 const TAIL: usize = 4 << 10;
@@ -124,7 +124,7 @@ mod tests {
     fn a_line_without_end_is_named_by_its_start() {
         let file = tempfile::tempfile().expect("a file");
         file.set_len(3 * LONGEST_LINE as u64).expect("room");
-        crate::positioned::write_at(&file, b"a\nb\n", 0).expect("room");
+        crate::sys::pread::write_at(&file, b"a\nb\n", 0).expect("room");
         let blocks = FileBlocks::new(file, 0, 3 * LONGEST_LINE as u64, 100);
         assert!(matches!(
             blocks.next(&mut Block::default()),

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     container::Input,
     error::{Error, ParseError, Result, Unit},
-    positioned::read_at,
+    sys::pread::read_at,
 };
 
 /// Read at first; more where two lines do not fit.

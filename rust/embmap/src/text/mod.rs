@@ -26,15 +26,16 @@ use crate::{
     container::{Input, Progress, Stream},
     convert::{Batch, Fault, Framing, Options, Origin, Source, SourceError},
     error::{Error, ParseError, Result, Unit},
-    positioned::read_at,
     sources,
+    sys::pread::read_at,
+    sys::simd::Kernel,
 };
 use block::Block;
 pub(crate) use block::BlockError;
 pub(crate) use doubts::{in_another_encoding, no_words};
 use file::FileBlocks;
 pub(crate) use head::{HEAD, Head};
-use kernels::{Indexed, Kernel, Marks};
+use kernels::{Indexed, Marks};
 pub(crate) use layout::Layout;
 pub use layout::Separator;
 use stream::{StreamBlocks, is_blank};

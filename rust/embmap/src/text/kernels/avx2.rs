@@ -4,18 +4,14 @@ use std::arch::x86_64::*;
 
 use super::{BACK, FRONT, Padded, SCALES, SPARE, wide};
 
-/// Whether this processor has what the two stages use.
-pub(super) fn available() -> bool {
-    is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi1") && is_x86_feature_detected!("popcnt")
-}
-
 /// The first stage.
 ///
 /// # Safety
 ///
-/// The processor must be [`available`], and `places` have room for every byte of the text and [`SPARE`] more.
+/// The processor must have the instructions below, and `places` have room for every byte of the text and [`SPARE`] more.
 #[target_feature(enable = "avx2,bmi1,popcnt")]
 pub(super) unsafe fn index(text: Padded, separator: u8, places: &mut [u32], newlines: &mut Vec<u32>) -> usize {
+    debug_assert!(places.len() >= text.end - text.start + SPARE);
     /// Places that are written at once; few texts have more separators in 64 bytes.
     const MANY: usize = 12;
     const { assert!(BACK >= 64 && SPARE >= MANY) };
@@ -68,9 +64,11 @@ pub(super) unsafe fn index(text: Padded, separator: u8, places: &mut [u32], newl
 ///
 /// # Safety
 ///
-/// The processor must be [`available`]; there is one end more than numbers; all ends lie inside `text`, rising.
+/// The processor must have the instructions below; there is one end more than numbers; all ends lie inside `text`, rising.
 #[target_feature(enable = "avx2,bmi1,popcnt")]
 pub(super) unsafe fn row(text: Padded, ends: &[u32], row: &mut [f32]) -> bool {
+    debug_assert!(ends.len() == row.len() + 1 && ends.is_sorted());
+    debug_assert!(ends.iter().all(|&end| (text.start..=text.end).contains(&(end as usize))));
     // SAFETY: the caller's promises, and `wide::row` asks for nine ends and eight numbers of theirs.
     unsafe { wide::row(text, ends, row, |ends, row| eight(text, ends, row)) }
 }

@@ -4,31 +4,14 @@ use std::arch::x86_64::*;
 
 use super::{BACK, FRONT, Padded, SCALES, SPARE, wide};
 
-/// Whether this processor has what the two stages use.
-pub(super) fn available() -> bool {
-    is_x86_feature_detected!("avx2")
-        && is_x86_feature_detected!("avx512f")
-        && is_x86_feature_detected!("avx512bw")
-        && is_x86_feature_detected!("avx512dq")
-        && is_x86_feature_detected!("avx512vl")
-        && is_x86_feature_detected!("avx512cd")
-        && is_x86_feature_detected!("bmi1")
-        && is_x86_feature_detected!("lzcnt")
-        && is_x86_feature_detected!("popcnt")
-}
-
-/// Whether it can also move single bytes together.
-pub(super) fn has_vbmi2() -> bool {
-    available() && is_x86_feature_detected!("avx512vbmi2")
-}
-
 /// The first stage.
 ///
 /// # Safety
 ///
-/// The processor must be [`available`], and `places` have room for every byte of the text and [`SPARE`] more.
+/// The processor must have the instructions below, and `places` have room for every byte of the text and [`SPARE`] more.
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512dq,avx512vl,avx512cd,bmi1,lzcnt,popcnt")]
 pub(super) unsafe fn index(text: Padded, separator: u8, places: &mut [u32], newlines: &mut Vec<u32>) -> usize {
+    debug_assert!(places.len() >= text.end - text.start + SPARE);
     let count_up = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     // SAFETY: the caller's promises; `found` grows by what was counted.
     unsafe {
@@ -51,7 +34,7 @@ pub(super) unsafe fn index(text: Padded, separator: u8, places: &mut [u32], newl
 ///
 /// # Safety
 ///
-/// As for [`index`], and the processor must have [VBMI2](has_vbmi2).
+/// As for [`index`], and the processor must have VBMI2.
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512dq,avx512vl,avx512cd,avx512vbmi2,bmi1,lzcnt,popcnt")]
 pub(super) unsafe fn index_vbmi2(text: Padded, separator: u8, places: &mut [u32], newlines: &mut Vec<u32>) -> usize {
     const COUNT_UP: [u8; 64] = {
@@ -96,6 +79,7 @@ unsafe fn index_by(
     newlines: &mut Vec<u32>,
     write: impl Fn(u64, i32, *mut u32),
 ) -> usize {
+    debug_assert!(places.len() >= text.end - text.start + SPARE);
     const { assert!(BACK >= 64 && SPARE >= 64) };
     let separators = _mm512_set1_epi8(separator as i8);
     let line_ends = _mm512_set1_epi8(b'\n' as i8);
@@ -126,9 +110,11 @@ unsafe fn index_by(
 ///
 /// # Safety
 ///
-/// The processor must be [`available`]; there is one end more than numbers; all ends lie inside `text`, rising.
+/// The processor must have the instructions below; there is one end more than numbers; all ends lie inside `text`, rising.
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512dq,avx512vl,avx512cd,bmi1,lzcnt,popcnt")]
 pub(super) unsafe fn row(text: Padded, ends: &[u32], row: &mut [f32]) -> bool {
+    debug_assert!(ends.len() == row.len() + 1 && ends.is_sorted());
+    debug_assert!(ends.iter().all(|&end| (text.start..=text.end).contains(&(end as usize))));
     // SAFETY: the caller's promises, and `wide::row` asks for nine ends and eight numbers of theirs.
     unsafe { wide::row(text, ends, row, |ends, row| eight(text, ends, row)) }
 }

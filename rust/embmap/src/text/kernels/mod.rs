@@ -12,6 +12,8 @@ mod scalar;
 #[allow(unsafe_code)]
 mod wide;
 
+use crate::sys::simd::{Isa, Kernel};
+
 /// Readable bytes before a text: a number is read from its end, eight bytes at once.
 pub(crate) const FRONT: usize = 64;
 /// Readable bytes behind a text: separators are looked for 64 bytes at once.
@@ -42,59 +44,6 @@ impl<'a> Padded<'a> {
     }
 }
 
-/// Which instructions are used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kernel {
-    /// None in particular.
-    Scalar,
-    /// AVX2, and the BMI1, LZCNT and POPCNT that every such processor has.
-    #[cfg(target_arch = "x86_64")]
-    Avx2,
-    /// AVX-512 F, BW, DQ, VL and CD, and all that is AVX2's.
-    #[cfg(target_arch = "x86_64")]
-    Avx512,
-    /// The same, and VBMI2.
-    #[cfg(target_arch = "x86_64")]
-    Avx512Vbmi2,
-}
-
-impl Kernel {
-    /// The best for this processor; `EMBMAP_KERNEL`, `avx2` or `scalar`, asks for less, to measure or to compare.
-    pub(crate) fn detect() -> Kernel {
-        let asked = std::env::var("EMBMAP_KERNEL").unwrap_or_default();
-        *Kernel::available().iter().find(|kernel| asked.is_empty() || kernel.name() == asked).unwrap_or(&Kernel::Scalar)
-    }
-
-    /// All that this processor can run, the best first.
-    pub(crate) fn available() -> &'static [Kernel] {
-        #[cfg(target_arch = "x86_64")]
-        if avx2::available() {
-            let all = &[Kernel::Avx512Vbmi2, Kernel::Avx512, Kernel::Avx2, Kernel::Scalar];
-            return &all[if avx512::has_vbmi2() {
-                0
-            } else if avx512::available() {
-                1
-            } else {
-                2
-            }..];
-        }
-        &[Kernel::Scalar]
-    }
-
-    /// What `EMBMAP_KERNEL` calls it.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Kernel::Scalar => "scalar",
-            #[cfg(target_arch = "x86_64")]
-            Kernel::Avx2 => "avx2",
-            #[cfg(target_arch = "x86_64")]
-            Kernel::Avx512 => "avx512",
-            #[cfg(target_arch = "x86_64")]
-            Kernel::Avx512Vbmi2 => "avx512vbmi2",
-        }
-    }
-}
-
 /// Where fields end: memory that is used for one text after another.
 #[derive(Debug, Default)]
 pub(crate) struct Marks {
@@ -122,17 +71,18 @@ impl<'a> Indexed<'a> {
             places.resize(room, 0);
         }
         newlines.clear();
-        let found = match kernel {
-            Kernel::Scalar => scalar::index(text, separator, places, newlines),
+        let found = match kernel.isa() {
+            Isa::Scalar => scalar::index(text, separator, places, newlines),
             #[cfg(target_arch = "x86_64")]
             // SAFETY: as below.
-            Kernel::Avx2 => unsafe { avx2::index(text, separator, places, newlines) },
+            Isa::Avx2 => unsafe { avx2::index(text, separator, places, newlines) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: as below.
-            Kernel::Avx512 => unsafe { avx512::index(text, separator, places, newlines) },
+            Isa::Avx512 => unsafe { avx512::index(text, separator, places, newlines) },
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: the kernel is one of those that `available` found; there is room for every byte and `SPARE` more.
-            Kernel::Avx512Vbmi2 => unsafe { avx512::index_vbmi2(text, separator, places, newlines) },
+            // SAFETY: a kernel is made by detection alone, so the processor has the instructions of its name; there is room for
+            // every byte and `SPARE` more.
+            Isa::Avx512Vbmi2 => unsafe { avx512::index_vbmi2(text, separator, places, newlines) },
         };
         let places = &mut places[..found];
         Indexed { kernel, text, places, newlines }
@@ -150,7 +100,6 @@ impl<'a> Indexed<'a> {
     }
 
     /// What stands before each separator and newline.
-    #[cfg(feature = "internals")]
     pub(crate) fn fields(&self) -> impl Iterator<Item = &'a [u8]> {
         let (buffer, mut start) = (self.text.buffer, self.text.start);
         self.places.iter().map(move |&end| {
@@ -203,15 +152,15 @@ impl<'a> Indexed<'a> {
         let shortened = u32::from(returned && self.places[last] as usize == end);
         self.places[last] -= shortened;
         let ends = &self.places[first..=last];
-        let good = match self.kernel {
-            Kernel::Scalar => scalar::row(buffer, ends, row),
+        let good = match self.kernel.isa() {
+            Isa::Scalar => scalar::row(buffer, ends, row),
             #[cfg(target_arch = "x86_64")]
             // SAFETY: as below.
-            Kernel::Avx2 => unsafe { avx2::row(self.text, ends, row) },
+            Isa::Avx2 => unsafe { avx2::row(self.text, ends, row) },
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: the kernel is one of those that `available` found; `ends` are `row.len() + 1` places of the text,
+            // SAFETY: the processor has the instructions, as above; `ends` are `row.len() + 1` places of the text,
             // rising, the last perhaps moved back over a carriage return that lies behind the one before it.
-            Kernel::Avx512 | Kernel::Avx512Vbmi2 => unsafe { avx512::row(self.text, ends, row) },
+            Isa::Avx512 | Isa::Avx512Vbmi2 => unsafe { avx512::row(self.text, ends, row) },
         };
         let word = &buffer[start..ends[0] as usize];
         self.places[last] += shortened;

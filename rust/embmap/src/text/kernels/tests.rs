@@ -28,7 +28,7 @@ fn read(kernel: Kernel, lines: &str, separator: u8, dim: usize) -> Vec<Option<(S
 #[test]
 fn lines_are_those_of_the_text() {
     let lines = "a 1 2\n\nbb  3\n".repeat(30);
-    for &kernel in Kernel::available() {
+    for kernel in Kernel::available() {
         let buffer = padded(&lines);
         let mut marks = Marks::default();
         let indexed = Indexed::new(kernel, Padded::new(&buffer, FRONT, FRONT + lines.len()), b' ', &mut marks);
@@ -39,7 +39,7 @@ fn lines_are_those_of_the_text() {
 
 /// Asserts that every kernel reads the texts, which are numbers, as the standard library does.
 fn check(texts: &[String]) {
-    for &kernel in Kernel::available() {
+    for kernel in Kernel::available() {
         for texts in texts.chunks(64) {
             let line = format!("w {}\n", texts.join(" "));
             let expected = texts.iter().map(|text| (text.parse::<f64>().expect("a number") as f32).to_bits()).collect();
@@ -121,7 +121,7 @@ proptest! {
             })
             .collect();
         let expected = [values.map(|values| ("w".to_string(), values))];
-        for &kernel in Kernel::available() {
+        for kernel in Kernel::available() {
             let found = read(kernel, &format!("w {}\n", texts.join(" ")), b' ', texts.len());
             prop_assert_eq!(&found[..], &expected[..], "{:?}", kernel);
         }
@@ -148,7 +148,7 @@ proptest! {
             lines.iter().map(|(word, numbers, end)| format!("{word} {}{end}\n", numbers.join(" "))).collect();
         let text = text.replace(' ', separator);
         let separator = separator.as_bytes()[0];
-        let reference = read(Kernel::Scalar, &text, separator, dim);
+        let reference = read(Kernel::SCALAR, &text, separator, dim);
         for (line, found) in text.lines().zip(&reference) {
             let line = line.strip_suffix('\n').unwrap_or(line);
             let mut row = vec![0.0; dim];
@@ -158,7 +158,7 @@ proptest! {
                 prop_assert_eq!(&row.into_iter().map(f32::to_bits).collect::<Vec<_>>(), bits, "{:?}", line);
             }
         }
-        for &kernel in Kernel::available() {
+        for kernel in Kernel::available() {
             prop_assert_eq!(read(kernel, &text, separator, dim), reference.clone(), "{:?}", kernel);
         }
     }

@@ -1,11 +1,19 @@
-//! The kernels of the text parser and of export, by name, and the splitter of binary records, for benchmarks and fuzzing: no
-//! part of the interface, and free to change.
+//! What the Python binding, the benchmarks and the fuzz targets use besides the interface: no part of it, and free to change.
+
+pub use crate::{
+    hash::{hash, seed_from},
+    index::{BuiltIndex, Index},
+    normal::{fill_rows, fill_standard},
+    sys::prefetch::prefetch_address,
+    words::{WordList, WordSet, Words},
+};
 
 use crate::{
     export::shortest,
+    sys::simd::Kernel,
     text::{
         BlockError,
-        kernels::{BACK, FRONT, Indexed, Kernel, Marks, Padded},
+        kernels::{BACK, FRONT, Indexed, Marks, Padded},
         number, row,
     },
     word2vec::{Block, Records},
@@ -16,11 +24,11 @@ const PIECE: usize = 64 << 10;
 
 /// The kernels that this processor can run, the best first.
 pub fn kernels() -> Vec<&'static str> {
-    Kernel::available().iter().map(|kernel| kernel.name()).collect()
+    Kernel::available().into_iter().map(|kernel| kernel.name()).collect()
 }
 
 fn named(name: &str) -> Kernel {
-    *Kernel::available().iter().find(|kernel| kernel.name() == name).expect("one of kernels()")
+    Kernel::available().into_iter().find(|kernel| kernel.name() == name).expect("one of kernels()")
 }
 
 /// Whole lines with the room around them that the kernels need.

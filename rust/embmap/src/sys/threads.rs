@@ -5,9 +5,19 @@
 
 use std::{
     num::NonZero,
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
     thread::{self, Scope, ScopedJoinHandle},
+    time::Duration,
 };
+
+use crate::error::{Error, Result};
+
+/// Between two calls of the caller's tick: well under the half second in which Ctrl-C must answer.
+pub(crate) const TICK: Duration = Duration::from_millis(50);
 
 /// As many threads as this process may run at once, or as the caller asked for.
 #[must_use]
@@ -99,4 +109,47 @@ pub(crate) fn join_all<E>(mine: Result<(), E>, others: Vec<ScopedJoinHandle<'_, 
         let other = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         result.and(other)
     })
+}
+
+/// Runs `work` on a thread of its own while the caller's thread answers; `stop` tells it that it need not go on.
+pub(crate) fn while_ticking<T: Send>(
+    stop: &AtomicBool,
+    work: impl FnOnce() -> Result<T> + Send,
+    go_on: &mut dyn FnMut() -> bool,
+) -> Result<T> {
+    let (sender, receiver) = mpsc::channel();
+    thread::scope(|scope| {
+        // The sender goes with the thread, so that a panic is heard here. The receiver outlives the thread.
+        let worker = move || {
+            let _ = sender.send(work());
+        };
+        let worker = thread::Builder::new().spawn_scoped(scope, worker).map_err(Error::NoThread)?;
+        loop {
+            match receiver.recv_timeout(TICK) {
+                Ok(result) => return result,
+                Err(mpsc::RecvTimeoutError::Disconnected) => match worker.join() {
+                    Ok(()) => return Err(Error::Cancelled),
+                    Err(panic) => std::panic::resume_unwind(panic),
+                },
+                Err(mpsc::RecvTimeoutError::Timeout) => {
+                    // Once told to stop, the caller is not asked again.
+                    if !stop.load(Ordering::Relaxed) && !go_on() {
+                        stop.store(true, Ordering::Relaxed);
+                    }
+                }
+            }
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_of_the_work_reaches_the_caller() {
+        let panicking = || -> Result<()> { panic!("of the work") };
+        let caught = std::panic::catch_unwind(|| while_ticking(&AtomicBool::new(false), panicking, &mut || true));
+        assert_eq!(caught.expect_err("a panic").downcast_ref(), Some(&"of the work"));
+    }
 }

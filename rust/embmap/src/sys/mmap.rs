@@ -19,7 +19,7 @@ use memmap2::{MmapOptions, MmapRaw};
 
 use crate::{
     error::{Error, Result},
-    parallel::for_each,
+    sys::threads::for_each,
 };
 
 /// Bytes that one thread brings into memory at a time.

@@ -11,16 +11,16 @@ use tempfile::NamedTempFile;
 
 use crate::error::{Error, Result};
 
-/// A file in the making. Dropped before [`publish`](NewFile::publish), it is gone and the target is as it was.
-pub(crate) struct NewFile {
+/// A file in the making. Dropped before [`publish`](AtomicFile::publish), it is gone and the target is as it was.
+pub(crate) struct AtomicFile {
     temp: NamedTempFile,
     target: PathBuf,
     old: Option<fs::Permissions>,
 }
 
-impl NewFile {
+impl AtomicFile {
     /// Begins a file in the target's folder. A target that is a link to a file is written where it points.
-    pub(crate) fn create(target: &Path) -> Result<NewFile> {
+    pub(crate) fn create(target: &Path) -> Result<AtomicFile> {
         let target = fs::canonicalize(target).unwrap_or_else(|_| target.to_path_buf());
         let old = fs::metadata(&target).ok();
         match &old {
@@ -41,7 +41,7 @@ impl NewFile {
             builder.permissions(fs::Permissions::from_mode(mode));
         }
         let temp = builder.tempfile_in(folder(&target)).map_err(Error::io(&target))?;
-        Ok(NewFile { temp, target, old: old.map(|old| old.permissions()) })
+        Ok(AtomicFile { temp, target, old: old.map(|old| old.permissions()) })
     }
 
     /// The file, to write into.
@@ -57,7 +57,7 @@ impl NewFile {
     /// Makes the file durable and puts it in its place, unless told to `stop` before that. The folder is synced too: without
     /// that a rename can be lost.
     pub(crate) fn publish(self, stop: &AtomicBool) -> Result<()> {
-        let NewFile { temp, target, old } = self;
+        let AtomicFile { temp, target, old } = self;
         let file = temp.as_file();
         if let Some(old) = old
             && file.metadata().map_err(Error::io(&target))?.permissions() != old
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
 
-    fn publish(file: NewFile) -> Result<()> {
+    fn publish(file: AtomicFile) -> Result<()> {
         file.publish(&AtomicBool::new(false))
     }
 
@@ -103,7 +103,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let target = folder.path().join("x");
         fs::write(&target, "old").expect("a file");
-        drop(NewFile::create(&target).expect("a new file"));
+        drop(AtomicFile::create(&target).expect("a new file"));
         assert_eq!(fs::read(&target).expect("the old file"), b"old");
         assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1);
     }
@@ -113,17 +113,17 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let (plain, target) = (folder.path().join("plain"), folder.path().join("x"));
         File::create(&plain).expect("a file");
-        NewFile::create(&target).and_then(publish).expect("published");
+        AtomicFile::create(&target).and_then(publish).expect("published");
         assert_eq!(mode(&target), mode(&plain));
         fs::set_permissions(&target, fs::Permissions::from_mode(0o640)).expect("a mode");
-        NewFile::create(&target).and_then(publish).expect("published");
+        AtomicFile::create(&target).and_then(publish).expect("published");
         assert_eq!(mode(&target), 0o640);
     }
 
     #[test]
     fn what_is_no_file_is_not_replaced() {
-        assert!(NewFile::create(Path::new("/dev/null")).is_err());
-        assert!(NewFile::create(Path::new("/")).is_err());
+        assert!(AtomicFile::create(Path::new("/dev/null")).is_err());
+        assert!(AtomicFile::create(Path::new("/")).is_err());
     }
 
     #[test]
@@ -131,7 +131,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let target = folder.path().join("x");
         fs::write(&target, "old").expect("a file");
-        let file = NewFile::create(&target).expect("a new file");
+        let file = AtomicFile::create(&target).expect("a new file");
         assert!(file.publish(&AtomicBool::new(true)).is_err());
         assert_eq!(fs::read(&target).expect("the old file"), b"old");
         assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1);
@@ -143,7 +143,7 @@ mod tests {
         let (real, link) = (folder.path().join("real"), folder.path().join("link"));
         fs::write(&real, "old").expect("a file");
         std::os::unix::fs::symlink(&real, &link).expect("a link");
-        NewFile::create(&link).and_then(publish).expect("published");
+        AtomicFile::create(&link).and_then(publish).expect("published");
         assert!(fs::symlink_metadata(&link).expect("the link").is_symlink());
         assert_eq!(fs::read(&real).expect("the file"), b"");
     }
