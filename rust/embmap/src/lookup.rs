@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     error::FormatError,
-    index::Index,
+    format::index::Index,
     store::Store,
     sys::threads::{in_parts, join_all, spawn, threads},
 };
@@ -165,7 +165,7 @@ impl<'w, 'i> Waiting<'w, 'i> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Options, convert, hash::seed_from};
+    use crate::{Options, convert, format::hash::seed_from};
     use std::fmt::Write;
 
     const ROWS: usize = 5_000;

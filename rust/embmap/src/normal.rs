@@ -7,7 +7,7 @@
 
 use crate::{
     error::{Error, Result},
-    hash::{hash, seed_from},
+    format::hash::{hash, seed_from},
     sys::threads::in_parts,
 };
 

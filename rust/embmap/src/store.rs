@@ -5,12 +5,10 @@ use std::path::Path;
 use crate::{
     dtype::Dtype,
     error::{Error, FormatError, Result, corrupt},
-    format::{HEADER_LEN, Header, Kind},
+    format::{HEADER_LEN, Header, Kind, index::Index, words::Words},
     gather::{Number, Rows},
-    index::Index,
     screen::Screen,
     sys::mmap::Map,
-    words::Words,
 };
 
 /// A store over any bytes: a [`Map`] of a file, or a vector in a test.

@@ -1,11 +1,15 @@
 //! What the Python binding, the benchmarks and the fuzz targets use besides the interface: no part of it, and free to change.
 
 pub use crate::{
-    hash::{hash, seed_from},
-    index::{BuiltIndex, Index},
+    format::{
+        hash::{hash, seed_from},
+        index::Index,
+        word_list::{WordList, WordSet},
+        words::Words,
+    },
     normal::{fill_rows, fill_standard},
     sys::prefetch::prefetch_address,
-    words::{WordList, WordSet, Words},
+    write::index::BuiltIndex,
 };
 
 use crate::{

@@ -2,8 +2,7 @@
 
 use crate::{
     error::{FormatError, corrupt},
-    format::{Kind, SLOT_LEN, u32_at},
-    norms::inverse_norm,
+    format::{Kind, index::SLOT_LEN, row_stats::inverse_norm},
     screen,
     store::Store,
 };
@@ -40,8 +39,7 @@ impl<D: AsRef<[u8]>> Store<D> {
                 return Ok(false);
             }
         }
-        let offset = |i: usize| u32_at(self.section(Kind::Offsets), i * 4) as usize;
-        if offset(0) != 0 || offset(self.len()) != self.section(Kind::Words).len() {
+        if words.offset(0) != 0 || words.offset(self.len()) as usize != self.section(Kind::Words).len() {
             return Err(corrupt("the words do not begin or end where the offsets say"));
         }
         let norms = self.inverse_norms()?;

@@ -9,13 +9,12 @@ use std::{
 use crate::{
     dtype::Dtype,
     error::{Error, Result},
-    format::{HEADER_LEN, Header, Kind, MATRIX_ALIGN, SECTION_ALIGN},
-    index::BuiltIndex,
+    format::{HEADER_LEN, Header, Kind, MATRIX_ALIGN, SECTION_ALIGN, word_list::WordList},
     sys::{
         atomic_file::AtomicFile,
         pread::{read_at, write_at},
     },
-    words::WordList,
+    write::index::BuiltIndex,
 };
 
 /// A store in the making, invisible until it is finished.

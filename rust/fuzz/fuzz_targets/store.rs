@@ -7,12 +7,9 @@
 
 use embmap::{
     Store,
-    format::{HEADER_LEN, Kind},
+    format::{CRC_AT, FILE_LENGTH_AT, HEADER_LEN, Kind},
 };
 use libfuzzer_sys::fuzz_target;
-
-const FILE_LENGTH_AT: usize = 32;
-const CRC_AT: usize = 68;
 
 /// The bytes of a whole file, aligned as those of a map are.
 struct Aligned {

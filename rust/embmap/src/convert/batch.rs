@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::{Fault, OnBadRow, Options, Rejected};
-use crate::{norms::normalize, words::WordList};
+use crate::format::{row_stats::normalize, word_list::WordList};
 
 /// Unwanted words that an error shows.
 pub(super) const SHOWN: usize = 3;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use super::{Options, Source, source::Buckets};
 use crate::{
     error::{Error, ParseError, Result, Unit},
-    subwords::{Ngrams, Parameters},
+    format::subwords::{Ngrams, Parameters},
     sys::threads::{self, while_ticking},
     writer::{BucketContents, StoreWriter},
 };

@@ -9,8 +9,10 @@ use super::{
 };
 use crate::{
     error::{Error, ParseError, Result, Unit},
-    hash::hash,
-    words::{WordList, WordSet},
+    format::{
+        hash::hash,
+        word_list::{WordList, WordSet},
+    },
 };
 
 /// Words seen so far and what has been counted.

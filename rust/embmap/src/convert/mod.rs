@@ -28,11 +28,11 @@ use crate::{
     dtype::Dtype,
     encoding::Encoding,
     error::{Error, Result},
+    format::word_list::WordSet,
     screen,
     sources::{self, AnySource, Format},
     sys::{atomic_file, threads::while_ticking},
     text::Separator,
-    words::WordSet,
     writer::StoreWriter,
 };
 

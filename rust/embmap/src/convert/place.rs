@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::Duplicates;
-use crate::words::{Entered, WordList, WordSet};
+use crate::format::word_list::{Entered, WordList, WordSet};
 
 /// The words placed so far, one a row.
 pub(crate) struct Placer {

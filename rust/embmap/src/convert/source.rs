@@ -5,7 +5,7 @@ use std::path::Path;
 use super::Batch;
 use crate::{
     error::{Error, Result, Unit},
-    subwords::Ngrams,
+    format::subwords::Ngrams,
     text::Separator,
 };
 

@@ -3,9 +3,8 @@
 use crate::{
     dtype::Dtype,
     error::{Error, Result},
+    format::{row_stats::Statistics, word_list::WordList},
     gather::Rows,
-    norms::Statistics,
-    words::WordList,
     writer::{Contents, StoreWriter},
 };
 

@@ -14,10 +14,10 @@ use std::{
 
 use crate::{
     error::{Error, FormatError, Result, corrupt},
+    format::words::Words,
     gather::Rows,
     store::Store,
     sys::{atomic_file::AtomicFile, mmap::Map, simd::Kernel, threads::while_ticking},
-    words::Words,
 };
 use blocks::{Layout, Progress};
 

@@ -3,7 +3,7 @@
 use super::reader::Reader;
 use crate::{
     error::Result,
-    subwords::{LONGEST, Ngrams},
+    format::subwords::{LONGEST, Ngrams},
 };
 
 /// The first four bytes since May 2017.

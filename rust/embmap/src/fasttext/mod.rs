@@ -27,7 +27,8 @@ use crate::{
     container::{Input, Unpacking, unpacked},
     convert::{Batch, Buckets, Fault, Framing, Options, Origin, Source, SourceError},
     error::{Error, Result, Unit},
-    subwords::{Ngrams, mean},
+    format::subwords::Ngrams,
+    subwords::mean,
     sys::threads,
     text::Head,
 };

@@ -2,27 +2,19 @@
 
 mod ngrams;
 
-pub use ngrams::Ngrams;
-
 use std::ops::Range;
 
 use crate::{
     error::{Error, FormatError, Result, corrupt},
-    format::{Kind, u32_at},
+    format::{
+        Kind,
+        row_stats::normalize,
+        subwords::{Ngrams, PARAMETERS_LEN, Parameters},
+    },
     gather::Rows,
-    norms::normalize,
     store::Store,
     sys::threads::in_parts,
 };
-
-/// Bytes of the section of parameters before the buckets that are kept.
-const PARAMETERS: usize = 24;
-/// The one way of making n-grams that there is: fastText's.
-const FASTTEXT: u32 = 1;
-/// More than any model has; a longer n-gram would make long words slow.
-pub(crate) const LONGEST: u32 = 255;
-const OF_EOS: u32 = 1;
-const UNIT: u32 = 2;
 
 /// Words whose n-grams are found before their rows are read.
 const BLOCK: usize = 32;
@@ -30,42 +22,6 @@ const BLOCK: usize = 32;
 const AHEAD: usize = 4;
 /// Words that are worth a thread of their own.
 const PART: usize = 256;
-
-/// What the parameters of a store's subwords are, and the bytes of their section.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Parameters {
-    pub ngrams: Ngrams,
-    /// Whether vectors are scaled to length 1.
-    pub unit: bool,
-    /// Rows of the buckets.
-    pub rows: u32,
-}
-
-impl Parameters {
-    /// The section; `kept` are the buckets that have a row, in order, where not all have.
-    pub(crate) fn encode(&self, kept: Option<&[u32]>) -> Vec<u8> {
-        let Ngrams { minn, maxn, buckets, of_eos } = self.ngrams;
-        let flags = if of_eos { OF_EOS } else { 0 } | if self.unit { UNIT } else { 0 };
-        let fields = [FASTTEXT, minn, maxn, buckets, flags, self.rows];
-        fields.iter().chain(kept.unwrap_or_default()).flat_map(|field| field.to_le_bytes()).collect()
-    }
-
-    fn decode(section: &[u8]) -> Result<Parameters, FormatError> {
-        if section.len() < PARAMETERS {
-            return Err(corrupt(format!("{} bytes of subword parameters", section.len())));
-        }
-        let field = |i: usize| u32_at(section, 4 * i);
-        if field(0) != FASTTEXT || field(4) & !(OF_EOS | UNIT) != 0 {
-            return Err(FormatError::TooNew(format!("n-grams of kind {}, flags {:#x}", field(0), field(4))));
-        }
-        let ngrams = Ngrams { minn: field(1), maxn: field(2), buckets: field(3), of_eos: field(4) & OF_EOS != 0 };
-        if ngrams.maxn > LONGEST || ngrams.buckets == 0 {
-            let Ngrams { maxn, buckets, .. } = ngrams;
-            return Err(corrupt(format!("n-grams of up to {maxn} characters in {buckets} buckets")));
-        }
-        Ok(Parameters { ngrams, unit: field(4) & UNIT != 0, rows: field(5) })
-    }
-}
 
 /// The n-gram buckets of a store.
 #[derive(Debug, Clone, Copy)]
@@ -87,7 +43,7 @@ impl<D: AsRef<[u8]>> Store<D> {
         }
         let section = self.section(Kind::Subwords);
         let Parameters { ngrams, unit, rows: count } = Parameters::decode(section)?;
-        let kept = bytemuck::try_cast_slice(&section[PARAMETERS..])
+        let kept = bytemuck::try_cast_slice(&section[PARAMETERS_LEN..])
             .map_err(|error| corrupt(format!("the buckets that are kept: {error}")))?;
         let scales = self.numbers(Kind::BucketScales)?;
         let rows = Rows { dtype: self.header().dtype, dim: self.dim(), stored: self.section(Kind::Buckets), scales };

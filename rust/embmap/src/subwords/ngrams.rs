@@ -1,20 +1,9 @@
 //! fastText's character n-grams: which a word has, and the bucket of each.
 
+use crate::format::subwords::Ngrams;
+
 /// Where FNV-1a starts, and what it multiplies by.
 const FNV: (u32, u32) = (2_166_136_261, 16_777_619);
-
-/// How words are cut into n-grams. Hashes are taken modulo `buckets`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ngrams {
-    /// Characters of the shortest n-gram.
-    pub minn: u32,
-    /// Characters of the longest.
-    pub maxn: u32,
-    /// Buckets, at least 1.
-    pub buckets: u32,
-    /// Whether `</s>`, the end of a line, has n-grams as other words have: in models from before May 2017 it does.
-    pub of_eos: bool,
-}
 
 impl Ngrams {
     /// Calls `found` with the bucket of each n-gram of `word` in fastText's order: by first character, then by length.

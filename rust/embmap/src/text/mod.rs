@@ -27,8 +27,7 @@ use crate::{
     convert::{Batch, Fault, Framing, Options, Origin, Source, SourceError},
     error::{Error, ParseError, Result, Unit},
     sources,
-    sys::pread::read_at,
-    sys::simd::Kernel,
+    sys::{pread::read_at, simd::Kernel},
 };
 use block::Block;
 pub(crate) use block::BlockError;

@@ -1,124 +1,48 @@
-//! The byte layout of a store: the only file that knows offsets. docs/format.md says the same in prose.
+//! The first page of a store: what is where, and the checks that opening makes.
 
+use super::{
+    HEADER_LEN, Kind, Section, WIDEST,
+    hash::hash,
+    index::{PART_BUCKETS, PILOT_LEN, SLOT_LEN},
+    u32_at, u64_at,
+};
 use crate::{
     dtype::Dtype,
     error::{FormatError, corrupt},
-    hash::hash,
 };
 
 /// The first eight bytes: not text, not ASCII-safe, and damaged by a transfer that "mends" line ends.
 pub const MAGIC: [u8; 8] = *b"\x89EMBMAP\n";
 /// The version that this crate writes and the latest it reads.
 pub const VERSION: u32 = 1;
-/// The header fills one page, so that the matrix behind it starts on one.
-pub const HEADER_LEN: u64 = 4096;
-/// The matrix starts at a multiple of this, every other section at a multiple of [`SECTION_ALIGN`].
-pub const MATRIX_ALIGN: u64 = 4096;
-/// A cache line.
-pub const SECTION_ALIGN: u64 = 64;
-/// Bytes of one slot of the index: id, check, offset of the word.
-pub const SLOT_LEN: usize = 12;
-/// Buckets of one part of the index: parts are built side by side, each in a near cache.
-pub const PART_BUCKETS: usize = 1 << 14;
-/// Bytes of one pilot of the index.
-pub const PILOT_LEN: usize = 2;
 
+// Where each field begins, from the one before.
+const VERSION_AT: usize = MAGIC.len();
+const FLAGS_AT: usize = VERSION_AT + 4;
+const DTYPE_AT: usize = FLAGS_AT + 4;
+const DIM_AT: usize = DTYPE_AT + 4;
+const ROWS_AT: usize = DIM_AT + 4;
+/// Where the length of the file is, eight bytes.
+pub const FILE_LENGTH_AT: usize = ROWS_AT + 8;
+const SEED_AT: usize = FILE_LENGTH_AT + 8;
+const IDENTITY_AT: usize = SEED_AT + 8;
+const SECTION_COUNT_AT: usize = IDENTITY_AT + IDENTITY_LEN;
+/// Where the header's own checksum is, four bytes.
+pub const CRC_AT: usize = SECTION_COUNT_AT + 4;
 const TABLE_AT: usize = 128;
+
+const IDENTITY_LEN: usize = 16;
+
+// The same in an entry of the table.
+const ENTRY_KIND: usize = 0;
+const ENTRY_FLAGS: usize = ENTRY_KIND + 4;
+const ENTRY_OFFSET: usize = ENTRY_FLAGS + 4;
+const ENTRY_LENGTH: usize = ENTRY_OFFSET + 8;
+const ENTRY_CRC: usize = ENTRY_LENGTH + 8;
 const ENTRY_LEN: usize = 32;
-const CRC_AT: usize = 68;
-/// Numbers from which a row is none: the longest line of a text has no room for more, and a store of no rows at all would ask for
-/// memory by its header alone.
-pub const WIDEST: u32 = 8 << 20;
 const MAX_SECTIONS: usize = (HEADER_LEN as usize - TABLE_AT) / ENTRY_LEN;
+/// The flag of an entry that a reader must know.
 const REQUIRED: u32 = 1;
-
-/// What a section holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u32)]
-pub enum Kind {
-    /// `rows × dim` numbers, row after row: it is the tensor.
-    Matrix = 1,
-    /// `rows` float32: 1 / length of each row, 0 for a row of zeros.
-    InverseNorms = 2,
-    /// The index's pilots, one `u16` for each bucket.
-    Pilots = 3,
-    /// The index's slots.
-    Slots = 4,
-    /// The words' bytes, end to end, in row order.
-    Words = 5,
-    /// `rows + 1` `u32`: word `i` is `offsets[i]..offsets[i + 1]` of the words.
-    Offsets = 6,
-    /// JSON: where the vectors came from.
-    Metadata = 7,
-    /// `2 × dim` float64: mean, then standard deviation, of each dimension.
-    Statistics = 8,
-    /// `rows` float32: what one whole number of the row is worth. Only where the numbers are int8.
-    Scales = 9,
-    /// Rows of n-gram buckets, as the matrix's rows are: what vectors of unseen words are made of.
-    Buckets = 10,
-    /// One float32 for each of those rows: what one whole number of it is worth. Only where the numbers are int8.
-    BucketScales = 11,
-    /// How words are cut into n-grams, and which buckets have a row.
-    Subwords = 12,
-    /// A byte for each number of the matrix: which rows can be near is told from these.
-    Codes = 13,
-    /// For each row what one of its codes is worth, and how far from the row they are, float32.
-    Bounds = 14,
-}
-
-impl Kind {
-    /// Every kind of version 1, in the order of the table.
-    pub const ALL: [Kind; 14] = [
-        Kind::Matrix,
-        Kind::InverseNorms,
-        Kind::Pilots,
-        Kind::Slots,
-        Kind::Words,
-        Kind::Offsets,
-        Kind::Metadata,
-        Kind::Statistics,
-        Kind::Scales,
-        Kind::Buckets,
-        Kind::BucketScales,
-        Kind::Subwords,
-        Kind::Codes,
-        Kind::Bounds,
-    ];
-
-    fn align(self) -> u64 {
-        if self == Kind::Matrix { MATRIX_ALIGN } else { SECTION_ALIGN }
-    }
-
-    /// Whether a reader that does not know the kind must give up.
-    fn required(self) -> bool {
-        use Kind::{Bounds, BucketScales, Buckets, Codes, Metadata, Statistics, Subwords};
-        !matches!(self, Metadata | Statistics | Buckets | BucketScales | Subwords | Codes | Bounds)
-    }
-
-    /// Whether a store of such numbers must have the section.
-    fn expected_with(self, dtype: Dtype) -> bool {
-        self.required() && (self != Kind::Scales || dtype == Dtype::Int8)
-    }
-}
-
-/// Where a section lies, and the CRC-32 of its bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Section {
-    /// From the start of the file.
-    pub offset: u64,
-    /// In bytes.
-    pub length: u64,
-    /// As zlib computes it.
-    pub crc: u32,
-}
-
-impl Section {
-    /// The section's place in the file; [`Header::decode`] has checked that it lies inside.
-    #[must_use]
-    pub fn range(&self) -> std::ops::Range<usize> {
-        self.offset as usize..(self.offset + self.length) as usize
-    }
-}
 
 /// The first page of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,7 +58,7 @@ pub struct Header {
     /// What the index's hash is keyed with.
     pub seed: u64,
     /// Derived from everything else, so that two files with one identity have one content.
-    pub identity: [u8; 16],
+    pub identity: [u8; IDENTITY_LEN],
     sections: [Section; Kind::ALL.len()],
 }
 
@@ -149,7 +73,7 @@ impl Header {
             sections[kind as usize - 1] = Section { offset, length, crc: 0 };
             end = offset + length;
         }
-        Header { dtype, dim, rows, file_length: end, seed, identity: [0; 16], sections }
+        Header { dtype, dim, rows, file_length: end, seed, identity: [0; IDENTITY_LEN], sections }
     }
 
     /// The section of that kind; at offset 0, with no bytes, where the file has none.
@@ -169,27 +93,27 @@ impl Header {
         let mut page = [0; HEADER_LEN as usize];
         let mut put = |at: usize, bytes: &[u8]| page[at..at + bytes.len()].copy_from_slice(bytes);
         put(0, &MAGIC);
-        put(8, &VERSION.to_le_bytes());
-        put(16, &(self.dtype as u32).to_le_bytes());
-        put(20, &self.dim.to_le_bytes());
-        put(24, &self.rows.to_le_bytes());
-        put(32, &self.file_length.to_le_bytes());
-        put(40, &self.seed.to_le_bytes());
+        put(VERSION_AT, &VERSION.to_le_bytes());
+        put(DTYPE_AT, &(self.dtype as u32).to_le_bytes());
+        put(DIM_AT, &self.dim.to_le_bytes());
+        put(ROWS_AT, &self.rows.to_le_bytes());
+        put(FILE_LENGTH_AT, &self.file_length.to_le_bytes());
+        put(SEED_AT, &self.seed.to_le_bytes());
         let present = || Kind::ALL.iter().zip(&self.sections).filter(|(_, section)| section.offset != 0);
-        put(64, &(present().count() as u32).to_le_bytes());
+        put(SECTION_COUNT_AT, &(present().count() as u32).to_le_bytes());
         for (i, (kind, section)) in present().enumerate() {
             let at = TABLE_AT + i * ENTRY_LEN;
-            put(at, &(*kind as u32).to_le_bytes());
-            put(at + 4, &u32::from(kind.required()).to_le_bytes());
-            put(at + 8, &section.offset.to_le_bytes());
-            put(at + 16, &section.length.to_le_bytes());
-            put(at + 24, &section.crc.to_le_bytes());
+            put(at + ENTRY_KIND, &(*kind as u32).to_le_bytes());
+            put(at + ENTRY_FLAGS, &u32::from(kind.required()).to_le_bytes());
+            put(at + ENTRY_OFFSET, &section.offset.to_le_bytes());
+            put(at + ENTRY_LENGTH, &section.length.to_le_bytes());
+            put(at + ENTRY_CRC, &section.crc.to_le_bytes());
         }
         let halves = [hash(&page, 0), hash(&page, 1)];
         self.identity = bytemuck::cast(halves.map(u64::to_le_bytes));
-        page[48..64].copy_from_slice(&self.identity);
+        page[IDENTITY_AT..][..IDENTITY_LEN].copy_from_slice(&self.identity);
         let crc = crc32fast::hash(&page);
-        page[CRC_AT..CRC_AT + 4].copy_from_slice(&crc.to_le_bytes());
+        page[CRC_AT..][..4].copy_from_slice(&crc.to_le_bytes());
         page
     }
 
@@ -204,7 +128,7 @@ impl Header {
         let Some(page) = bytes.first_chunk::<{ HEADER_LEN as usize }>() else {
             return Err(FormatError::Truncated { expected: HEADER_LEN, found });
         };
-        let version = u32_at(page, 8);
+        let version = u32_at(page, VERSION_AT);
         if version != VERSION {
             return Err(if version > VERSION {
                 FormatError::TooNew(format!("format version {version}, this one reads {VERSION}"))
@@ -213,24 +137,24 @@ impl Header {
             });
         }
         let mut zeroed = *page;
-        zeroed[CRC_AT..CRC_AT + 4].fill(0);
+        zeroed[CRC_AT..][..4].fill(0);
         if crc32fast::hash(&zeroed) != u32_at(page, CRC_AT) {
             return Err(corrupt("the header's checksum does not match"));
         }
-        if u32_at(page, 12) != 0 {
-            return Err(FormatError::TooNew(format!("flags {:#x}", u32_at(page, 12))));
+        if u32_at(page, FLAGS_AT) != 0 {
+            return Err(FormatError::TooNew(format!("flags {:#x}", u32_at(page, FLAGS_AT))));
         }
-        let code = u32_at(page, 16);
+        let code = u32_at(page, DTYPE_AT);
         let Some(&dtype) = Dtype::ALL.get(code as usize) else {
             return Err(FormatError::TooNew(format!("number type {code}")));
         };
         let mut header = Header {
             dtype,
-            dim: u32_at(page, 20),
-            rows: u64_at(page, 24),
-            file_length: u64_at(page, 32),
-            seed: u64_at(page, 40),
-            identity: page[48..64].try_into().unwrap_or_default(),
+            dim: u32_at(page, DIM_AT),
+            rows: u64_at(page, ROWS_AT),
+            file_length: u64_at(page, FILE_LENGTH_AT),
+            seed: u64_at(page, SEED_AT),
+            identity: page[IDENTITY_AT..][..IDENTITY_LEN].try_into().unwrap_or_default(),
             sections: [Section::default(); Kind::ALL.len()],
         };
         if header.file_length != found {
@@ -242,17 +166,20 @@ impl Header {
     }
 
     fn read_table(&mut self, page: &[u8; HEADER_LEN as usize]) -> Result<(), FormatError> {
-        let count = u32_at(page, 64) as usize;
+        let count = u32_at(page, SECTION_COUNT_AT) as usize;
         if count > MAX_SECTIONS {
             return Err(corrupt(format!("{count} sections, at most {MAX_SECTIONS} fit")));
         }
         for i in 0..count {
             let at = TABLE_AT + i * ENTRY_LEN;
-            let code = u32_at(page, at);
-            let section =
-                Section { offset: u64_at(page, at + 8), length: u64_at(page, at + 16), crc: u32_at(page, at + 24) };
+            let code = u32_at(page, at + ENTRY_KIND);
+            let section = Section {
+                offset: u64_at(page, at + ENTRY_OFFSET),
+                length: u64_at(page, at + ENTRY_LENGTH),
+                crc: u32_at(page, at + ENTRY_CRC),
+            };
             let Some(kind) = Kind::ALL.into_iter().find(|kind| *kind as u32 == code) else {
-                if u32_at(page, at + 4) & REQUIRED != 0 {
+                if u32_at(page, at + ENTRY_FLAGS) & REQUIRED != 0 {
                     return Err(FormatError::TooNew(format!("section {code} is required and unknown")));
                 }
                 continue;
@@ -331,20 +258,4 @@ impl Header {
         }
         Ok(())
     }
-}
-
-/// The `u32` at byte `at`.
-#[inline(always)]
-pub(crate) fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    let mut word = [0; 4];
-    word.copy_from_slice(&bytes[at..at + 4]);
-    u32::from_le_bytes(word)
-}
-
-/// The `u64` at byte `at`.
-#[inline(always)]
-pub(crate) fn u64_at(bytes: &[u8], at: usize) -> u64 {
-    let mut word = [0; 8];
-    word.copy_from_slice(&bytes[at..at + 8]);
-    u64::from_le_bytes(word)
 }

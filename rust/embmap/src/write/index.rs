@@ -1,83 +1,23 @@
-//! The hash index, word → row: one pilot, one slot, one comparison, whatever the word and whoever wrote the file.
-//!
-//! A perfect hash by displacement. The word's hash picks a bucket; the bucket's pilot, chosen when the file was built,
-//! sends each of its words to a slot of its own; the slot says which row the word has and where its bytes are. A word that
-//! is not there lands on some slot too and is told apart by a check of 16 hash bits and the length, then by its bytes. So a
-//! look-up never probes further, and crafted words cannot make it. docs/decisions/0001-index.md has the measurements.
+//! The index in the making: a pilot for each bucket, which sends its words to slots of their own.
 
 use crate::{
-    error::{Error, FormatError, Result, corrupt},
-    format::{PART_BUCKETS, PILOT_LEN, SLOT_LEN, u32_at},
-    hash::{hash, seed_from},
-    sys::{prefetch::prefetch, threads::for_each},
-    words::{WordList, Words},
+    error::{Error, Result},
+    format::{
+        hash::{hash, seed_from},
+        index::{
+            EMPTY, PART_BUCKETS, PILOT_LEN, SLOT_CHECK, SLOT_ID, SLOT_LEN, SLOT_WORD, check_of, scale, slot_in_part,
+        },
+        word_list::WordList,
+    },
+    sys::threads::for_each,
 };
 
 /// Words a bucket: more make the pilots fewer and the search for them longer.
 const BUCKET_WORDS: usize = 4;
 /// Slots filled, in hundredths: more make the index smaller and the search longer.
-const FILL: usize = 95;
-/// Words hashed and prefetched before the first of them is compared.
-const BATCH: usize = 32;
+const FILL_PERCENT: usize = 95;
 /// Seeds tried before giving up; each fails only if two words share 64 hash bits or a bucket finds no pilot.
 const ATTEMPTS: u64 = 8;
-/// The id in a slot that no word has.
-const EMPTY: u32 = u32::MAX;
-
-#[inline(always)]
-fn scale(hash: u64, n: usize) -> usize {
-    ((u128::from(hash) * n as u128) >> 64) as usize
-}
-
-/// Whether two words of one length are the same; most are so short that calling a function for it takes longer.
-#[inline(always)]
-fn equal(a: &[u8], b: &[u8]) -> bool {
-    fn ends<const N: usize>(a: &[u8], b: &[u8]) -> bool {
-        a.first_chunk::<N>() == b.first_chunk::<N>() && a.last_chunk::<N>() == b.last_chunk::<N>()
-    }
-    match a.len() {
-        0..4 => a.iter().eq(b),
-        4..8 => ends::<4>(a, b),
-        8..=16 => ends::<8>(a, b),
-        _ => a == b,
-    }
-}
-
-/// How buckets and slots are divided into parts, each an index of its own.
-#[derive(Debug, Clone, Copy)]
-struct Shape {
-    buckets: usize,
-    /// Slots of one part.
-    slots: usize,
-}
-
-impl Shape {
-    fn of(buckets: usize, all_slots: usize) -> Shape {
-        Shape { buckets, slots: all_slots / buckets.div_ceil(PART_BUCKETS) }
-    }
-
-    #[inline(always)]
-    fn bucket(self, hash: u64) -> usize {
-        scale(hash, self.buckets)
-    }
-
-    #[inline(always)]
-    fn slot(self, hash: u64, bucket: usize, pilot: u16) -> usize {
-        bucket / PART_BUCKETS * self.slots + slot_in_part(hash, pilot, self.slots)
-    }
-}
-
-#[inline(always)]
-fn slot_in_part(hash: u64, pilot: u16, slots: usize) -> usize {
-    let mixed = (hash ^ u64::from(pilot).wrapping_mul(0x9e37_79b9_7f4a_7c15)).wrapping_mul(0xd6e8_feb8_6659_fd93);
-    scale((mixed ^ (mixed >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93), slots)
-}
-
-/// Sixteen bits of the hash beside the length, which saturates.
-#[inline(always)]
-fn check_of(hash: u64, length: usize) -> u32 {
-    (hash as u32) << 16 | length.min(0xffff) as u32
-}
 
 /// The two sections of a built index and the seed they were built with.
 #[derive(Debug)]
@@ -106,7 +46,7 @@ impl BuiltIndex {
             buckets = buckets.next_multiple_of(PART_BUCKETS);
         }
         let members = Buckets::group(words, seed, buckets);
-        let slots = (members.largest_part() * 100).div_ceil(FILL).max(1);
+        let slots = (members.largest_part() * 100).div_ceil(FILL_PERCENT).max(1);
         let parts = buckets.div_ceil(PART_BUCKETS);
 
         let mut pilots = vec![0; buckets * PILOT_LEN];
@@ -173,7 +113,7 @@ impl Part<'_> {
     fn build(&mut self, buckets: &Buckets, words: &WordList) -> Option<()> {
         let slots = self.table.len() / SLOT_LEN;
         for slot in self.table.chunks_exact_mut(SLOT_LEN) {
-            slot[..4].copy_from_slice(&EMPTY.to_le_bytes());
+            slot[SLOT_ID..][..4].copy_from_slice(&EMPTY.to_le_bytes());
         }
         let count = self.pilots.len() / PILOT_LEN;
         let mut order: Vec<usize> = (0..count).collect();
@@ -185,9 +125,9 @@ impl Part<'_> {
             self.pilots[bucket * PILOT_LEN..][..PILOT_LEN].copy_from_slice(&pilot.to_le_bytes());
             for (&(h, id), &place) in members.iter().zip(&places) {
                 let slot = &mut self.table[place * SLOT_LEN..][..SLOT_LEN];
-                slot[..4].copy_from_slice(&id.to_le_bytes());
-                slot[4..8].copy_from_slice(&check_of(h, words.get(id as usize).len()).to_le_bytes());
-                slot[8..].copy_from_slice(&words.offset(id as usize).to_le_bytes());
+                slot[SLOT_ID..][..4].copy_from_slice(&id.to_le_bytes());
+                slot[SLOT_CHECK..][..4].copy_from_slice(&check_of(h, words.get(id as usize).len()).to_le_bytes());
+                slot[SLOT_WORD..][..4].copy_from_slice(&words.offset(id as usize).to_le_bytes());
             }
         }
         Some(())
@@ -213,96 +153,10 @@ fn find_pilot(members: &[(u64, u32)], slots: usize, taken: &mut [u64], places: &
     None
 }
 
-#[inline(always)]
-fn pilot_at(pilots: &[u8], bucket: usize) -> u16 {
-    u16::from_le_bytes([pilots[bucket * PILOT_LEN], pilots[bucket * PILOT_LEN + 1]])
-}
-
-/// The index of a store that someone else wrote: every id and offset is checked before it is used.
-#[derive(Debug, Clone, Copy)]
-pub struct Index<'a> {
-    seed: u64,
-    shape: Shape,
-    pilots: &'a [u8],
-    slots: &'a [u8],
-    words: Words<'a>,
-}
-
-impl<'a> Index<'a> {
-    /// Over the two sections, which hold at least one pilot and one slot, and the words they lead to.
-    #[must_use]
-    pub fn new(seed: u64, pilots: &'a [u8], slots: &'a [u8], words: Words<'a>) -> Self {
-        let shape = Shape::of(pilots.len() / PILOT_LEN, slots.len() / SLOT_LEN);
-        Index { seed, shape, pilots, slots, words }
-    }
-
-    /// Where the slot of a hash begins.
-    #[inline(always)]
-    fn slot(&self, hash: u64) -> usize {
-        let bucket = self.shape.bucket(hash);
-        self.shape.slot(hash, bucket, pilot_at(self.pilots, bucket)) * SLOT_LEN
-    }
-
-    /// The row of `word`.
-    #[inline]
-    pub fn find(&self, word: &[u8]) -> Result<Option<u32>, FormatError> {
-        let hash = hash(word, self.seed);
-        self.compare(word, hash, self.slot(hash))
-    }
-
-    #[inline(always)]
-    fn compare(&self, word: &[u8], hash: u64, slot: usize) -> Result<Option<u32>, FormatError> {
-        if u32_at(self.slots, slot + 4) != check_of(hash, word.len()) {
-            return Ok(None);
-        }
-        let id = u32_at(self.slots, slot);
-        let Some(found) = self.words.slice(u32_at(self.slots, slot + 8), word.len()) else { return Ok(None) };
-        if !equal(found, word) || id == EMPTY {
-            return Ok(None);
-        }
-        if id as usize >= self.words.len() {
-            return Err(corrupt(format!("the index names row {id} of {}", self.words.len())));
-        }
-        // A length that saturates the check has not been compared yet.
-        if word.len() >= 0xffff && self.words.get(id as usize)? != word {
-            return Ok(None);
-        }
-        Ok(Some(id))
-    }
-
-    /// The rows of many words, `missing` for those that are not there. Bucket, slot and bytes of a batch are asked for
-    /// before any of them is read, so that their latencies overlap.
-    pub fn find_all(&self, words: &[&[u8]], missing: i64, ids: &mut [i64]) -> Result<(), FormatError> {
-        let mut hashes = [0; BATCH];
-        let mut slots = [0; BATCH];
-        let mut later = words.iter().skip(BATCH);
-        for (words, ids) in words.chunks(BATCH).zip(ids.chunks_mut(BATCH)) {
-            // Another thread may have read the next words, and have them in a cache of its own.
-            later.by_ref().take(BATCH).for_each(|word| prefetch(word, 0));
-            for (hash_, word) in hashes.iter_mut().zip(words) {
-                *hash_ = hash(word, self.seed);
-                prefetch(self.pilots, self.shape.bucket(*hash_) * PILOT_LEN);
-            }
-            for (slot, hash) in slots.iter_mut().zip(&hashes[..words.len()]) {
-                *slot = self.slot(*hash);
-                prefetch(self.slots, *slot);
-            }
-            for (slot, (hash, word)) in slots.iter().zip(hashes.iter().zip(words)) {
-                if u32_at(self.slots, slot + 4) == check_of(*hash, word.len()) {
-                    prefetch(self.words.bytes(), u32_at(self.slots, slot + 8) as usize);
-                }
-            }
-            for (j, id) in ids.iter_mut().enumerate() {
-                *id = self.compare(words[j], hashes[j], slots[j])?.map_or(missing, i64::from);
-            }
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::{index::Index, words::Words};
 
     fn offsets(words: &WordList) -> Vec<u8> {
         words.offsets().iter().flat_map(|o| o.to_le_bytes()).collect()

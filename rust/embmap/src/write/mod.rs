@@ -1,0 +1,3 @@
+//! A store in the making.
+
+pub(crate) mod index;
