@@ -24,7 +24,6 @@ compile_error!("stores are little-endian and are read in place; big-endian machi
 #[cfg(not(target_pointer_width = "64"))]
 compile_error!("stores are larger than the addresses of this machine");
 
-mod builder;
 mod container;
 mod convert;
 mod csv;
@@ -34,46 +33,38 @@ mod error;
 mod export;
 mod fasttext;
 pub mod format;
-mod gather;
 mod huggingface;
-mod lookup;
-mod neighbors;
-mod normal;
-mod pool;
-mod product;
-#[cfg(test)]
-mod readers;
-mod screen;
+mod random_rows;
 mod sources;
 mod store;
-mod subwords;
 mod sys;
+#[cfg(test)]
+mod testing;
 mod text;
 #[doc(hidden)]
 pub mod unstable;
-mod verify;
 mod word2vec;
 mod write;
-mod writer;
 
-pub use builder::{Builder, BuilderOptions, Built};
-pub use convert::{Duplicates, Fault, OnBadRow, Options, Rejected, Report, Utf8Errors, WrongCount, convert};
+pub use convert::{Fault, OnBadRow, Options, Rejected, Report, Utf8Errors, WrongCount, convert};
 pub use dtype::Dtype;
 pub use encoding::Encoding;
 pub use error::{Error, FormatError, ParseError, Result, Unit};
 pub use export::{ExportFormat, ExportReport, Selection};
 pub use format::row_stats::inverse_norm;
 pub use format::subwords::Ngrams;
-pub use gather::{Number, Rows};
 pub use huggingface::model_files;
-pub use lookup::Find;
-pub use neighbors::{Candidates, Neighbor};
-pub use pool::Pooling;
 pub use sources::Format;
 pub use store::Store;
-pub use subwords::Subwords;
+pub use store::gather::{Number, Rows};
+pub use store::lookup::Find;
+pub use store::pool::Pooling;
+pub use store::search::{Candidates, Neighbor};
+pub use store::subwords::Subwords;
 pub use sys::mmap::{Access, Map};
 pub use text::Separator;
+pub use write::builder::{Builder, BuilderOptions, Built};
+pub use write::dedup::Duplicates;
 
 /// The version of this crate, and of everything around it.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -7,7 +7,7 @@ pub use crate::{
         word_list::{WordList, WordSet},
         words::Words,
     },
-    normal::{fill_rows, fill_standard},
+    random_rows::{fill_rows, fill_standard},
     sys::prefetch::prefetch_address,
     write::index::BuiltIndex,
 };

@@ -89,7 +89,7 @@ impl<R: Read> Read for Utf16<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::readers::Drip;
+    use crate::testing::Drip;
     use proptest::prelude::*;
 
     proptest! {

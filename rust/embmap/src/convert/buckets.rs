@@ -7,7 +7,7 @@ use crate::{
     error::{Error, ParseError, Result, Unit},
     format::subwords::{Ngrams, Parameters},
     sys::threads::{self, while_ticking},
-    writer::{BucketContents, StoreWriter},
+    write::store_writer::{BucketContents, StoreWriter},
 };
 
 /// Rows that one thread takes at a time, and what they add to the store.

@@ -5,7 +5,6 @@ use std::path::Path;
 use super::{
     Batch, OnBadRow, Options, Rejected, Report, Source, WrongCount,
     batch::{DESCRIBED, SHOWN},
-    place::{Placement, Placer},
 };
 use crate::{
     error::{Error, ParseError, Result, Unit},
@@ -13,6 +12,7 @@ use crate::{
         hash::hash,
         word_list::{WordList, WordSet},
     },
+    write::dedup::{Placement, Placer},
 };
 
 /// Words seen so far and what has been counted.

@@ -4,10 +4,8 @@ mod batch;
 mod buckets;
 mod commit;
 mod pipeline;
-pub(crate) mod place;
 mod report;
 mod source;
-pub(crate) mod summary;
 
 use std::{
     path::Path,
@@ -29,30 +27,11 @@ use crate::{
     encoding::Encoding,
     error::{Error, Result},
     format::word_list::WordSet,
-    screen,
     sources::{self, AnySource, Format},
     sys::{atomic_file, threads::while_ticking},
     text::Separator,
-    writer::StoreWriter,
+    write::{dedup::Duplicates, screen, store_writer::StoreWriter},
 };
-
-/// What happens to a word that was there before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Duplicates {
-    /// The first row stays.
-    #[default]
-    First,
-    /// The last row takes the first one's place.
-    Last,
-    /// Conversion fails.
-    Error,
-}
-
-impl Duplicates {
-    /// Every policy and its name.
-    pub const ALL: [(&'static str, Duplicates); 3] =
-        [("first", Duplicates::First), ("last", Duplicates::Last), ("error", Duplicates::Error)];
-}
 
 /// What happens to a word that is not in the source's encoding, as in Python's `bytes.decode`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -14,16 +14,15 @@ use std::{
     time::Duration,
 };
 
-use super::{
-    Batch, Options, Report, Source, SourceError,
-    commit::Committer,
-    place::Placement,
-    summary::{Stored, Summary},
-};
+use super::{Batch, Options, Report, Source, SourceError, commit::Committer};
 use crate::{
     error::{Error, Result},
     sys::threads::{self, TICK},
-    writer::{Contents, StoreWriter},
+    write::{
+        dedup::Placement,
+        store_writer::{Contents, StoreWriter},
+        summary::{Stored, Summary},
+    },
 };
 
 /// Between two calls to the system to write what is there already.

@@ -15,8 +15,7 @@ use std::{
 use crate::{
     error::{Error, FormatError, Result, corrupt},
     format::words::Words,
-    gather::Rows,
-    store::Store,
+    store::{Store, gather::Rows},
     sys::{atomic_file::AtomicFile, mmap::Map, simd::Kernel, threads::while_ticking},
 };
 use blocks::{Layout, Progress};

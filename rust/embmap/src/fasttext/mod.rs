@@ -28,7 +28,7 @@ use crate::{
     convert::{Batch, Buckets, Fault, Framing, Options, Origin, Source, SourceError},
     error::{Error, Result, Unit},
     format::subwords::Ngrams,
-    subwords::mean,
+    store::subwords::mean,
     sys::threads,
     text::Head,
 };

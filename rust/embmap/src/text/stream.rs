@@ -137,7 +137,7 @@ pub(super) fn is_blank(byte: u8) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::readers::{Drip, Failing};
+    use crate::testing::{Drip, Failing};
     use proptest::prelude::*;
 
     proptest! {

@@ -211,7 +211,7 @@ fn endless(byte_offset: u64) -> BlockError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::readers::{Drip, Failing};
+    use crate::testing::{Drip, Failing};
     use proptest::prelude::*;
 
     type Found = (Vec<(u64, Vec<u8>, Vec<u8>)>, Option<(u64, Vec<u8>)>, u64);

@@ -1,4 +1,15 @@
-//! A store that is open: constant time to open, each look-up checked.
+//! A store that is open: constant time to open, each look-up checked. Nothing here writes one.
+//!
+//! [`Store`] is opened here; what it can do stands in the file of each: words to rows in `lookup`, rows by id in `gather`, one
+//! vector for several rows in `pool`, the nearest rows in `search`, vectors of unseen words in `subwords`, the checks that read
+//! everything in `verify`.
+
+pub(crate) mod gather;
+pub(crate) mod lookup;
+pub(crate) mod pool;
+pub(crate) mod search;
+pub(crate) mod subwords;
+mod verify;
 
 use std::path::Path;
 
@@ -6,8 +17,10 @@ use crate::{
     dtype::Dtype,
     error::{Error, FormatError, Result, corrupt},
     format::{HEADER_LEN, Header, Kind, index::Index, words::Words},
-    gather::{Number, Rows},
-    screen::Screen,
+    store::{
+        gather::{Number, Rows},
+        search::screen::Screen,
+    },
     sys::mmap::Map,
 };
 

@@ -3,15 +3,22 @@
 //! Products are taken in float32, which orders all but near ties; the best rows of each query, and some more, are then
 //! compared anew in float64, so that order and cosines are those of a calculation in float64.
 
+pub(crate) mod dot;
+pub(crate) mod screen;
+
 use std::{cmp::Ordering, ops::Range};
 
 use crate::{
     dtype::Dtype,
     error::{Error, FormatError, Result},
-    gather::Rows,
-    product::{self, products, products_of_one},
-    screen::{Screen, Screened},
-    store::Store,
+    store::{
+        Store,
+        gather::Rows,
+        search::{
+            dot::{FEW, products, products_of_one},
+            screen::{Screen, Screened},
+        },
+    },
     sys::threads::{for_each, in_blocks, threads},
 };
 
@@ -87,7 +94,7 @@ impl<D: AsRef<[u8]> + Sync> Store<D> {
         }
         let mut found = Vec::with_capacity(queries.len() / dim);
         if let (Some(screen), Candidates::First(first)) = (self.screen().map_err(unreadable)?, candidates)
-            && queries.len() <= product::FEW * dim
+            && queries.len() <= FEW * dim
             && Screen::is_worth(k, first)
         {
             for query in queries.chunks_exact(dim) {
@@ -205,7 +212,7 @@ impl Search<'_> {
     /// Products of all queries and the rows at those places. Where codes are multiplied as they are, `norms` take their scale.
     fn products(&self, places: Range<usize>, scores: &mut [f32], norms: &mut [f32; BLOCK], block: &mut Vec<f32>) {
         let (dim, dtype) = (self.rows.dim(), self.rows.dtype);
-        let few = self.queries.len() <= product::FEW * dim && matches!(self.candidates, Candidates::First(_));
+        let few = self.queries.len() <= FEW * dim && matches!(self.candidates, Candidates::First(_));
         let stored = || &self.rows.stored[places.start * dim * dtype.size()..places.end * dim * dtype.size()];
         let each = self.queries.chunks_exact(dim).zip(scores.chunks_exact_mut(places.len()));
         match dtype {

@@ -4,8 +4,8 @@ use crate::{
     dtype::Dtype,
     error::{Error, Result},
     format::{row_stats::Statistics, word_list::WordList},
-    gather::Rows,
-    writer::{Contents, StoreWriter},
+    store::gather::Rows,
+    write::store_writer::{Contents, StoreWriter},
 };
 
 /// Values of a step through rows.

@@ -6,18 +6,16 @@
 use std::{ops::Range, path::Path, sync::atomic::AtomicBool, time::Instant};
 
 use crate::{
-    convert::{
-        Duplicates,
-        place::{Placement, Placer, Refusal},
-        summary::{Stored, Summary, step},
-    },
     dtype::Dtype,
     error::{Error, Result},
     format::{WIDEST, hash::hash, row_stats::normalize},
-    gather::Rows,
-    store::Store,
+    store::{Store, gather::Rows},
     sys::threads::{for_each, while_ticking},
-    writer::StoreWriter,
+    write::{
+        dedup::{Duplicates, Placement, Placer, Refusal},
+        store_writer::StoreWriter,
+        summary::{Stored, Summary, step},
+    },
 };
 
 /// Values that are encoded, summed and written at a time: they stay in a near cache.

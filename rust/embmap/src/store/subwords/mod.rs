@@ -11,8 +11,7 @@ use crate::{
         row_stats::normalize,
         subwords::{Ngrams, PARAMETERS_LEN, Parameters},
     },
-    gather::Rows,
-    store::Store,
+    store::{Store, gather::Rows},
     sys::threads::in_parts,
 };
 

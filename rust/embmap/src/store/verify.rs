@@ -3,8 +3,7 @@
 use crate::{
     error::{FormatError, corrupt},
     format::{Kind, index::SLOT_LEN, row_stats::inverse_norm},
-    screen,
-    store::Store,
+    store::{Store, search::screen},
 };
 
 /// Bytes checked between two looks at whether to go on.

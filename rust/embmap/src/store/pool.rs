@@ -2,7 +2,7 @@
 
 use crate::{
     error::{Error, Result},
-    gather::Rows,
+    store::gather::Rows,
     sys::threads::in_parts,
 };
 

@@ -2,8 +2,25 @@
 
 use std::collections::HashSet;
 
-use super::Duplicates;
 use crate::format::word_list::{Entered, WordList, WordSet};
+
+/// What happens to a word that was there before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Duplicates {
+    /// The first row stays.
+    #[default]
+    First,
+    /// The last row takes the first one's place.
+    Last,
+    /// Conversion fails.
+    Error,
+}
+
+impl Duplicates {
+    /// Every policy and its name.
+    pub const ALL: [(&'static str, Duplicates); 3] =
+        [("first", Duplicates::First), ("last", Duplicates::Last), ("error", Duplicates::Error)];
+}
 
 /// The words placed so far, one a row.
 pub(crate) struct Placer {
