@@ -24,37 +24,33 @@ compile_error!("stores are little-endian and are read in place; big-endian machi
 #[cfg(not(target_pointer_width = "64"))]
 compile_error!("stores are larger than the addresses of this machine");
 
-mod container;
 mod convert;
-mod csv;
 mod dtype;
-mod encoding;
 mod error;
 mod export;
-mod fasttext;
 pub mod format;
-mod huggingface;
 mod random_rows;
-mod sources;
+mod source;
 mod store;
 mod sys;
 #[cfg(test)]
 mod testing;
-mod text;
 #[doc(hidden)]
 pub mod unstable;
-mod word2vec;
 mod write;
 
-pub use convert::{Fault, OnBadRow, Options, Rejected, Report, Utf8Errors, WrongCount, convert};
+pub use convert::{Report, convert};
 pub use dtype::Dtype;
-pub use encoding::Encoding;
 pub use error::{Error, FormatError, ParseError, Result, Unit};
 pub use export::{ExportFormat, ExportReport, Selection};
 pub use format::row_stats::inverse_norm;
 pub use format::subwords::Ngrams;
-pub use huggingface::model_files;
-pub use sources::Format;
+pub use source::{
+    batch::{Fault, Rejected},
+    encoding::{Encoding, Utf8Errors},
+    huggingface::model_files,
+    options::{Format, OnBadRow, Options, Separator, WrongCount},
+};
 pub use store::Store;
 pub use store::gather::{Number, Rows};
 pub use store::lookup::Find;
@@ -62,7 +58,6 @@ pub use store::pool::Pooling;
 pub use store::search::{Candidates, Neighbor};
 pub use store::subwords::Subwords;
 pub use sys::mmap::{Access, Map};
-pub use text::Separator;
 pub use write::builder::{Builder, BuilderOptions, Built};
 pub use write::dedup::Duplicates;
 

@@ -14,13 +14,15 @@ pub use crate::{
 
 use crate::{
     export::shortest,
-    sys::simd::Kernel,
-    text::{
-        BlockError,
-        kernels::{BACK, FRONT, Indexed, Marks, Padded},
-        number, row,
+    source::{
+        head::BlockError,
+        text::{
+            kernels::{BACK, FRONT, Indexed, Marks, Padded},
+            number, row,
+        },
+        word2vec::{Block, Records},
     },
-    word2vec::{Block, Records},
+    sys::simd::Kernel,
 };
 
 /// Bytes that go through both stages at a time, as in a conversion.

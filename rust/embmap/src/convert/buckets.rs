@@ -2,10 +2,10 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use super::{Options, Source, source::Buckets};
 use crate::{
     error::{Error, ParseError, Result, Unit},
     format::subwords::{Ngrams, Parameters},
+    source::{Buckets, Source, options::Options},
     sys::threads::{self, while_ticking},
     write::store_writer::{BucketContents, StoreWriter},
 };

@@ -2,15 +2,17 @@
 
 use std::path::Path;
 
-use super::{
-    Batch, OnBadRow, Options, Rejected, Report, Source, WrongCount,
-    batch::{DESCRIBED, SHOWN},
-};
+use super::Report;
 use crate::{
     error::{Error, ParseError, Result, Unit},
     format::{
         hash::hash,
         word_list::{WordList, WordSet},
+    },
+    source::{
+        Source,
+        batch::{Batch, DESCRIBED, Rejected, SHOWN},
+        options::{OnBadRow, Options, WrongCount},
     },
     write::dedup::{Placement, Placer},
 };

@@ -14,9 +14,10 @@ use std::{
     time::Duration,
 };
 
-use super::{Batch, Options, Report, Source, SourceError, commit::Committer};
+use super::{Report, commit::Committer};
 use crate::{
     error::{Error, Result},
+    source::{Source, SourceError, batch::Batch, options::Options},
     sys::threads::{self, TICK},
     write::{
         dedup::Placement,

@@ -2,48 +2,13 @@
 
 use std::path::PathBuf;
 
-use crate::{error::Unit, text::Separator};
-
-/// What is wrong with a row that was not accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
-    /// Fewer numbers than the others have.
-    FieldCount,
-    /// Nothing before the numbers.
-    EmptyWord,
-    /// A field that is not a number.
-    NotANumber,
-    /// A number that is infinite, too large or none.
-    NotFinite,
-    /// A word that is not UTF-8, or not in the encoding that was named.
-    NotUtf8,
-}
-
-impl Fault {
-    /// Every fault and its name, in the order of [`Report::rejected_by`].
-    pub const ALL: [(Fault, &'static str); 5] = [
-        (Fault::FieldCount, "field_count"),
-        (Fault::EmptyWord, "empty_word"),
-        (Fault::NotANumber, "not_a_number"),
-        (Fault::NotFinite, "not_finite"),
-        (Fault::NotUtf8, "not_utf8"),
-    ];
-}
-
-/// A row that was not accepted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rejected {
-    /// Counted from 1; of a binary file, the record.
-    pub line: u64,
-    /// Where it starts, counted from 0.
-    pub byte_offset: u64,
-    /// What is wrong, in one word.
-    pub fault: Fault,
-    /// What was expected and what was found.
-    pub reason: String,
-    /// Whether the source ends within the row: passing over it is no remedy.
-    pub cut: bool,
-}
+use crate::{
+    error::Unit,
+    source::{
+        batch::{Fault, Rejected},
+        options::Separator,
+    },
+};
 
 /// What a conversion did, and what it met.
 #[derive(Debug, Clone, Default)]
@@ -86,7 +51,7 @@ pub struct Report {
     pub header_rows: Option<u64>,
     /// What [`Rejected::line`] counts.
     pub unit: Unit,
-    /// Wanted words ([`Options::keep`](super::Options::keep)) that the source does not have; `None` where all words are wanted.
+    /// Wanted words ([`Options::keep`](crate::Options::keep)) that the source does not have; `None` where all words are wanted.
     pub words_not_found: Option<u64>,
     /// What stands between the fields, of a text.
     pub separator: Option<Separator>,

@@ -1,0 +1,316 @@
+//! What the first records of a table say about the rest: delimiter, quotes, names, numbers of rows, dimension.
+
+use csv::{ByteRecord, ReaderBuilder};
+
+use crate::source::{
+    encoding::Utf8Errors,
+    head::Head,
+    options::{Options, Separator},
+    text::{
+        fields::{is_fraction, is_number, shown},
+        in_another_encoding,
+        layout::{COUNTED, Layout, Problem, is_counting},
+        no_words,
+    },
+};
+
+/// Records looked at.
+const SAMPLE: usize = 1000;
+
+/// How a table is to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Shape {
+    pub delimiter: u8,
+    /// Whether a quote at the start of a field is no part of it.
+    pub quoted: bool,
+    /// Whether a quote inside is written with a backslash, as R does, and not twice.
+    pub escaped: bool,
+    /// Whether the first record names the columns.
+    pub named: bool,
+    /// Whether the row's own number stands before the word.
+    pub numbered: bool,
+    /// Whether a blank separates the word from its first number.
+    pub glued: bool,
+    /// Whether a delimiter ends each record.
+    pub trailing: bool,
+    /// Numbers a row.
+    pub dim: usize,
+}
+
+impl Shape {
+    /// The shape of the table that `head` begins, of which a text's layout was found or not; `None` where it is text that is
+    /// read as such.
+    pub(crate) fn find(
+        head: &Head,
+        layout: &Result<Layout, Problem>,
+        options: &Options,
+    ) -> Option<Result<Shape, Problem>> {
+        let asked = match options.separator {
+            Separator::Comma => Some(b','),
+            Separator::Semicolon => Some(b';'),
+            _ => None,
+        };
+        if let Some(delimiter) = asked {
+            let problem = || (1, format!("expected fields separated by {:?}, as in CSV", char::from(delimiter)));
+            let found = Table::of(head, delimiter, options).and_then(|table| table.shape(options));
+            return Some(found.unwrap_or_else(|| Err(problem())));
+        }
+        match layout {
+            Ok(layout) if !layout.table => None,
+            Ok(layout) => Table::of(head, layout.separator.byte(), options).and_then(|table| table.shape(options)),
+            Err(_) if options.separator == Separator::Auto => {
+                // Commas may be those of decimals, semicolons are separators.
+                let of = |delimiter| Table::of(head, delimiter, options).and_then(|table| table.shape(options));
+                of(b';').or_else(|| of(b','))
+            }
+            Err(_) => None,
+        }
+    }
+
+    /// What separates the fields.
+    pub(crate) fn separator(&self) -> Separator {
+        match self.delimiter {
+            b',' => Separator::Comma,
+            b';' => Separator::Semicolon,
+            b'\t' => Separator::Tab,
+            _ => Separator::Blank,
+        }
+    }
+
+    /// The word of a record.
+    pub(super) fn word<'r>(&self, record: &'r ByteRecord) -> Option<&'r [u8]> {
+        let field = record.get(usize::from(self.numbered))?;
+        let end = if self.glued { field.iter().rposition(|byte| matches!(byte, b' ' | b'\t'))? } else { field.len() };
+        Some(&field[..end])
+    }
+}
+
+/// The first records, read one way.
+struct Table {
+    shape: Shape,
+    records: Vec<ByteRecord>,
+}
+
+impl Table {
+    /// The records of `head`, with quotes where those make sense; `None` where no delimiter stands in most of them.
+    fn of(head: &Head, delimiter: u8, options: &Options) -> Option<Table> {
+        let plain = Table::read(head, delimiter, false, false);
+        let quoted = Table::read(head, delimiter, true, false);
+        // R writes a quote in a word with a backslash.
+        let escaped = Table::read(head, delimiter, true, true);
+        let best = [quoted, escaped, plain].into_iter().flatten().max_by_key(|table| {
+            let (fields, count) = table.commonest();
+            let odd = table.records.len() - count;
+            // A quote that is left is a word's own, or one that was not understood.
+            let left = table.records.iter().flatten().filter(|field| field.len() > 1 && field.contains(&b'"')).count();
+            (std::cmp::Reverse((odd, left)), fields, table.shape.quoted, !table.shape.escaped)
+        })?;
+        let (fields, count) = best.commonest();
+        // Names may be one fewer, and one record in ten anything.
+        let enough = fields > 1 && 10 * (count + 1) >= 9 * best.records.len();
+        (enough || options.separator != Separator::Auto).then_some(best)
+    }
+
+    fn read(head: &Head, delimiter: u8, quoted: bool, escaped: bool) -> Option<Table> {
+        let text = head.whole_lines();
+        let shape =
+            Shape { delimiter, quoted, escaped, named: false, numbered: false, glued: false, trailing: false, dim: 0 };
+        let mut builder = ReaderBuilder::new();
+        builder.delimiter(delimiter).quoting(quoted).has_headers(false).flexible(true);
+        if escaped {
+            builder.escape(Some(b'\\')).double_quote(false);
+        }
+        let mut reader = builder.from_reader(text);
+        let mut records: Vec<ByteRecord> = reader.byte_records().take(SAMPLE).map_while(Result::ok).collect();
+        // The last one may go on behind the head.
+        if records.len() > 1 && records.len() < SAMPLE && text.len() < head.bytes.len() {
+            records.pop();
+        }
+        (!records.is_empty()).then_some(Table { shape, records })
+    }
+
+    /// How many fields most records have, and how many those are.
+    fn commonest(&self) -> (usize, usize) {
+        let mut counts = std::collections::BTreeMap::new();
+        for record in &self.records {
+            *counts.entry(record.len()).or_insert(0) += 1;
+        }
+        counts.into_iter().max_by_key(|(_, count)| *count).unwrap_or((0, 0))
+    }
+
+    /// What the records are, or why they are not read; `None` where they are no rows of numbers.
+    fn shape(mut self, options: &Options) -> Option<Result<Shape, Problem>> {
+        let (mut fields, _) = self.commonest();
+        let usual = |record: &&ByteRecord| record.len() == fields;
+        let body: Vec<&ByteRecord> = self.records.iter().skip(1).filter(usual).collect();
+        let mut body = if body.is_empty() { self.records.iter().filter(usual).collect() } else { body };
+        let delimiter = char::from(self.shape.delimiter);
+        if fields > 2 && body.iter().all(|record| record[fields - 1].is_empty()) {
+            self.shape.trailing = true;
+            fields -= 1;
+        }
+        // A decimal comma is no number; of those that a comma also separates, -0 tells.
+        let decimals = |field: &[u8]| {
+            let comma = memchr::memchr(b',', field);
+            comma.is_some_and(|at| is_number(&field[..at]) && field[at + 1..].iter().all(u8::is_ascii_digit))
+        };
+        let with_commas = body.iter().filter(|record| record.iter().skip(1).any(decimals)).count();
+        let whole = |field: &[u8]| is_number(field) && !is_fraction(field);
+        let halves = delimiter == ','
+            && body.iter().all(|record| record.iter().skip(1).all(whole))
+            && self.records.iter().any(|record| record.iter().any(|field| field == b"-0"));
+        if 2 * with_commas > body.len() || halves {
+            return Some(Err((
+                1,
+                format!(
+                    "the numbers have decimal commas, as in {:?}, which embmap does not read: write them with points, or read \
+                     the table with pandas (decimal=\",\") and give words and matrix to embmap.write()",
+                    shown(body[0].as_slice())
+                ),
+            )));
+        }
+        let numbers =
+            |record: &ByteRecord| (1..fields).rev().take_while(|&i| is_number(record[i].trim_ascii())).count();
+        let mut dims: Vec<usize> = body.iter().map(|record| numbers(record)).collect();
+        dims.sort_unstable();
+        let dim = dims[dims.len() / 2];
+        if dim == 0 {
+            return None;
+        }
+        let lead = fields - dim;
+        let tail = |field: &[u8]| {
+            let blank = field.iter().rposition(|byte| matches!(byte, b' ' | b'\t'))?;
+            Some((blank, is_number(&field[blank + 1..])))
+        };
+        self.shape.glued = lead == 1 && body.iter().all(|record| matches!(tail(&record[0]), Some((1.., true))));
+        self.shape.dim = dim + usize::from(self.shape.glued);
+        let first = &self.records[0];
+        let names: Vec<&[u8]> = first.iter().skip(first.len().saturating_sub(dim)).collect();
+        let named = self.records.len() > 1
+            && (fields - 1..=fields + usize::from(self.shape.trailing)).contains(&first.len())
+            && (names.iter().all(|name| !is_number(name.trim_ascii()))
+                || is_counting(&names) && (first.len() < fields || first[0].is_empty())
+                || (dim >= COUNTED
+                    && is_counting(&names)
+                    && 2 * body.iter().filter(|record| record.iter().skip(1).any(is_fraction)).count() > body.len()));
+        self.shape.named = options.header.unwrap_or(named);
+        if !self.shape.named && self.records[0].len() == fields && body.len() < self.records.len() {
+            body.insert(0, &self.records[0]);
+        }
+        match lead {
+            1 => {}
+            2 => {
+                let numbers: Option<Vec<u64>> =
+                    body.iter().map(|record| std::str::from_utf8(&record[0]).ok()?.parse().ok()).collect();
+                let counting = numbers.is_some_and(|numbers| numbers.windows(2).all(|pair| pair[0] < pair[1]));
+                if !counting {
+                    return Some(Err((1, columns(2, delimiter, body[0]))));
+                }
+                self.shape.numbered = true;
+            }
+            more => return Some(Err((1, columns(more, delimiter, body[0])))),
+        }
+        Some(self.checked(&body, options))
+    }
+
+    /// The shape, unless the records would be misread.
+    fn checked(&self, body: &[&ByteRecord], options: &Options) -> Result<Shape, Problem> {
+        let (shape, line) = (self.shape, 1 + u64::from(self.shape.named));
+        if let Some(asked) = options.dim.filter(|&asked| asked != shape.dim) {
+            return Err((line, format!("expected vectors of dimension {asked}, found {}", shape.dim)));
+        }
+        let words: Vec<&[u8]> = body.iter().filter_map(|record| shape.word(record)).collect();
+        if options.dim.is_none() && words.iter().all(|word| is_fraction(word)) {
+            return Err((line, no_words(shape.dim + 1, Some(shape.dim))));
+        }
+        if options.dim.is_none() && shape.dim == 1 {
+            return Err((
+                line,
+                format!(
+                    "one number a row, as in {:?}: a list of counts or of similarities has that too; where these are vectors \
+                     of one number, say dim=1",
+                    shown(body[0].as_slice())
+                ),
+            ));
+        }
+        if options.encoding.is_utf8()
+            && options.errors == Utf8Errors::Strict
+            && let Some(reason) = in_another_encoding(&words)
+        {
+            return Err((line, reason));
+        }
+        Ok(shape)
+    }
+}
+
+fn columns(lead: usize, delimiter: char, record: &ByteRecord) -> String {
+    format!(
+        "{lead} columns separated by {delimiter:?} stand before the numbers, the first of them {:?}: which one has the words? Read \
+         the table with pandas, and give words and matrix to embmap.write()",
+        shown(&record[0])
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn find(text: &str) -> Option<Result<Shape, String>> {
+        let (head, options) = (Head::of(text.as_bytes()), Options::default());
+        let layout = Layout::find(head.whole_lines(), &options);
+        Shape::find(&head, &layout, &options).map(|found| found.map_err(|(_, reason)| reason))
+    }
+
+    #[test]
+    fn tables_are_told_from_text() {
+        for text in ["a 1 2\nb 3 4\n", "a,b 1 2\nc 3 4\n", "a\t1\t2\n", "\"a\" 1 2\nb 3 4\n", "a  1 2\nb  3 4\n"] {
+            assert_eq!(find(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn delimiter_quotes_names_and_numbers_come_from_the_content() {
+        let plain = Shape {
+            delimiter: b',',
+            quoted: true,
+            escaped: false,
+            named: false,
+            numbered: false,
+            glued: false,
+            trailing: false,
+            dim: 2,
+        };
+        for (text, shape) in [
+            ("a,1,2\nb,3,4\n", plain),
+            ("a, 1, 2\nb, 3, 4\n", plain),
+            ("a;1.5;2\nb;3;4\n", Shape { delimiter: b';', ..plain }),
+            ("word,x,y\na,1,2\nb,3,4\n", Shape { named: true, ..plain }),
+            (",0,1\na,1.5,2\nb,3,4\n", Shape { named: true, ..plain }),
+            (",word,0,1\n0,a,1.5,2\n1,b,3,4\n", Shape { named: true, numbered: true, ..plain }),
+            ("a,1,2,\nb,3,4,\n", Shape { trailing: true, ..plain }),
+            ("a 1,2\nb 3,4\n", Shape { glued: true, ..plain }),
+            ("\",\",1,2\n\"\"\"\",3,4\n", plain),
+            ("\",1,2\nb,3,4\nc,5,6\n", Shape { quoted: false, ..plain }),
+            ("\"x\" \"y\"\n\"a\" 1 2\n\"\\\"\" 3 4\n", Shape { delimiter: b' ', named: true, escaped: true, ..plain }),
+            ("\"a\" 1 2\n\"b\" 3 4\n", Shape { delimiter: b' ', ..plain }),
+            ("word\tx\ty\na\t1\t2\nb\t3\t4\n", Shape { delimiter: b'\t', named: true, ..plain }),
+            ("0\ta\t1\t2\n1\tb\t3\t4\n", Shape { delimiter: b'\t', numbered: true, ..plain }),
+        ] {
+            assert_eq!(find(text), Some(Ok(shape)), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_says_why() {
+        for (text, part) in [
+            ("a;0,5;0,25\nb;-0,5;1,5\n", "decimal commas"),
+            ("a,0,5,-0,25\nb,0,5,1,5\n", "decimal commas"),
+            ("0.5,0.25\n-0.5,0.125\n", "without words"),
+            ("a,1\nb,2\n", "dim=1"),
+            ("x,a,1,2\ny,b,3,4\n", "2 columns"),
+        ] {
+            let found = find(text).and_then(Result::err).unwrap_or_default();
+            assert!(found.contains(part), "{text:?}: {found}");
+        }
+    }
+}
