@@ -69,6 +69,19 @@ def test_a_file_of_version_1_opens_for_ever(path):
     assert store.take(range(len(store))).tolist() == [list(row) for row in values]
 
 
+def test_optional_sections_of_version_1_are_read_for_ever():
+    screened, plain = (embmap.open(GOLDEN / f"{name}.embmap") for name in ("optional-v1-screen", "v1-small"))
+    screened.verify()
+    for word in plain:
+        assert screened.most_similar(word, topn=3) == plain.most_similar(word, topn=3)
+    for name, off in (("optional-v1-subwords", 0), ("optional-v1-subwords.int8", 0.02)):
+        store = embmap.open(GOLDEN / f"{name}.embmap")
+        store.verify()
+        for line in (GOLDEN / "optional-v1-subwords.txt").read_text(encoding="utf-8").splitlines():
+            word, *numbers = line.split(" ")
+            np.testing.assert_allclose(store.subword_vector(word), np.float32(numbers), rtol=0, atol=off)
+
+
 def test_an_index_of_several_parts(tmp_path):
     rows = [(f"w{i}", [float(i % 7)]) for i in range(70_000)]
     store = store_of(tmp_path, f"{len(rows)} 1\n" + "".join(f"{word} {row[0]}\n" for word, row in rows), header=True)

@@ -27,7 +27,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// Every fault and its name, in the order of [`Report::rejected_by`].
+    /// Every fault and its name, in the order of [`Report::rejected_by`](crate::Report::rejected_by).
     pub const ALL: [(Fault, &'static str); 5] = [
         (Fault::FieldCount, "field_count"),
         (Fault::EmptyWord, "empty_word"),
