@@ -6,9 +6,9 @@
 >>> store["king"].shape, len(store), "queen" in store
 ((4,), 6, True)
 
-`convert` and `load` take the text files that GloVe, word2vec and fastText publish, `write` and `Writer` take arrays; `Store`
-is a read-only mapping from word to vector; `Store.matrix` builds the embedding matrix of a task; `embmap.torch` and
-`embmap.keras` make layers of it; `embmap.gensim` and `embmap.torchtext` have the names of those libraries.
+`convert` and `load` take what GloVe, word2vec, fastText and Hugging Face publish, and tables; `write` and `Writer` take
+arrays and dicts; `Store` is a read-only mapping from word to vector; `Store.matrix` builds the embedding matrix of a task;
+`embmap.torch` and `embmap.keras` make layers of it; `embmap.gensim` and `embmap.torchtext` have those libraries' names.
 """
 
 from __future__ import annotations

@@ -168,7 +168,7 @@ def convert(
     progress: bool | Progress | None = None,
     metadata: dict[str, Any] | None = None,
 ) -> ConversionReport:
-    r"""Convert vectors to a store: text (GloVe, word2vec, fastText), binary forms, the tokens of a model's folder.
+    r"""Convert vectors to a store: text (GloVe, word2vec, fastText), tables, binary forms, the tokens of a model's folder.
 
     The file is read in parallel in pieces, so that memory holds the words and a few buffers, never the matrix. The target
     appears whole at the end, or is not touched at all.
@@ -176,11 +176,12 @@ def convert(
     Parameters
     ----------
     source : path
-        A text file of rows ``word number ... number``, with or without the "rows dim" header of word2vec and fastText; a
-        binary file of word2vec's C tool or of gensim's ``save_word2vec_format(binary=True)``; or such a file compressed
-        (gzip, bzip2, xz, zstd) or in a zip or tar archive, which is unpacked on the way and told by its content, not its
-        name; or ``"-"``, the standard input. Or a fastText model, ``.bin`` or ``.ftz``, whose n-grams the store keeps for
-        ``oov="subword"``; a packed one is unpacked beside the target, into a file without a name, for as long as it is read.
+        A text file of rows ``word number ... number``, with or without the "rows dim" header of word2vec and fastText, in
+        padded columns too; a table (CSV, R's); a binary file of word2vec's C tool or of gensim's
+        ``save_word2vec_format(binary=True)``; or such a file compressed (gzip, bzip2, xz, lzma, zstd) or in a zip or tar
+        archive, which is unpacked on the way and told by its content, not its name; or ``"-"``, the standard input. Or a
+        fastText model, ``.bin`` or ``.ftz``, whose n-grams the store keeps for ``oov="subword"``; a packed one is unpacked
+        beside the target, into a file without a name, for as long as it is read.
         Or the folder of a Hugging Face model, of model2vec's or of sentence-transformers' `StaticEmbedding`, with
         ``model.safetensors`` (or its shards) and ``tokenizer.json``, ``vocab.txt`` or ``vocab.json``: of it, the embeddings
         of the vocabulary's tokens are read, in the order of their ids, and the tokens stay as they are written (``##ing``,

@@ -73,8 +73,9 @@ class Store(_embmap.Store, GensimNames, WaysOut, Mapping[str, NDArray[np.float32
     pickles by path, so that a worker maps the same file again; if that file has changed, unpickling raises FormatError. One
     that has moved is found with `relocated` or the environment's ``EMBMAP_PATH``.
 
-    Views and tensors that it hands out stay valid after `close`. The file must not be cut short while it is open: the
-    operating system ends a process that reads past the end of a mapped file. `convert` replaces files, which is safe.
+    Views and tensors that it hands out stay valid after `close`, and whatever writes to them changes no answer. The file
+    must not be cut short while it is open: the operating system ends a process that reads past the end of a mapped file.
+    `convert` replaces files, which is safe.
 
     Examples
     --------

@@ -127,10 +127,10 @@ def convert_command(
     json: bool,
     **options: Any,
 ) -> None:
-    """Convert vectors, text or word2vec's binary ones, to a store, by default beside them with the suffix .embmap.
+    """Convert vectors, in text, a table or a binary form, to a store, by default beside them with the suffix .embmap.
 
-    SOURCE may be compressed (gzip, bzip2, xz, zstd), a zip or tar archive, - for the standard input, or the folder
-    of a Hugging Face model.
+    SOURCE may be compressed (gzip, bzip2, xz, lzma, zstd), in a zip or tar archive, or - for the standard input; a
+    fastText model; or the folder of a Hugging Face model.
     """
     report = convert(
         source,
