@@ -415,11 +415,19 @@ def test_words_that_are_not_utf8(tmp_path, errors):
             cls.load_word2vec_format(str(tmp_path / "v"))
 
 
+def test_words_in_another_encoding(tmp_path):
+    (tmp_path / "v").write_bytes("2 2\nstraße 1 2\nöl 3 4\n".encode("latin-1"))
+    peer = gensim.models.KeyedVectors.load_word2vec_format(str(tmp_path / "v"), encoding="latin-1")
+    kv = KeyedVectors.load_word2vec_format(tmp_path / "v", encoding="latin-1")
+    assert kv.index_to_key == peer.index_to_key == ["straße", "öl"]
+    kv.fill_norms()
+    kv.init_sims()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"fvocab": "counts.txt"}, "fvocab: "),
-        ({"encoding": "latin-1"}, "encoding: .*'latin-1'"),
         ({"unicode_errors": "xmlcharrefreplace"}, "unicode_errors: "),
         ({"datatype": np.float64}, "datatype: .*float64"),
         ({"binary": True, "no_header": True}, "no_header: "),
@@ -551,7 +559,6 @@ def test_keyed_vectors_are_pickled_by_their_stores_path(both):
         lambda kv: kv.sort_by_descending_frequency(),
         lambda kv: kv.intersect_word2vec_format("v.txt"),
         lambda kv: kv.init_sims(replace=True),
-        lambda kv: kv.fill_norms(force=True),
     ],
 )
 def test_vectors_of_a_store_are_read_only(both, write):

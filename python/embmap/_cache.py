@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from . import _embmap, _hub, _losses
-from ._convert import convert
+from ._convert import SUFFIXES, convert
 from ._dtype import dtype_name
 from ._errors import FormatError
 from ._keep import words_to_keep
 from ._lock import locked
-from ._paths import local
+from ._paths import explained, local
 from ._store import Store
 
 # What changes how a conversion runs but not what it writes.
@@ -88,7 +88,10 @@ def load(source: str | os.PathLike[str], *, cache_dir: str | os.PathLike[str] | 
         options["keep"] = sorted(set(_embmap.strings(words_to_keep(keep))))
     if "dtype" in options:
         options["dtype"] = dtype_name(options["dtype"])
-    stamp = _stamp(source, options.get("member"))
+    try:
+        stamp = _stamp(source, options.get("member"))
+    except IsADirectoryError as error:
+        raise explained(error, source, SUFFIXES) from None
     defaults = {name: parameter.default for name, parameter in inspect.signature(convert).parameters.items()}
     chosen = {k: v for k, v in options.items() if k not in _UNREMEMBERED and v != defaults.get(k)}
     remembered = json.dumps([_embmap.FORMAT_VERSION, chosen], sort_keys=True, default=str)

@@ -17,8 +17,8 @@ from ._keep import words_to_keep
 from ._paths import explained, local
 from ._progress import Progress, shown
 
-_PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip", ".tar", ".tgz", ".tbz2", ".txz")
-_PLAIN = (".txt", ".vec", ".emb", ".tsv", ".bin", ".ftz", ".embmap")
+_PACKED = (".gz", ".bz2", ".xz", ".lzma", ".zst", ".zip", ".tar", ".tgz", ".tbz2", ".txz")
+_PLAIN = (".txt", ".vec", ".emb", ".tsv", ".csv", ".bin", ".ftz", ".embmap")
 # What names of sources end in, and names of models do not.
 SUFFIXES = (*_PACKED, *_PLAIN, ".safetensors")
 

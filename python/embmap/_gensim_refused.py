@@ -29,18 +29,6 @@ def _writes(name: str) -> Callable[..., NoReturn]:
     return refuse
 
 
-def _prepares(name: str) -> Callable[..., NoReturn]:
-    def refuse(self: object, *args: object, **options: object) -> NoReturn:
-        raise TypeError(
-            f"{name}() prepares vectors, and those of a store are read-only and have their lengths beside them: leave it "
-            "out; store.to_gensim() gives gensim's own KeyedVectors, which it can change; embmap.Writer writes a new store"
-        )
-
-    refuse.__name__ = name
-    refuse.__doc__ = "Raise TypeError: a store has the lengths of its rows already."
-    return refuse
-
-
 class Refused:
     """Methods that raise TypeError, and attributes that raise AttributeError, with what takes their place."""
 
@@ -54,8 +42,14 @@ class Refused:
     set_vecattr = _writes("set_vecattr")
     sort_by_descending_frequency = _writes("sort_by_descending_frequency")
     unit_normalize_all = _writes("unit_normalize_all")
-    fill_norms = _prepares("fill_norms")
-    init_sims = _prepares("init_sims")
+
+    def fill_norms(self, force: bool = False) -> None:
+        """Do nothing: a store has the lengths of its rows."""
+
+    def init_sims(self, replace: bool = False) -> None:
+        """Do nothing, as there is nothing to prepare; TypeError where vectors would be replaced by others of length 1."""
+        if replace:
+            self.unit_normalize_all()
 
     # A type checker should go on finding names that are not there.
     if not TYPE_CHECKING:

@@ -26,8 +26,8 @@ gensim                                                 here
 What differs:
 
 * ``KeyedVectors`` takes a store, not a dimension: there are no empty ones to fill.
-* Vectors are read-only, the methods that change them raise TypeError, and so do ``fill_norms`` and ``init_sims``, which have
-  nothing to do: leave them out. ``kv.vectors`` cannot be assigned to.
+* Vectors are read-only, and the methods that change them raise TypeError. ``fill_norms`` and ``init_sims`` do nothing: a
+  store has the lengths of its rows. ``kv.vectors`` cannot be assigned to.
 * A pickle of gensim's own ``save`` is refused: load it with gensim and give it to `embmap.from_gensim`.
 * ``index_to_key`` is a sequence and ``key_to_index`` a mapping, which look up in the file and equal a list and a dict of the
   same; ``list()`` and ``dict()`` make them Python's own.
@@ -36,7 +36,7 @@ What differs:
 * `load_word2vec_format`: a header that announces other than the rows that are there is a ParseError; gensim raises EOFError
   where they are fewer and leaves out those that are more. A word that is not UTF-8 is a ParseError, not a UnicodeDecodeError
   (both are ValueErrors). ``KeyedVectors(embmap.load(path, on_bad_row="skip"))`` takes what there is. Words keep the blanks
-  inside them. A packed file is known by its content. ``encoding`` is UTF-8 alone and ``datatype`` float32 or float16. Of a
+  inside them. A packed file is known by its content. ``datatype`` is float32 or float16. Of a
   word that comes again the first row stays, as in gensim, which also leaves an empty place, a key None, at the end.
 * In a tie the lower row comes first; gensim leaves the order open.
 * A row of zeros has cosine 0 with everything and, scaled to length 1, stays zeros; gensim gives nan and a warning. A query
@@ -120,16 +120,18 @@ class KeyedVectors(SimilarKeys):
             Packed or not.
         binary : bool
             The file is of word2vec's binary format.
-        unicode_errors : {"strict", "replace", "ignore"}
-            What happens to words that are not UTF-8.
+        encoding : str
+            How the words are written, by Python's name.
+        unicode_errors : {"strict", "replace", "ignore", "backslashreplace"}
+            What happens to words that are not in that encoding.
         limit : int, optional
             Only the first so many rows.
         datatype : dtype
             float32 or float16.
         no_header : bool
             The first line of the text is a vector, as in GloVe's files.
-        fvocab, encoding
-            Refused, but for UTF-8.
+        fvocab
+            Refused.
 
         Returns
         -------
@@ -150,12 +152,10 @@ class KeyedVectors(SimilarKeys):
         """
         if fvocab is not None:
             raise NotImplementedError("fvocab: a store has no counts of words; read that file beside it")
-        if codecs.lookup(encoding).name != "utf-8":
+        if unicode_errors not in ("strict", "replace", "ignore", "backslashreplace"):
             raise NotImplementedError(
-                f"encoding: a store's words are UTF-8, not {encoding!r}: convert the file first, as iconv does"
+                f"unicode_errors: 'strict', 'replace', 'ignore' or 'backslashreplace', not {unicode_errors!r}"
             )
-        if unicode_errors not in ("strict", "replace", "ignore"):
-            raise NotImplementedError(f"unicode_errors: 'strict', 'replace' or 'ignore', not {unicode_errors!r}")
         if (dtype := np.dtype(datatype)) not in (np.float32, np.float16):
             raise NotImplementedError(f"datatype: float32 or float16, not {dtype}; embmap.load(dtype=) has others")
         if binary and no_header:
@@ -163,7 +163,8 @@ class KeyedVectors(SimilarKeys):
         options: dict[str, Any] = (
             {"format": "word2vec-binary"} if binary else {"format": "text", "header": not no_header}
         )
-        return cls(load(fname, errors=unicode_errors, limit=limit or None, dtype=dtype.name, **options))
+        options |= {"encoding": encoding, "errors": unicode_errors, "limit": limit or None, "dtype": dtype.name}
+        return cls(load(fname, **options))
 
     @classmethod
     def load(cls, fname: str | os.PathLike[str], mmap: str | None = None) -> Self:

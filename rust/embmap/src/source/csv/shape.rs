@@ -165,7 +165,7 @@ impl Table {
                 format!(
                     "the numbers have decimal commas, as in {:?}, which embmap does not read: write them with points, or read \
                      the table with pandas (decimal=\",\") and give words and matrix to embmap.write()",
-                    shown(body[0].as_slice())
+                    self.shown(body[0])
                 ),
             )));
         }
@@ -213,6 +213,11 @@ impl Table {
         Some(self.checked(&body, options))
     }
 
+    /// A record for a message.
+    fn shown(&self, record: &ByteRecord) -> String {
+        shown(&record.iter().collect::<Vec<_>>().join(&self.shape.delimiter))
+    }
+
     /// The shape, unless the records would be misread.
     fn checked(&self, body: &[&ByteRecord], options: &Options) -> Result<Shape, Problem> {
         let (shape, line) = (self.shape, 1 + u64::from(self.shape.named));
@@ -229,7 +234,7 @@ impl Table {
                 format!(
                     "one number a row, as in {:?}: a list of counts or of similarities has that too; where these are vectors \
                      of one number, say dim=1",
-                    shown(body[0].as_slice())
+                    self.shown(body[0])
                 ),
             ));
         }
