@@ -144,6 +144,7 @@ def test_what_would_be_misread_is_refused_with_the_remedy(tmp_path, text, reason
         ("2 2\n0.5 1 2\n1.5 3 4\n", {}, ["0.5", "1.5"]),
         ('" 1 2\n"a 3 4\n', {}, ['"', '"a']),
         ("a 0 1\nb 2 3\n", {}, ["a", "b"]),
+        ("1 2\n  1.015625 1.0078125\n", {"separator": " "}, [" "]),
     ],
 )
 def test_what_only_looks_odd_is_read(tmp_path, text, options, words):

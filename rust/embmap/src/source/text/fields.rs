@@ -83,5 +83,6 @@ pub(crate) fn is_fraction(field: &[u8]) -> bool {
 
 /// How many numbers a line ends in, however they are separated.
 pub(crate) fn numbers(line: &[u8]) -> usize {
-    Separator::Spaces.trailing_numbers(line)
+    // Of a word that is a blank, only one of the two sees that it is there.
+    Separator::Spaces.trailing_numbers(line).max(Separator::Blank.trailing_numbers(line))
 }
