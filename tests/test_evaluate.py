@@ -7,7 +7,7 @@ from gensim.models import KeyedVectors
 from gensim.test.utils import datapath
 
 import embmap
-from embmap._evaluate import Analogies
+from embmap._query.evaluate import Analogies
 
 
 @pytest.fixture(scope="module")

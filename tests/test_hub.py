@@ -7,7 +7,7 @@ import pytest
 from conftest import write_model
 
 import embmap
-from embmap import _hub
+from embmap._ingest import hub as _hub
 
 TOKENS = ["[PAD]", "king", "##ing"]
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

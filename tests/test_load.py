@@ -13,7 +13,9 @@ import pytest
 from conftest import SMALL, write_model
 
 import embmap
-from embmap import _cache, _lock, _losses
+from embmap._ingest import load as _cache
+from embmap._ingest import lock as _lock
+from embmap._ingest import losses as _losses
 
 
 @pytest.fixture

@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import embmap
-from embmap import _merge, _reference, _write
+from embmap import _reference
+from embmap._core import writer as _write
+from embmap._ingest import merge as _merge
 
 DTYPES = ["float32", "float16", "bfloat16", "int8"]
 

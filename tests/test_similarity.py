@@ -323,7 +323,7 @@ def test_all_cosines_in_row_order(both):
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "int8"])
 def test_all_cosines_of_other_types_block_by_block(tmp_path, monkeypatch, dtype):
     store = store_of(tmp_path, SMALL + "zeros 0 0 0 0\n", dtype=dtype)
-    monkeypatch.setattr("embmap._similarity._BLOCK", 8)
+    monkeypatch.setattr("embmap._query.similarity._BLOCK", 8)
     cosines = store.most_similar("king", topn=None)
     assert cosines[6] == 0
     assert np.allclose(cosines, [store.similarity("king", word) for word in store], atol=1e-6)

@@ -15,7 +15,7 @@ PROGRAM = """
 import os, resource, sys
 import numpy as np
 import embmap
-import embmap._ways_out
+import embmap._export.exports
 folder, more, call = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 store = embmap.open(folder + "/s.embmap")
 store.lookup(["w1"]), store.neighbors("w1", k=1)

@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import embmap
-from embmap import _reference, _write
+from embmap import _reference
+from embmap._core import writer as _write
 
 DTYPES = ["float32", "float16", "bfloat16", "int8"]
 RNG = np.random.default_rng(7)

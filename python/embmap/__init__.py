@@ -16,19 +16,19 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from ._arrow import from_arrow
-from ._cache import load
-from ._convert import ConversionReport, RejectedRow, convert
+from ._core.writer import Writer, WriteReport, write
 from ._embmap import __version__
 from ._errors import ConversionWarning, EmbmapError, FormatError, ParseError
-from ._evaluate import Analogies, Section, Similarities, evaluate
-from ._export import ExportReport
-from ._keyed_vectors import from_gensim
-from ._matrix import Matrix
-from ._merge import merge
+from ._export.files import ExportReport
+from ._ingest.convert import ConversionReport, RejectedRow, convert
+from ._ingest.from_arrow import from_arrow
+from ._ingest.from_gensim import from_gensim
+from ._ingest.load import load
+from ._ingest.merge import merge
+from ._query.evaluate import Analogies, Section, Similarities, evaluate
+from ._query.matrix import Matrix
 from ._relocate import relocated
 from ._store import Store, open
-from ._write import Writer, WriteReport, write
 
 if TYPE_CHECKING:
     from . import ann as ann

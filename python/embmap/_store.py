@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, cast, overload
+from typing import TYPE_CHECKING, Any, cast, overload
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import DTypeLike, NDArray
 
-from . import _embmap, _queries, _relocate, _similarity, _texts
-from ._errors import FormatError
-from ._gensim import GensimNames
-from ._matrix import Fallback, Matrix, build_matrix
-from ._oov import OOV, fill_missing
+from . import _relocate
+from ._core.vocabulary import Vocab
+from ._core.words import WordsLike
+from ._export.exports import Exports
 from ._paths import explained, local
-from ._vocab import Vocab
-from ._ways_out import WaysOut
-from ._words import Words, WordsLike
+from ._query import queries as _queries
+from ._query import similarity as _similarity
+from ._query import texts as _texts
+from ._query.gensim_names import GensimNames
+from ._query.matrix import Fallback, Matrix, build_matrix
+from ._query.oov import OOV, fill_missing
 
 if TYPE_CHECKING:
-    from ._queries import Key, Keys, WeightedKeys
-    from ._similarity import Restrict
-    from ._texts import Pool
+    from ._query.queries import Key, Keys, WeightedKeys
+    from ._query.similarity import Restrict
+    from ._query.texts import Pool
 
 
 def open(path: str | os.PathLike[str], *, preload: bool = False) -> Store:
@@ -66,7 +66,7 @@ def open(path: str | os.PathLike[str], *, preload: bool = False) -> Store:
     return store
 
 
-class Store(_embmap.Store, GensimNames, WaysOut, Mapping[str, NDArray[np.float32]]):
+class Store(GensimNames, Exports, Mapping[str, NDArray[np.float32]]):
     """A read-only mapping word -> vector over one memory-mapped file.
 
     Threads, forked children and spawned processes can all use it at once; they share one copy of the file in memory. It
@@ -85,65 +85,6 @@ class Store(_embmap.Store, GensimNames, WaysOut, Mapping[str, NDArray[np.float32
     """
 
     __slots__ = ()
-    # A store is itself, not its contents: comparing those would read two files.
-    __eq__ = object.__eq__
-    __ne__ = object.__ne__
-    __hash__ = object.__hash__
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.words)
-
-    @property
-    def words(self) -> Words:
-        """The words in row order: a sequence that decodes what is asked for."""
-        return Words(self)
-
-    @property
-    def dtype(self) -> np.dtype[Any] | str:
-        """Type of the stored numbers; for bfloat16, which NumPy does not have, its name."""
-        return self._dtype_name if self._dtype_name == "bfloat16" else np.dtype(self._dtype_name)
-
-    @property
-    def metadata(self) -> dict[str, Any]:
-        """Where the vectors came from, and what `convert` was given."""
-        text = self._metadata_json()
-        try:
-            found = json.loads(text) if text else {}
-        except ValueError as error:
-            raise FormatError(f"{self.path}: corrupt: the metadata is not JSON") from error
-        if not isinstance(found, dict):
-            raise FormatError(f"{self.path}: corrupt: the metadata is not a JSON object")
-        return found
-
-    def take(self, ids: ArrayLike, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
-        """Copy rows by id, as float32 whatever the store's type.
-
-        Parameters
-        ----------
-        ids : array_like of int, shape (n,)
-            Rows, from 0.
-        out : ndarray of float32 or float16, shape (n, dim), C-contiguous, optional
-            Filled and returned; a new array otherwise.
-
-        Returns
-        -------
-        ndarray, shape (n, dim)
-
-        Raises
-        ------
-        IndexError
-            There is no such row.
-
-        Examples
-        --------
-        >>> store.take([1, 0]).shape
-        (2, 4)
-        """
-        array = _as_ids(ids)
-        if array.size and array.min() < 0:
-            position = int(np.argmax(array < 0))
-            raise IndexError(f"id {array[position]} at position {position} is not a row: there are {len(self)}")
-        return self._rows(array, out)
 
     def indices_padded(
         self,
@@ -288,14 +229,6 @@ class Store(_embmap.Store, GensimNames, WaysOut, Mapping[str, NDArray[np.float32
         row = np.empty(self.dim, np.float32)
         self._subword_vectors((word,), row[np.newaxis])
         return row
-
-    def _rows(self, ids: NDArray[np.int64], out: NDArray[Any] | None) -> NDArray[Any]:
-        if out is None:
-            out = np.empty((len(ids), self.dim), np.float32)
-        elif out.dtype not in (np.float32, np.float16) or not out.flags.c_contiguous or not out.flags.writeable:
-            raise ValueError("out must be a C-contiguous, writable float32 or float16 array")
-        self._gather(ids, out)
-        return out
 
     def matrix(
         self,
@@ -470,13 +403,7 @@ class Store(_embmap.Store, GensimNames, WaysOut, Mapping[str, NDArray[np.float32
         >>> store.most_similar(positive=["king", "woman"], negative=["man"], topn=1)[0][0]
         'queen'
         """
-        if restrict_vocab:
-            if restrict is not None:
-                raise TypeError("restrict_vocab is gensim's name for restrict: give one of them")
-            restrict = restrict_vocab
-        if topn is None:
-            return _similarity.all_cosines(self, positive, negative, restrict, exclude)
-        return _similarity.most_similar(self, positive, negative, topn, restrict, exclude)
+        return _similarity.ranked(self, positive, negative, topn, restrict, exclude, restrict_vocab)
 
     def analogy(self, a: Key, b: Key, c: Key, topn: int = 10) -> list[tuple[str, float]]:
         """Find words that are to `c` as `b` is to `a`: nearest to ``b - a + c``.
@@ -496,8 +423,7 @@ class Store(_embmap.Store, GensimNames, WaysOut, Mapping[str, NDArray[np.float32
         >>> round(store.similarity("king", "queen"), 3)
         0.664
         """
-        first, second = _similarity.unit(_queries.vectors_of(self, [a, b]))
-        return float(first @ second)
+        return _similarity.cosine(self, a, b)
 
     def doesnt_match(self, words: Iterable[str]) -> str:
         """Give the word farthest from the mean of all; words that are missing are passed over.
@@ -516,28 +442,9 @@ class Store(_embmap.Store, GensimNames, WaysOut, Mapping[str, NDArray[np.float32
         """
         return _similarity.doesnt_match(self, words)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
     def __reduce__(self) -> tuple[Any, ...]:
         # A `Path` of one system cannot be made on another.
         return _reopen, (str(self.path), self.identity)
-
-    def __copy__(self) -> Self:
-        return self
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        return self
-
-    def __repr__(self) -> str:
-        if self.closed:
-            return f"<Store {str(self.path)!r}, closed>"
-        return f"<Store {str(self.path)!r}: {len(self):,} words of {self.dim} {self._dtype_name}>"
 
 
 def _reopen(path: str | Path, identity: bytes) -> Store:
@@ -549,12 +456,3 @@ def _reopen(path: str | Path, identity: bytes) -> Store:
         return None
 
     return _relocate.reopen(Path(path), opened, "store")
-
-
-def _as_ids(ids: ArrayLike) -> NDArray[np.int64]:
-    array = np.asarray(ids)
-    if array.size == 0:
-        array = array.astype(np.int64)
-    if array.ndim != 1 or array.dtype.kind not in "iu":
-        raise TypeError(f"ids must be a one-dimensional array of int, not {array.dtype} of shape {array.shape}")
-    return np.ascontiguousarray(array, np.int64)

@@ -17,11 +17,11 @@ import click
 
 from . import __version__, convert
 from . import open as open_store
-from ._cli_messages import sentence
-from ._cli_words import WordsCommand
+from ._cli.messages import sentence
+from ._cli.words import WordsCommand
 from ._errors import EmbmapError
-from ._export import FORMATS
-from ._keep import words_of_lines
+from ._export.files import FORMATS
+from ._ingest.keep import words_of_lines
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _STORE = click.argument("store", type=click.Path(path_type=Path))

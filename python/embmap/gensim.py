@@ -65,15 +65,15 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import DTypeLike
 
-from . import _gensim_evaluate
-from ._cache import load
-from ._gensim_similar import SimilarKeys
-from ._publish import new_file
+from ._atomic_file import new_file
+from ._core.writer import write
+from ._ingest.load import load
+from ._keyed_vectors import evaluate as _gensim_evaluate
+from ._keyed_vectors.similar import SimilarKeys
 from ._store import Store
-from ._write import write
 
 if TYPE_CHECKING:
-    from ._gensim_evaluate import Answers
+    from ._keyed_vectors.evaluate import Answers
 
 __all__ = ["KeyedVectors", "load_facebook_vectors"]
 

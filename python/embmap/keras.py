@@ -6,10 +6,10 @@ from typing import Any
 
 import keras
 
-from ._matrix import Fallback, Matrix
-from ._oov import OOV
+from ._core.vocabulary import Vocab
+from ._query.matrix import Fallback, Matrix
+from ._query.oov import OOV
 from ._store import Store
-from ._vocab import Vocab
 
 __all__ = ["embedding"]
 

@@ -40,9 +40,9 @@ from typing import Any, NoReturn, TypeAlias
 
 import torch
 
-from ._cache import is_store, load
+from ._core.words import KeyToIndex, Words
+from ._ingest.load import is_store, load
 from ._store import Store
-from ._words import KeyToIndex, Words
 from .torch import tensor
 
 __all__ = ["CharNGram", "FastText", "GloVe", "Vectors"]

@@ -1,0 +1,116 @@
+"""`CoreStore`: what a store is, without what can be asked of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .. import _embmap
+from .._errors import FormatError
+from .words import Words
+
+
+class CoreStore(_embmap.Store):
+    """The extension's store with its words, its types and its rows: what every function that takes a store needs."""
+
+    __slots__ = ()
+    # A store is itself, not its contents: comparing those would read two files.
+    __eq__ = object.__eq__
+    __ne__ = object.__ne__
+    __hash__ = object.__hash__
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.words)
+
+    @property
+    def words(self) -> Words:
+        """The words in row order: a sequence that decodes what is asked for."""
+        return Words(self)
+
+    @property
+    def dtype(self) -> np.dtype[Any] | str:
+        """Type of the stored numbers; for bfloat16, which NumPy does not have, its name."""
+        return self._dtype_name if self._dtype_name == "bfloat16" else np.dtype(self._dtype_name)
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """Where the vectors came from, and what `convert` was given."""
+        text = self._metadata_json()
+        try:
+            found = json.loads(text) if text else {}
+        except ValueError as error:
+            raise FormatError(f"{self.path}: corrupt: the metadata is not JSON") from error
+        if not isinstance(found, dict):
+            raise FormatError(f"{self.path}: corrupt: the metadata is not a JSON object")
+        return found
+
+    def take(self, ids: ArrayLike, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        """Copy rows by id, as float32 whatever the store's type.
+
+        Parameters
+        ----------
+        ids : array_like of int, shape (n,)
+            Rows, from 0.
+        out : ndarray of float32 or float16, shape (n, dim), C-contiguous, optional
+            Filled and returned; a new array otherwise.
+
+        Returns
+        -------
+        ndarray, shape (n, dim)
+
+        Raises
+        ------
+        IndexError
+            There is no such row.
+
+        Examples
+        --------
+        >>> store.take([1, 0]).shape
+        (2, 4)
+        """
+        array = _as_ids(ids)
+        if array.size and array.min() < 0:
+            position = int(np.argmax(array < 0))
+            raise IndexError(f"id {array[position]} at position {position} is not a row: there are {len(self)}")
+        return self._rows(array, out)
+
+    def _rows(self, ids: NDArray[np.int64], out: NDArray[Any] | None) -> NDArray[Any]:
+        if out is None:
+            out = np.empty((len(ids), self.dim), np.float32)
+        elif out.dtype not in (np.float32, np.float16) or not out.flags.c_contiguous or not out.flags.writeable:
+            raise ValueError("out must be a C-contiguous, writable float32 or float16 array")
+        self._gather(ids, out)
+        return out
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
+    def __repr__(self) -> str:
+        if self.closed:
+            return f"<Store {str(self.path)!r}, closed>"
+        return f"<Store {str(self.path)!r}: {len(self):,} words of {self.dim} {self._dtype_name}>"
+
+
+def _as_ids(ids: ArrayLike) -> NDArray[np.int64]:
+    array = np.asarray(ids)
+    if array.size == 0:
+        array = array.astype(np.int64)
+    if array.ndim != 1 or array.dtype.kind not in "iu":
+        raise TypeError(f"ids must be a one-dimensional array of int, not {array.dtype} of shape {array.shape}")
+    return np.ascontiguousarray(array, np.int64)

@@ -1,0 +1,1 @@
+"""What a store can be made into: files, other libraries' objects, tensors."""

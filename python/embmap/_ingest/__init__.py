@@ -1,0 +1,1 @@
+"""How stores come to be: files, models, tables, other libraries' vectors."""

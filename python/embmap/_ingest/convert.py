@@ -1,0 +1,341 @@
+"""Vectors of any kind that is published, to a store."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from .. import _embmap
+from .._dtype import DtypeName, dtype_name
+from .._paths import explained, local
+from .._progress import Progress, shown
+from .keep import words_to_keep
+
+_PACKED = (".gz", ".bz2", ".xz", ".lzma", ".zst", ".zip", ".tar", ".tgz", ".tbz2", ".txz")
+_PLAIN = (".txt", ".vec", ".emb", ".tsv", ".csv", ".bin", ".ftz", ".embmap")
+# What names of sources end in, and names of models do not.
+SUFFIXES = (*_PACKED, *_PLAIN, ".safetensors")
+
+
+class RejectedRow(NamedTuple):
+    """A row that was not accepted.
+
+    Attributes
+    ----------
+    line : int
+        Counted from 1; of a binary file or a vocabulary, the word.
+    byte_offset : int
+        Where it starts, counted from 0.
+    reason : str
+        What was expected and what was found.
+    """
+
+    line: int
+    byte_offset: int
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConversionReport:
+    r"""What a conversion did, and what it met. `str(report)` reads well.
+
+    Attributes
+    ----------
+    source, path : Path
+        The file that was read and the store that was written.
+    rows, dim : int
+        Shape of the matrix.
+    dtype : str
+        Type of its numbers.
+    bytes_read, bytes_written : int
+        Bytes of the source, unpacked, all of it unless `limit` ended the conversion before, and of the store.
+    seconds, sync_seconds : float
+        Wall-clock time, and the part of it, at the end, in which the disk was waited for.
+    checksum : str
+        Of those bytes: ``"crc32:"`` and eight hexadecimal digits, as zlib computes it and ``unzip -v`` shows it.
+    duplicates : int
+        Rows whose word was there before.
+    rejected_by : dict of str to int
+        Rows that could not be read, by what is wrong: ``field_count``, ``empty_word``, ``not_a_number``, ``not_finite``,
+        ``not_utf8``.
+    rejected_rows : tuple of RejectedRow
+        The first ten of them.
+    invalid_utf8 : int
+        Words that were not UTF-8, or not in `encoding`, and were mended (`errors` other than ``"strict"``).
+    collisions : int
+        Rows whose word became one that was there before when it was mended. They are no duplicates:
+        ``errors="backslashreplace"`` keeps them apart.
+    words_with_padding : int
+        Words that begin or end with a blank, which is kept.
+    words_with_blanks : int
+        Words with a blank inside or at an end. More than a few hint at rows with more numbers than the others.
+    rows_without_word, words_without_row : int
+        Of a model's folder: rows of the matrix whose id no token has, as those that pad it to a round number; and tokens
+        that were added to the vocabulary but not to the matrix. Neither is in the store.
+    header_rows : int or None
+        Rows that a header announced.
+    words_not_found : int or None
+        Words of `keep` that the source does not have; None without `keep`, or where `limit` ended the conversion.
+    separator : str or None
+        What stands between the fields of a text: ``" "``, ``"\t"``, ``"spaces"``, ``","`` or ``";"``.
+    unit : {"line", "word"}
+        What `RejectedRow.line` counts.
+    """
+
+    source: Path
+    path: Path
+    rows: int
+    dim: int
+    dtype: str
+    bytes_read: int
+    bytes_written: int
+    seconds: float
+    sync_seconds: float
+    checksum: str
+    duplicates: int
+    rejected_by: dict[str, int]
+    rejected_rows: tuple[RejectedRow, ...]
+    invalid_utf8: int
+    collisions: int
+    words_with_padding: int
+    words_with_blanks: int
+    rows_without_word: int
+    words_without_row: int
+    header_rows: int | None
+    words_not_found: int | None
+    separator: str | None
+    unit: str
+
+    @property
+    def rejected(self) -> int:
+        """Rows that could not be read (`on_bad_row="skip"`)."""
+        return sum(self.rejected_by.values())
+
+    def __str__(self) -> str:
+        rate = self.bytes_read / 1e6 / max(self.seconds, 1e-9)
+        lines = [
+            f"{self.source} -> {self.path}",
+            f"  {self.rows:,} words of {self.dim} {self.dtype} in {self.seconds:.2f} s ({rate:,.0f} MB/s)",
+            f"  {self.bytes_read:,} bytes read ({self.checksum}), {self.bytes_written:,} written",
+        ]
+        counts = [
+            (self.duplicates, "duplicate words"),
+            (self.invalid_utf8, "words that were not in the encoding, mended"),
+            (self.collisions, "of them, or of their like, lost to a word that was the same once mended"),
+            (self.words_with_padding, "words that begin or end with a blank"),
+            (self.words_with_blanks - self.words_with_padding, "words with a blank inside"),
+            (self.words_not_found or 0, "words to keep that the source does not have"),
+            (self.rows_without_word, "rows of the matrix without a token"),
+            (self.words_without_row, "tokens without a row"),
+            (self.rejected, f"rows rejected: {', '.join(f'{n} {why}' for why, n in self.rejected_by.items() if n)}"),
+        ]
+        lines += [f"  {count:,} {what}" for count, what in counts if count]
+        lines += [f"    {self.unit} {row.line}: {row.reason}" for row in self.rejected_rows]
+        if self.separator == "spaces":
+            lines.append("  the columns are padded: any number of spaces was one separator, and no part of a word")
+        if self.header_rows is not None and self.header_rows != self.rows:
+            lines.append(f"  the header announced {self.header_rows:,} rows")
+        return "\n".join(lines)
+
+
+def convert(
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str] | None = None,
+    *,
+    format: Literal["auto", "text", "word2vec-binary", "fasttext", "huggingface"] = "auto",
+    member: str | None = None,
+    dtype: DtypeName = "float32",
+    header: bool | Literal["auto"] = "auto",
+    separator: Literal["auto", " ", "\t", "spaces", ",", ";"] = "auto",
+    encoding: str = "utf-8",
+    dim: int | None = None,
+    duplicates: Literal["first", "last", "error"] = "first",
+    errors: Literal["strict", "replace", "ignore", "backslashreplace"] = "strict",
+    on_bad_row: Literal["error", "skip"] = "error",
+    on_wrong_count: Literal["error", "ignore"] = "error",
+    limit: int | None = None,
+    keep: Iterable[str] | os.PathLike[str] | None = None,
+    normalize: bool = False,
+    screen: bool = False,
+    threads: int | None = None,
+    max_expansion: float = 100.0,
+    progress: bool | Progress | None = None,
+    metadata: dict[str, Any] | None = None,
+) -> ConversionReport:
+    r"""Convert vectors to a store: text (GloVe, word2vec, fastText), tables, binary forms, the tokens of a model's folder.
+
+    The file is read in parallel in pieces, so that memory holds the words and a few buffers, never the matrix. The target
+    appears whole at the end, or is not touched at all.
+
+    Parameters
+    ----------
+    source : path
+        A text file of rows ``word number ... number``, with or without the "rows dim" header of word2vec and fastText, in
+        padded columns too; a table (CSV, R's); a binary file of word2vec's C tool or of gensim's
+        ``save_word2vec_format(binary=True)``; or such a file compressed (gzip, bzip2, xz, lzma, zstd) or in a zip or tar
+        archive, which is unpacked on the way and told by its content, not its name; or ``"-"``, the standard input. Or a
+        fastText model, ``.bin`` or ``.ftz``, whose n-grams the store keeps for ``oov="subword"``; a packed one is unpacked
+        beside the target, into a file without a name, for as long as it is read.
+        Or the folder of a Hugging Face model, of model2vec's or of sentence-transformers' `StaticEmbedding`, with
+        ``model.safetensors`` (or its shards) and ``tokenizer.json``, ``vocab.txt`` or ``vocab.json``: of it, the embeddings
+        of the vocabulary's tokens are read, in the order of their ids, and the tokens stay as they are written (``##ing``,
+        ``Ġthe``, ``▁the``).
+    target : path, optional
+        Where the store goes; by default beside the source, ``vectors.txt.gz`` to ``vectors.embmap``.
+    format : {"auto", "text", "word2vec-binary", "fasttext", "huggingface"}
+        What the source is; found from its content by default. A file that is clearly another one is refused.
+    member : str, optional
+        The file of an archive, by its path in it, or the tensor of a model, by its name; needed only where several can be
+        meant, which the error then lists.
+    dtype : {"float32", "float16", "bfloat16", "int8"}
+        Type of the store's numbers. A value ``x`` is off by at most ``2**-11 * abs(x)`` in float16 (``2**-25`` where
+        ``abs(x) < 2**-14``), ``2**-8 * abs(x)`` in bfloat16, and 1/254 of the row's largest ``abs(x)`` in int8, which keeps
+        a scale a row; numbers near the smallest of float32 may be off by ``2**-126``. A row with a number too large for the
+        type is a bad row. The rows of n-grams have the same type; a number too large for it is an error there. NumPy's and
+        PyTorch's names of these types will do.
+    header : bool or "auto"
+        Whether the first line is a header; needed only where that line could be either. Of a table, whether it names the
+        columns. Binary files have a header always.
+    separator : {"auto", " ", "\t", "spaces", ",", ";"}
+        What stands between the fields of a text: one blank, one tab, or, with ``"spaces"``, any number of both, as in
+        columns that are padded to a width. A comma or a semicolon is that of CSV, with quotes where they are needed. Found
+        from the first rows by default; so are a line of names, numbers of the rows, and the quotes that R writes.
+    encoding : str
+        How the words are written, by Python's name: ``"latin-1"``, ``"cp1252"``, ``"gbk"``, ``"utf-16"``, ... Of UTF-16 with
+        its mark this need not be said.
+    dim : int, optional
+        The dimension you expect; another one is an error. Rows of one number each are vectors only if you say ``dim=1``.
+    duplicates : {"first", "last", "error"}
+        Which row of a word that comes again is kept.
+    errors : {"strict", "replace", "ignore", "backslashreplace"}
+        What happens to a word that is not in `encoding`, as in `bytes.decode`; with "strict" its row is a bad row.
+        ``"replace"`` and ``"ignore"`` can make different words the same, of which one is lost (`collisions`);
+        ``"backslashreplace"`` cannot.
+    on_bad_row : {"error", "skip"}
+        Whether a row that cannot be read ends the conversion, or is counted and passed over.
+    on_wrong_count : {"error", "ignore"}
+        What it means that a header announces another number of rows than there are. With "ignore" the rows that are there
+        are taken, and a bad row still ends the conversion; ``on_bad_row="skip"`` takes them too.
+    limit : int, optional
+        Stop after this many rows. The n-grams of a fastText model are all kept.
+    keep : iterable of str, path, or open text file, optional
+        Only these words, and all n-grams of a fastText model. The numbers of other rows are not read, and so not checked
+        either. Of a file (a `Path`, not a str), each line is a word, with or without its count behind it. That none of the
+        words is in the source is an error.
+    normalize : bool
+        Scale each row to length 1; rows of zeros stay. Vectors made of n-grams are scaled when they are made.
+    screen : bool
+        Keep a byte for each number besides, and how far from the numbers those are: `Store.neighbors` then reads a quarter
+        of the bytes for a single query, or a few, with the same answers. The store grows by a quarter.
+    threads : int, optional
+        How many read and parse; all cores by default.
+    max_expansion : float
+        A compressed source from which more than this many times its size comes is an error: it may be a bomb. The first
+        64 MiB always come.
+    progress : bool or callable, optional
+        ``True`` for a bar, or a callable ``(done_bytes, total_bytes)``, called about twenty times a second. Both count
+        bytes of the file as it is, packed or not; the total of a stream is 0 until its end.
+    metadata : dict, optional
+        Kept in the store, as JSON; `Store.metadata` gives it back, beside ``source``, ``embmap`` and, where something was
+        dropped or changed, ``conversion``, which has the counts.
+
+    Returns
+    -------
+    ConversionReport
+
+    Raises
+    ------
+    ParseError
+        The source is none that embmap reads, or would be misread; a row cannot be read; or a compressed source is damaged,
+        cut short or ambiguous; with line (of a binary file or a model: the number of the word), byte offset and reason.
+    OSError
+        A file cannot be read or written; nothing is left behind.
+
+    Examples
+    --------
+    >>> report = embmap.convert("vectors.txt", "vectors.embmap")
+    >>> report.rows, report.dim, report.duplicates
+    (6, 4, 0)
+    """
+    if header not in ("auto", True, False):
+        raise ValueError(f"header must be 'auto', True or False, not {header!r}")
+    for name, number in (("dim", dim), ("limit", limit), ("threads", threads)):
+        if number is not None and number < (0 if name == "limit" else 1):
+            raise ValueError(f"{name} must be positive, not {number}")
+    dtype = dtype_name(dtype)
+    source = local(source)
+    target = _default_target(source, member) if target is None else local(target)
+    if reserved := {"source", "embmap", "conversion"} & (metadata or {}).keys():
+        raise ValueError(f"metadata may not have the keys {sorted(reserved)}: embmap writes them")
+    if target.exists() and source.exists() and target.samefile(source):
+        raise ValueError(f"source and target are the same file: {source}")
+    with shown(progress, source.name) as tick, _meant(source):
+        found = _embmap.convert(
+            source,
+            target,
+            format=format,
+            member=member,
+            max_expansion=float(max_expansion),
+            header=None if header == "auto" else bool(header),
+            separator=separator,
+            encoding=python_name(encoding),
+            dim=dim,
+            duplicates=duplicates,
+            errors=errors,
+            on_bad_row=on_bad_row,
+            on_wrong_count=on_wrong_count,
+            limit=limit,
+            keep=None if keep is None else words_to_keep(keep),
+            dtype=dtype,
+            normalize=normalize,
+            screen=bool(screen),
+            threads=threads,
+            progress=tick,
+            metadata=json.dumps(metadata or {}),
+        )
+    found["rejected_rows"] = tuple(RejectedRow(*row) for row in found["rejected_rows"])
+    return ConversionReport(**found, path=target, dtype=dtype)
+
+
+@contextlib.contextmanager
+def _meant(source: Path) -> Iterator[None]:
+    """Say of a folder that is no model's what in it could be meant."""
+    try:
+        yield
+    except IsADirectoryError as error:
+        if error.filename is None or Path(error.filename) != source:
+            raise
+        raise explained(error, source, SUFFIXES) from None
+
+
+def python_name(encoding: str) -> str:
+    """Give Python's own name of an encoding, which every alias leads to."""
+    try:
+        return codecs.lookup(encoding).name
+    except LookupError:
+        raise ValueError(f"encoding must be one that Python knows, as 'latin-1' or 'gbk', not {encoding!r}") from None
+
+
+def _default_target(source: Path, member: str | None) -> Path:
+    """Give `vectors.txt` the store `vectors.embmap`, and `glove.6B.zip` that of its member."""
+    if source == Path("-"):
+        raise ValueError("the standard input has no place of its own: say where the store goes")
+    if source.is_dir():
+        source = source.resolve()
+        return source.with_name(source.name + ".embmap")
+    path = source
+    while path.suffix.lower() in _PACKED:
+        path = path.with_suffix("")
+    if member is not None:
+        path = path.with_name(Path(member).name)
+        while path.suffix.lower() in _PACKED:
+            path = path.with_suffix("")
+    if path.suffix.lower() in _PLAIN:
+        return path.with_suffix(".embmap")
+    return path.with_name(path.name + ".embmap")

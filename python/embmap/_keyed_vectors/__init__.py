@@ -1,0 +1,1 @@
+"""What `embmap.gensim.KeyedVectors` is made of."""

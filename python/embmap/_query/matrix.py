@@ -1,0 +1,167 @@
+"""The embedding matrix of a task: one row for each word of its vocabulary."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Iterable
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from .._core.vocabulary import PADDING, Vocab, Vocabulary
+from .oov import OOV, fill_missing
+
+if TYPE_CHECKING:
+    from .._core.store import CoreStore
+
+Form = Literal["lower", "upper", "title", "casefold", "nfc", "nfd", "nfkc", "nfkd"]
+Fallback: TypeAlias = Form | Callable[[str], str | None]
+"""Another form of a word, tried where the word itself is missing."""
+
+_FORMS: dict[str, Callable[[str], str]] = {
+    "lower": str.lower,
+    "upper": str.upper,
+    "title": str.title,
+    "casefold": str.casefold,
+    "nfc": lambda word: unicodedata.normalize("NFC", word),
+    "nfd": lambda word: unicodedata.normalize("NFD", word),
+    "nfkc": lambda word: unicodedata.normalize("NFKC", word),
+    "nfkd": lambda word: unicodedata.normalize("NFKD", word),
+}
+
+
+class Matrix:
+    """A task's embedding matrix, and which of its words were found.
+
+    Attributes
+    ----------
+    array : ndarray, shape (rows, dim)
+        The matrix; it is yours to change. ``np.asarray(matrix)`` gives it too.
+    index : dict
+        Word -> row.
+    found, missing : list of str
+        Words with a row in the store (in some form), and words without, in row order. The padding word is in neither.
+    coverage : float
+        The share of words that were found, 1.0 where there are none to find.
+    padding_idx : int or None
+        The row of the padding: the one that was named, else that of the empty word, if it has one.
+    """
+
+    # Made when they are asked for: a task's words are many, and its matrix is all that most callers want.
+    def __init__(
+        self,
+        array: NDArray[Any],
+        words: Vocabulary,
+        is_found: NDArray[np.bool_],
+        counts: NDArray[np.bool_],
+        padding_idx: int | None,
+    ) -> None:
+        self.array = array
+        self.padding_idx = padding_idx
+        self._words = words
+        self._is_found = is_found
+        self._counts = counts
+
+    @cached_property
+    def index(self) -> dict[str, int]:
+        return dict(zip(self._words.words, self._words.rows.tolist(), strict=True))
+
+    @cached_property
+    def found(self) -> list[str]:
+        return self._words.where(self._counts & self._is_found)
+
+    @cached_property
+    def missing(self) -> list[str]:
+        return self._words.where(self._counts & ~self._is_found)
+
+    @property
+    def coverage(self) -> float:
+        words = np.count_nonzero(self._counts)
+        return float(np.count_nonzero(self._counts & self._is_found) / words) if words else 1.0
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and dimension."""
+        rows, dim = self.array.shape
+        return rows, dim
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.array(self.array, dtype, copy=copy)
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def __repr__(self) -> str:
+        rows, dim = self.shape
+        return f"<Matrix {rows} x {dim} {self.array.dtype}: {len(self.found)} words found, {len(self.missing)} missing>"
+
+
+def build_matrix(
+    store: CoreStore,
+    vocab: Vocab,
+    *,
+    start: int,
+    padding_idx: int | None,
+    oov: OOV,
+    scale: float,
+    seed: int,
+    fallback: Fallback | Iterable[Fallback],
+    dtype: DTypeLike | None,
+) -> Matrix:
+    """Do what `Store.matrix` says."""
+    wanted = _wanted_dtype(dtype)
+    words = Vocabulary.of(vocab, start)
+    ids = store.indices(words.words)
+    words.check_distinct(ids, len(store))
+    named, empty = _padding_row(padding_idx, words.end), words.row_of(PADDING)
+    counts = np.ones(len(ids), bool)
+    for row in (named, empty):
+        if row is not None:
+            counts &= words.rows != row
+    _try_forms(store, words.words, ids, counts, fallback)
+
+    sources = np.full(words.end, -1, np.int64)
+    sources[words.rows] = np.where(counts, ids, -1)
+    array = np.empty((words.end, store.dim), np.float16 if wanted == np.float16 else np.float32)
+    store._gather(sources, array)
+
+    is_found = ids >= 0
+    absent = np.flatnonzero(counts & ~is_found)
+    fill_missing(store, [words.words[i] for i in absent], words.rows[absent], array, oov, scale=scale, seed=seed)
+    padding = empty if named is None else named
+    return Matrix(array.astype(wanted, copy=False), words, is_found, counts, padding)
+
+
+def _wanted_dtype(dtype: DTypeLike | None) -> np.dtype[Any]:
+    wanted = np.dtype(np.float32 if dtype is None else dtype)
+    if wanted.kind != "f":
+        raise ValueError(f"dtype must be a floating-point type, not {wanted}")
+    return wanted
+
+
+def _padding_row(padding_idx: int | None, rows: int) -> int | None:
+    if padding_idx is None:
+        return None
+    if not -rows <= padding_idx < rows:
+        raise ValueError(f"padding_idx {padding_idx} is not one of the {rows} rows")
+    return padding_idx % rows
+
+
+def _try_forms(
+    store: CoreStore,
+    words: list[str],
+    ids: NDArray[np.int64],
+    counts: NDArray[np.bool_],
+    fallback: Fallback | Iterable[Fallback],
+) -> None:
+    """Look up the other forms of words that count and are missing; the first form that the store has wins."""
+    forms: Iterable[Fallback] = (fallback,) if isinstance(fallback, str) or callable(fallback) else fallback
+    for form in forms:
+        if not callable(form) and form not in _FORMS:
+            raise ValueError(f"fallback must be one of {', '.join(map(repr, _FORMS))} or a callable, not {form!r}")
+        change = form if callable(form) else _FORMS[form]
+        missing = np.flatnonzero(counts & (ids < 0))
+        changed = [change(words[i]) for i in missing]
+        ids[missing] = store.indices(["" if word is None else word for word in changed])

@@ -1,0 +1,160 @@
+"""Exact cosine similarity over the mapped matrix: what is asked, in terms of rows and vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .queries import several, vectors_of, weighted
+
+if TYPE_CHECKING:
+    from .._core.store import CoreStore
+    from .queries import Key, WeightedKeys
+
+Restrict: TypeAlias = int | Iterable[str] | None
+"""Which rows can be found: the first so many, those of these words, or all."""
+
+# Numbers of rows that are multiplied at a time: 16 MiB of float32, whatever type the store has.
+_BLOCK = 1 << 22
+
+
+def neighbors(
+    store: CoreStore, queries: NDArray[np.float32], k: int, restrict: Restrict = None, exclude: Iterable[int] = ()
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Find the rows nearest to each of `queries`, ``[n, dim]``: ids and cosines, ``[n, k]``, best first.
+
+    Rows in `exclude` are left out; ``k`` is smaller where there are fewer rows to find.
+    """
+    _check_finite(queries)
+    first, only = _candidates(store, restrict)
+    excluded = np.unique(np.fromiter(exclude, np.int64))
+    excluded = excluded[np.isin(excluded, only) if only is not None else excluded < first]
+    candidates = first if only is None else len(only)
+    k = min(k, candidates - len(excluded))
+    ids, cosines = store._nearest(np.ascontiguousarray(queries, np.float32), k + len(excluded), first, only)
+    if len(excluded):
+        # As many as are excluded have been found beyond k, so that k are left in each row.
+        order = np.argsort(np.isin(ids, excluded), axis=1, kind="stable")[:, :k]
+        ids, cosines = np.take_along_axis(ids, order, 1), np.take_along_axis(cosines, order, 1)
+    return ids, cosines
+
+
+def _check_finite(queries: NDArray[np.float32]) -> None:
+    if not np.isfinite(queries).all():
+        raise ValueError("a query has a number that is not finite")
+
+
+def _candidates(store: CoreStore, restrict: Restrict) -> tuple[int, NDArray[np.uint32] | None]:
+    if restrict is None:
+        return len(store), None
+    if isinstance(restrict, str):
+        raise TypeError("restrict must be a number of rows or words, not one str")
+    if isinstance(restrict, Iterable):
+        ids = store.indices(restrict)
+        return 0, np.unique(ids[ids >= 0]).astype(np.uint32)
+    if restrict < 0:
+        raise ValueError(f"restrict must not be negative, not {restrict}")
+    return min(restrict, len(store)), None
+
+
+def unit(vectors: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Scale rows to length 1, rows of zeros excepted."""
+    lengths = np.linalg.norm(vectors.astype(np.float64), axis=-1, keepdims=True)
+    return vectors / np.where(lengths == 0, 1, lengths)
+
+
+def ranked(
+    store: CoreStore,
+    positive: WeightedKeys,
+    negative: WeightedKeys,
+    topn: int | None,
+    restrict: Restrict,
+    exclude: Iterable[str],
+    restrict_vocab: int | None,
+) -> list[tuple[str, float]] | NDArray[np.float32]:
+    """Do what `Store.most_similar` says."""
+    if restrict_vocab:
+        if restrict is not None:
+            raise TypeError("restrict_vocab is gensim's name for restrict: give one of them")
+        restrict = restrict_vocab
+    if topn is None:
+        return all_cosines(store, positive, negative, restrict, exclude)
+    return most_similar(store, positive, negative, topn, restrict, exclude)
+
+
+def cosine(store: CoreStore, a: Key, b: Key) -> float:
+    """Give the cosine of two words or vectors, 0 where one is zeros."""
+    first, second = unit(vectors_of(store, [a, b]))
+    return float(first @ second)
+
+
+def most_similar(
+    store: CoreStore,
+    positive: WeightedKeys,
+    negative: WeightedKeys,
+    topn: int,
+    restrict: Restrict,
+    exclude: Iterable[str],
+) -> list[tuple[str, float]]:
+    """Do what `Store.most_similar` says: gensim's mean, its own words left out."""
+    if topn < 1:
+        return []
+    query, own = mean_of(store, positive, negative)
+    ids, cosines = neighbors(store, query[None], topn, restrict, [*own, *rows_of(store, exclude)])
+    return [(store.word(i), cosine) for i, cosine in zip(ids[0].tolist(), cosines[0].tolist(), strict=True)]
+
+
+def all_cosines(
+    store: CoreStore,
+    positive: WeightedKeys,
+    negative: WeightedKeys,
+    restrict: Restrict,
+    exclude: Iterable[str],
+) -> NDArray[np.float32]:
+    """Do what `Store.most_similar` says of ``topn=None``: a cosine for each row, in row order."""
+    if isinstance(restrict, Iterable) or list(exclude):
+        raise ValueError("topn=None gives a number for each row: restrict must be a number of rows, exclude be empty")
+    mean, _ = mean_of(store, positive, negative)
+    _check_finite(mean)
+    query = unit(mean).astype(np.float32)
+    rows, _ = _candidates(store, restrict)
+    cosines = np.empty(rows, np.float32)
+    step = max(_BLOCK // store.dim, 1)
+    for start in range(0, rows, step):
+        stop = min(start + step, rows)
+        block = store._block(start, stop).astype(np.float32, copy=False)
+        cosines[start:stop] = block @ query * store._inverse_norms(start, stop)
+    return cosines
+
+
+def mean_of(store: CoreStore, positive: WeightedKeys, negative: WeightedKeys) -> tuple[NDArray[np.float32], list[int]]:
+    """Give the mean that `most_similar` asks with, ``[dim]``, and the rows of its words."""
+    signed = [*weighted(positive, 1.0), *weighted(negative, -1.0)]
+    if not signed:
+        raise ValueError("most_similar needs at least one word or vector")
+    vectors = vectors_of(store, [key for key, _ in signed]).astype(np.float64)
+    words = np.array([isinstance(key, str) for key, _ in signed])
+    vectors[words] = unit(vectors[words])
+    query = (vectors * np.array([[weight] for _, weight in signed])).mean(axis=0)
+    own = [store.index(key) for key, _ in signed if isinstance(key, str)]
+    return query.astype(np.float32), own
+
+
+def rows_of(store: CoreStore, words: Iterable[str]) -> list[int]:
+    """Give the rows of those of `words` that the store has."""
+    ids = store.indices(words)
+    rows: list[int] = ids[ids >= 0].tolist()
+    return rows
+
+
+def doesnt_match(store: CoreStore, words: Iterable[str]) -> str:
+    """Do what `Store.doesnt_match` says."""
+    known = [word for word in several(words, "doesnt_match") if word in store]
+    if not known:
+        raise ValueError("doesnt_match needs at least one word of the store")
+    units = unit(vectors_of(store, known))
+    mean = unit(units.mean(axis=0))
+    return known[int(np.argmin(units @ mean))]

@@ -1,0 +1,65 @@
+"""Texts as lists of tokens: ids in one padded array, or one vector a text."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from .._core.store import CoreStore
+
+Pool = Literal["mean", "sum", "tfidf"]
+
+
+def indices_padded(
+    store: CoreStore, texts: Iterable[Sequence[str]], length: int | None, padding: int, missing: int, start: int
+) -> NDArray[np.int64]:
+    """Do what `Store.indices_padded` says."""
+    if length is not None and length < 0:
+        raise ValueError(f"length must not be negative, not {length}")
+    words, lengths = _flatten(texts, length)
+    ids = store.indices(words, missing=-1)
+    width = length if length is not None else int(lengths.max(initial=0))
+    padded = np.full((len(lengths), width), padding, np.int64)
+    padded[np.arange(width) < lengths[:, None]] = np.where(ids < 0, missing, ids + start)
+    return padded
+
+
+def pooled(
+    store: CoreStore, texts: Iterable[Sequence[str]], pool: Pool, weights: Mapping[str, float] | None
+) -> NDArray[np.float32]:
+    """Do what `Store.lookup` with `pool` says."""
+    if pool not in ("mean", "sum", "tfidf"):
+        raise ValueError(f"pool must be 'mean', 'sum' or 'tfidf', not {pool!r}")
+    words, lengths = _flatten(texts, None)
+    if pool == "tfidf" and weights is None:
+        weights = _idf(words, lengths)
+    given = None if weights is None else np.fromiter((weights.get(word, 0.0) for word in words), np.float32, len(words))
+    return store._pool(store.indices(words), lengths.astype(np.uintp), given, pool != "sum")
+
+
+def _flatten(texts: Iterable[Sequence[str]], length: int | None) -> tuple[list[str], NDArray[np.int64]]:
+    words: list[str] = []
+    lengths: list[int] = []
+    for position, text in enumerate(texts):
+        if isinstance(text, str):
+            raise TypeError(f"expected lists of words, found one str at position {position}: split it first")
+        before = len(words)
+        words.extend(text if length is None else text[:length])
+        lengths.append(len(words) - before)
+    return words, np.array(lengths, np.int64)
+
+
+def _idf(words: Sequence[str], lengths: NDArray[np.int64]) -> dict[str, float]:
+    """Give the inverse document frequency of each word, smoothed as scikit-learn smooths it: ``ln((1+n) / (1+df)) + 1``."""
+    ends = np.cumsum(lengths).tolist()
+    frequency: Counter[str] = Counter()
+    start = 0
+    for end in ends:
+        frequency.update(set(words[start:end]))
+        start = end
+    return {word: float(np.log((1 + len(ends)) / (1 + count)) + 1) for word, count in frequency.items()}
