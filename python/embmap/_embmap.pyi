@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
-from ._core.words import WordsLike
+from ._words_like import WordsLike
 
 _T = TypeVar("_T")
 

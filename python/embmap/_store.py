@@ -12,7 +12,6 @@ from numpy.typing import DTypeLike, NDArray
 
 from . import _relocate
 from ._core.vocabulary import Vocab
-from ._core.words import WordsLike
 from ._export.exports import Exports
 from ._paths import explained, local
 from ._query import queries as _queries
@@ -21,6 +20,7 @@ from ._query import texts as _texts
 from ._query.gensim_names import GensimNames
 from ._query.matrix import Fallback, Matrix, build_matrix
 from ._query.oov import OOV, fill_missing
+from ._words_like import WordsLike
 
 if TYPE_CHECKING:
     from ._query.queries import Key, Keys, WeightedKeys

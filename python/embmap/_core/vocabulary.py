@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _embmap
-from .words import WordsLike
+from .._words_like import WordsLike
 
 PADDING = ""
 """The word of the padding: Keras' vocabularies begin with it, and no store has it."""

@@ -2,30 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from operator import eq
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, overload
-
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, overload
 
 if TYPE_CHECKING:
     from .. import _embmap
-
-
-class ArrowStream(Protocol):
-    """What pyarrow's chunked arrays, polars' and pandas' series and duckdb's relations offer."""
-
-    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
-
-
-class ArrowArray(Protocol):
-    """What pyarrow's arrays offer."""
-
-    def __arrow_c_array__(self, requested_schema: object | None = None) -> tuple[object, object]: ...
-
-
-WordsLike: TypeAlias = Iterable[str] | NDArray[Any] | ArrowStream | ArrowArray
-"""Words in any form: an iterable of `str`, a NumPy array of strings, an Arrow column of them."""
 
 
 class Words(Sequence[str]):

@@ -19,8 +19,8 @@ from .. import _embmap
 from .._dtype import Dtype, DtypeName, dtype_name
 from .._paths import local
 from .._progress import Progress, shown
+from .._words_like import WordsLike
 from .vocabulary import Vocab, Vocabulary, contents
-from .words import WordsLike
 
 if TYPE_CHECKING:
     from .store import CoreStore

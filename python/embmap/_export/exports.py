@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from sentence_transformers.sentence_transformer.modules import StaticEmbedding
     from tokenizers.pre_tokenizers import PreTokenizer
 
-    from .._core.words import WordsLike
     from .._progress import Progress
+    from .._words_like import WordsLike
     from .files import ExportFormat
 
 

@@ -18,7 +18,7 @@ from .._progress import Progress, shown
 
 if TYPE_CHECKING:
     from .._core.store import CoreStore
-    from .._core.words import WordsLike
+    from .._words_like import WordsLike
 
 ExportFormat = Literal["glove", "word2vec", "word2vec-binary", "fasttext-vec", "safetensors", "parquet", "arrow"]
 

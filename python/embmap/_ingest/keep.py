@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from .._core.words import WordsLike
 from .._paths import local
+from .._words_like import WordsLike
 
 # A word, and how often it was counted: what GloVe's vocab_count writes, and most lists of frequencies.
 _COUNTED = re.compile(r"(\S+)[ \t]+[0-9]+(?:\.[0-9]+)?")
