@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, cast, overload
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from . import _relocate
 from ._core.vocabulary import Vocab
 from ._export.exports import Exports
 from ._paths import explained, local
@@ -20,6 +19,7 @@ from ._query import texts as _texts
 from ._query.gensim_names import GensimNames
 from ._query.matrix import Fallback, Matrix, build_matrix
 from ._query.oov import OOV, fill_missing
+from ._relocate import reopen
 from ._words_like import WordsLike
 
 if TYPE_CHECKING:
@@ -455,4 +455,4 @@ def _reopen(path: str | Path, identity: bytes) -> Store:
         store.close()
         return None
 
-    return _relocate.reopen(Path(path), opened, "store")
+    return reopen(Path(path), opened, "store")

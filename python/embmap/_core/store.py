@@ -10,12 +10,12 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .. import _embmap
+from .._embmap import Store as _Store
 from .._errors import FormatError
 from .words import Words
 
 
-class CoreStore(_embmap.Store):
+class CoreStore(_Store):
     """The extension's store with its words, its types and its rows: what every function that takes a store needs."""
 
     __slots__ = ()

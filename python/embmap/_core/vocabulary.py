@@ -12,7 +12,7 @@ from typing import Any, Protocol, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import _embmap
+from .._embmap import strings
 from .._words_like import WordsLike
 
 PADDING = ""
@@ -82,7 +82,7 @@ class Vocabulary:
             raise TypeError("vocab must be words or a mapping word -> row, not one str")
         if start < 0:
             raise ValueError(f"start must not be negative, not {start}")
-        words = _embmap.strings(vocab)
+        words = strings(vocab)
         end = start + len(words)
         return cls(words, np.arange(start, end), end)
 

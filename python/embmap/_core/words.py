@@ -7,7 +7,7 @@ from operator import eq
 from typing import TYPE_CHECKING, overload
 
 if TYPE_CHECKING:
-    from .. import _embmap
+    from .._embmap import Store as _Store
 
 
 class Words(Sequence[str]):
@@ -16,7 +16,7 @@ class Words(Sequence[str]):
     __slots__ = ("_store",)
     __hash__ = None  # type: ignore[assignment]
 
-    def __init__(self, store: _embmap.Store) -> None:
+    def __init__(self, store: _Store) -> None:
         self._store = store
 
     def __len__(self) -> int:
@@ -66,7 +66,7 @@ class KeyToIndex(Mapping[str, int]):
 
     __slots__ = ("_store",)
 
-    def __init__(self, store: _embmap.Store) -> None:
+    def __init__(self, store: _Store) -> None:
         self._store = store
 
     def __getitem__(self, word: str) -> int:

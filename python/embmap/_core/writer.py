@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .. import _embmap
 from .._dtype import Dtype, DtypeName, dtype_name
+from .._embmap import Writer as _Writer
+from .._embmap import strings
 from .._paths import local
 from .._progress import Progress, shown
 from .._words_like import WordsLike
@@ -133,7 +134,7 @@ class Writer:
             "normalize": normalize,
             "metadata": json.dumps(metadata or {}),
         }
-        self._writer: _embmap.Writer | None = None
+        self._writer: _Writer | None = None
         self._rows = 0
         self._used = False
         self._whole = True
@@ -142,7 +143,7 @@ class Writer:
         if self._used:
             raise ValueError(f"{self.path}: a writer writes one store; make another")
         self._used = True
-        self._writer = _embmap.Writer(self.path, self.dim, **self._options)
+        self._writer = _Writer(self.path, self.dim, **self._options)
         return self
 
     def __exit__(
@@ -196,7 +197,7 @@ class Writer:
             writer.copy(store, ids[start : start + step])
         self._whole = True
 
-    def _open(self) -> _embmap.Writer:
+    def _open(self) -> _Writer:
         if self._writer is None:
             raise ValueError(f"{self.path}: nothing is written outside of a with statement")
         return self._writer
@@ -284,7 +285,7 @@ def select(
     found = ids[ids >= 0]
     if missing == "error" and len(found) < len(ids):
         first = int(np.argmax(ids < 0))
-        raise KeyError(_embmap.strings(named[first : first + 1])[0])
+        raise KeyError(strings(named[first : first + 1])[0])
     metadata = {key: value for key, value in store.metadata.items() if key != "embmap"}
     note = {"rows": len(found), "of": len(store), "identity": store.identity.hex()}
     earlier = metadata.get("selected")
@@ -294,7 +295,7 @@ def select(
     return cast("WriteReport", writer.report)
 
 
-def _write_blocks(whole: Writer, writer: _embmap.Writer, words: Any, vectors: Any, progress: Progress | None) -> None:
+def _write_blocks(whole: Writer, writer: _Writer, words: Any, vectors: Any, progress: Progress | None) -> None:
     rows, dim = vectors.shape
     if len(words) != rows:
         raise ValueError(f"{len(words)} words, but vectors for {rows}")
@@ -346,7 +347,7 @@ def _in_row_order(mapping: Mapping[str, int], vectors: Any) -> tuple[list[str], 
 def _as_sequence(words: WordsLike) -> Any:
     """Give words as something that can be cut into blocks which the extension takes."""
     fits = isinstance(words, (list, tuple)) or (isinstance(words, np.ndarray) and words.dtype.kind in "US")
-    return words if fits else _embmap.strings(words)
+    return words if fits else strings(words)
 
 
 def _as_matrix(vectors: Any, words: int) -> Any:

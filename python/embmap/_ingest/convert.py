@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from .. import _embmap
 from .._dtype import DtypeName, dtype_name
+from .._embmap import convert as _convert
 from .._paths import explained, local
 from .._progress import Progress, shown
 from .keep import words_to_keep
@@ -276,7 +276,7 @@ def convert(
     if target.exists() and source.exists() and target.samefile(source):
         raise ValueError(f"source and target are the same file: {source}")
     with shown(progress, source.name) as tick, _meant(source):
-        found = _embmap.convert(
+        found = _convert(
             source,
             target,
             format=format,

@@ -6,7 +6,7 @@ import errno
 import re
 from pathlib import Path
 
-from .. import _embmap
+from .._embmap import model_files
 from .convert import SUFFIXES
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[^@\s]+)?", re.ASCII)
@@ -74,5 +74,5 @@ def download(name: str, member: str | None) -> tuple[Path, str]:
 
 
 def _missing(folder: Path, member: str | None) -> list[str]:
-    files = _embmap.model_files(folder, member)
+    files = model_files(folder, member)
     return [file.relative_to(folder).as_posix() for file in files if not file.exists()]

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .. import _embmap
 from .._dtype import dtype_name
+from .._embmap import FORMAT_VERSION, MAGIC, model_files, strings
 from .._errors import FormatError
 from .._paths import explained, local
 from .._store import Store
@@ -87,7 +87,7 @@ def load(source: str | os.PathLike[str], *, cache_dir: str | os.PathLike[str] | 
             raise ValueError(f"{source} is a store already: {', '.join(options)} cannot change it")
         return Store(source)
     if (keep := options.get("keep")) is not None:
-        options["keep"] = sorted(set(_embmap.strings(words_to_keep(keep))))
+        options["keep"] = sorted(set(strings(words_to_keep(keep))))
     if "dtype" in options:
         options["dtype"] = dtype_name(options["dtype"])
     try:
@@ -96,7 +96,7 @@ def load(source: str | os.PathLike[str], *, cache_dir: str | os.PathLike[str] | 
         raise explained(error, source, SUFFIXES) from None
     defaults = {name: parameter.default for name, parameter in inspect.signature(convert).parameters.items()}
     chosen = {k: v for k, v in options.items() if k not in _UNREMEMBERED and v != defaults.get(k)}
-    remembered = json.dumps([_embmap.FORMAT_VERSION, chosen], sort_keys=True, default=str)
+    remembered = json.dumps([FORMAT_VERSION, chosen], sort_keys=True, default=str)
     key = hashlib.sha256(f"{source.resolve()}\0{remembered}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
     name = name or (source.resolve().name if source.is_dir() else source.stem)
     folder = _folder(cache_dir)
@@ -152,7 +152,7 @@ def _concerns(path: Path, folder: Path, source: Path) -> bool:
 def is_store(source: Path) -> bool:
     """Tell whether a file begins as a store does."""
     with source.open("rb") as file:
-        return file.read(len(_embmap.MAGIC)) == _embmap.MAGIC
+        return file.read(len(MAGIC)) == MAGIC
 
 
 class _Stamp(NamedTuple):
@@ -171,7 +171,7 @@ def _stamp(source: Path, member: str | None) -> _Stamp:
     if not source.is_dir():
         status = source.stat()
         return _Stamp({"bytes": status.st_size}, status.st_mtime_ns)
-    found = {path.relative_to(source).as_posix(): path.stat() for path in _embmap.model_files(source, member)}
+    found = {path.relative_to(source).as_posix(): path.stat() for path in model_files(source, member)}
     times = [status.st_mtime_ns for status in found.values()]
     # One time for all: the newest to the second, and behind it what changes with any of them.
     second = max(times, default=0) // 10**9 * 10**9

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .. import _embmap
+from .._embmap import fill_normal
 
 if TYPE_CHECKING:
     from .._core.store import CoreStore
@@ -74,7 +74,7 @@ def _rows_by_policy(
     fitted = oov == "fitted"
     mean, deviation = store.statistics() if fitted else (np.zeros(store.dim), np.full(store.dim, float(scale)))
     drawn = np.empty((len(words), store.dim), np.float32)
-    _embmap.fill_normal(words, _as_seed(seed), mean, deviation, drawn)
+    fill_normal(words, _as_seed(seed), mean, deviation, drawn)
     return drawn
 
 

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import _relocate
 from .._atomic_file import new_file
 from .._errors import FormatError
 from .._paths import local
 from .._progress import Progress, shown
 from .._query import queries as _queries
 from .._query import similarity as _similarity
+from .._relocate import reopen
 from .._store import Store
 from . import _file as _annfile
 from . import _hnsw as _graph
@@ -378,7 +378,7 @@ def _reopen(store: Store, path: Path, checksum: int) -> ApproximateIndex:
         index = ApproximateIndex(store, place)
         return index if index._checksum == checksum else None
 
-    return _relocate.reopen(path, opened, "index")
+    return reopen(path, opened, "index")
 
 
 def _beside(store: Store) -> Path:
