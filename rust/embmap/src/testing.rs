@@ -3,9 +3,9 @@
 use std::io::{self, Read};
 
 /// Gives so many bytes at a time.
-pub(crate) struct Drip<'a>(pub &'a [u8], pub usize);
+pub(crate) struct ShortReads<'a>(pub &'a [u8], pub usize);
 
-impl Read for Drip<'_> {
+impl Read for ShortReads<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let n = self.1.min(buffer.len());
         self.0.read(&mut buffer[..n])
@@ -13,9 +13,9 @@ impl Read for Drip<'_> {
 }
 
 /// Is damaged from its first byte on.
-pub(crate) struct Failing;
+pub(crate) struct FailingRead;
 
-impl Read for Failing {
+impl Read for FailingRead {
     fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
         Err(io::Error::other("damaged"))
     }

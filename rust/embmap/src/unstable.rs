@@ -17,10 +17,10 @@ use crate::{
     source::{
         head::BlockError,
         text::{
-            kernels::{BACK, FRONT, Indexed, Marks, Padded},
+            kernels::{BACK, FRONT, Padded, Positions, Scanned},
             number, row,
         },
-        word2vec::{Block, Records},
+        word2vec::{RecordBlock, Records},
     },
     sys::simd::Kernel,
 };
@@ -66,17 +66,17 @@ impl Text {
 
 /// The first stage alone: how many lines `text` has.
 pub fn index(kernel: &str, text: &Text, separator: u8) -> usize {
-    let (kernel, mut marks) = (named(kernel), Marks::default());
-    text.pieces().map(|piece| Indexed::new(kernel, piece, separator, &mut marks).len()).sum()
+    let (kernel, mut marks) = (named(kernel), Positions::default());
+    text.pieces().map(|piece| Scanned::new(kernel, piece, separator, &mut marks).len()).sum()
 }
 
 /// Both stages: for each line, its word where it is a usual one, and `row` with its numbers.
 pub fn parse(kernel: &str, text: &Text, separator: u8, row: &mut [f32], mut each: impl FnMut(Option<&[u8]>, &[f32])) {
-    let (kernel, mut marks) = (named(kernel), Marks::default());
+    let (kernel, mut marks) = (named(kernel), Positions::default());
     for piece in text.pieces() {
-        let mut indexed = Indexed::new(kernel, piece, separator, &mut marks);
+        let mut indexed = Scanned::new(kernel, piece, separator, &mut marks);
         for i in 0..indexed.len() {
-            let word = indexed.parse_usual(i, row);
+            let word = indexed.parse_fast(i, row);
             each(word, row);
         }
     }
@@ -84,14 +84,14 @@ pub fn parse(kernel: &str, text: &Text, separator: u8, row: &mut [f32], mut each
 
 /// The fields of the first stage: for each separator and newline, what stands before it.
 pub fn fields(kernel: &str, text: &Text, separator: u8, mut each: impl FnMut(&[u8])) {
-    let (kernel, mut marks) = (named(kernel), Marks::default());
+    let (kernel, mut marks) = (named(kernel), Positions::default());
     for piece in text.pieces() {
-        Indexed::new(kernel, piece, separator, &mut marks).fields().for_each(&mut each);
+        Scanned::new(kernel, piece, separator, &mut marks).fields().for_each(&mut each);
     }
 }
 
-/// Reads a line as the careful parser does; `None` where it would say what is wrong.
-pub fn careful<'a>(line: &'a [u8], separator: u8, row: &mut [f32]) -> Option<&'a [u8]> {
+/// Reads a line as the slow path does; `None` where it would say what is wrong.
+pub fn parse_slow<'a>(line: &'a [u8], separator: u8, row: &mut [f32]) -> Option<&'a [u8]> {
     row::parse_line(line, separator, row).ok()
 }
 
@@ -111,7 +111,7 @@ pub fn write_numbers(kernel: &str, values: &[f32], out: &mut Vec<u8>) -> usize {
 /// given out without numbers.
 pub fn records(bytes: &[u8], width: usize, size: usize, mut each: impl FnMut(u64, &[u8], &[u8])) -> Result<(), u64> {
     let records = Records::new(bytes, Vec::new(), 0, None, width, size);
-    let mut block = Block::default();
+    let mut block = RecordBlock::default();
     loop {
         match records.next(&mut block) {
             Ok(true) => {}

@@ -1,10 +1,10 @@
 //! Conversion: any source of rows, one pipeline, one store.
 
 mod buckets;
-mod commit;
 mod open;
 mod pipeline;
 mod report;
+mod sequence;
 
 use std::{
     path::Path,
@@ -98,7 +98,7 @@ fn store(
 /// What the store says of itself: the caller's words, and where it came from.
 fn metadata(source: &impl Source, options: &Options, report: &Report) -> String {
     let mut metadata = options.metadata.clone();
-    let name = source.origin().file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = source.root().file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let mut origin = serde_json::json!({
         "name": name, "bytes": report.bytes_read, "crc32": format!("{:08x}", report.checksum)
     });

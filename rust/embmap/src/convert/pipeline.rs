@@ -14,15 +14,15 @@ use std::{
     time::Duration,
 };
 
-use super::{Report, commit::Committer};
+use super::{Report, sequence::Sequencer};
 use crate::{
     error::{Error, Result},
     source::{Source, SourceError, batch::Batch, options::Options},
     sys::threads::{self, TICK},
     write::{
-        dedup::Placement,
+        dedup::Assignment,
         store_writer::{Contents, StoreWriter},
-        summary::{Stored, Summary},
+        summary::{EncodedRows, Summary},
     },
 };
 
@@ -33,7 +33,7 @@ const WORTH_FLUSHING: u64 = 64 << 20;
 
 /// Batches in source order: those placed, those written.
 struct Ordered<'a> {
-    committer: Committer<'a>,
+    sequencer: Sequencer<'a>,
     placed: u64,
     /// Written, but an earlier one is not.
     waiting: BTreeMap<u64, Summary>,
@@ -70,7 +70,7 @@ pub(crate) fn run<S: Source>(
     let blocks = source.length().map_or(u64::MAX, |length| length.div_ceil(options.block_bytes as u64).max(1));
     let threads = threads::threads(options.threads).min(usize::try_from(blocks).unwrap_or(usize::MAX));
     let ordered = Ordered {
-        committer: Committer::new(source, options),
+        sequencer: Sequencer::new(source, options),
         placed: 0,
         waiting: BTreeMap::new(),
         folded: 0,
@@ -106,12 +106,12 @@ pub(crate) fn run<S: Source>(
         }
         pipeline.watch(tick);
     });
-    let Ordered { committer, total, replaced, failure, .. } =
+    let Ordered { sequencer, total, replaced, failure, .. } =
         pipeline.ordered.into_inner().unwrap_or_else(PoisonError::into_inner);
     if let Some(failure) = failure {
         return Err(failure);
     }
-    let (words, report) = committer.finish(source)?;
+    let (words, report) = sequencer.finish(source)?;
     let mut go_on = || tick_at_the_end(source, tick);
     let contents = total.into_contents(words, writer, dim, replaced, &mut go_on)?;
     if !go_on() {
@@ -126,7 +126,7 @@ impl Ordered<'_> {
         match error {
             SourceError::Refused(error) => error,
             SourceError::Malformed { lines, byte_offset, reason } => {
-                self.committer.malformed(lines, byte_offset, reason)
+                self.sequencer.malformed(lines, byte_offset, reason)
             }
         }
     }
@@ -205,8 +205,8 @@ impl<'a, S: Source> Pipeline<'a, S> {
     fn batches(&self) -> Result<()> {
         let mut batch = Batch::new(self.options, self.source.dim());
         let (mut scratch, mut hashes) = (S::Scratch::default(), Vec::new());
-        let mut stored = Stored::new(self.writer.dtype(), self.source.dim());
-        let seed = self.lock().committer.seed();
+        let mut stored = EncodedRows::new(self.writer.dtype(), self.source.dim());
+        let seed = self.lock().sequencer.seed();
         while !self.stop.load(Ordering::Relaxed) {
             match self.source.next(&mut scratch, &mut batch) {
                 Ok(true) => {}
@@ -216,9 +216,9 @@ impl<'a, S: Source> Pipeline<'a, S> {
                     return self.turn_of(batch.sequence).map_or(Ok(()), |ordered| Err(ordered.explain(error)));
                 }
             }
-            Committer::hashes(seed, &batch, &mut hashes);
-            let Some(placement) = self.place(&batch, &hashes)? else { break };
-            self.write(&mut batch, &mut stored, placement)?;
+            Sequencer::hashes(seed, &batch, &mut hashes);
+            let Some(assignment) = self.place(&batch, &hashes)? else { break };
+            self.write(&mut batch, &mut stored, assignment)?;
             self.done.fetch_add(batch.bytes, Ordering::Relaxed);
         }
         Ok(())
@@ -237,29 +237,29 @@ impl<'a, S: Source> Pipeline<'a, S> {
     }
 
     /// Places the batch's words when its turn has come; `None` when the conversion stops before.
-    fn place(&self, batch: &Batch, hashes: &[u64]) -> Result<Option<Placement>> {
+    fn place(&self, batch: &Batch, hashes: &[u64]) -> Result<Option<Assignment>> {
         let Some(mut ordered) = self.turn_of(batch.sequence) else { return Ok(None) };
-        let placement = ordered.committer.place(batch, hashes)?;
+        let assignment = ordered.sequencer.place(batch, hashes)?;
         ordered.placed += 1;
-        if ordered.committer.full {
+        if ordered.sequencer.full {
             self.stop.store(true, Ordering::Relaxed);
         }
         self.turn.notify_all();
-        Ok(Some(placement))
+        Ok(Some(assignment))
     }
 
     /// Writes the rows of new words, then those that replace earlier ones, and folds what they add.
-    fn write(&self, batch: &mut Batch, stored: &mut Stored, placement: Placement) -> Result<()> {
+    fn write(&self, batch: &mut Batch, stored: &mut EncodedRows, assignment: Assignment) -> Result<()> {
         let dim = self.source.dim();
-        if !placement.replaced.is_empty() {
-            self.replace(batch, stored, &placement)?;
+        if !assignment.replaced.is_empty() {
+            self.replace(batch, stored, &assignment)?;
         }
-        if !placement.new.is_empty() {
-            batch.retain_rows(|i| placement.new[i]);
+        if !assignment.new.is_empty() {
+            batch.retain_rows(|i| assignment.new[i]);
         }
         stored.store(&mut batch.rows);
         let bytes = stored.bytes(&batch.rows);
-        self.writer.write_rows(placement.first, bytes)?;
+        self.writer.write_rows(assignment.first, bytes)?;
         let summary = Summary::of(&batch.rows, dim, bytes, &stored.scales);
         let ordered = &mut *self.lock();
         ordered.waiting.insert(batch.sequence, summary);
@@ -272,7 +272,7 @@ impl<'a, S: Source> Pipeline<'a, S> {
     }
 
     /// Overwrites rows of earlier batches, or of this one, once those are written.
-    fn replace(&self, batch: &mut Batch, stored: &mut Stored, placement: &Placement) -> Result<()> {
+    fn replace(&self, batch: &mut Batch, stored: &mut EncodedRows, assignment: &Assignment) -> Result<()> {
         let dim = self.source.dim();
         let mut ordered = self.lock();
         while ordered.folded != batch.sequence {
@@ -282,16 +282,16 @@ impl<'a, S: Source> Pipeline<'a, S> {
             ordered = self.turn.wait_timeout(ordered, TICK).unwrap_or_else(PoisonError::into_inner).0;
         }
         drop(ordered);
-        let new_rows: Vec<usize> = (0..placement.new.len()).filter(|&i| placement.new[i]).collect();
-        for &(from, to) in &placement.replaced {
+        let new_rows: Vec<usize> = (0..assignment.new.len()).filter(|&i| assignment.new[i]).collect();
+        for &(from, to) in &assignment.replaced {
             let row = from * dim..(from + 1) * dim;
-            if to < placement.first {
+            if to < assignment.first {
                 let row = &mut batch.rows[row];
                 stored.store(row);
                 self.writer.write_rows(to, stored.bytes(row))?;
                 self.lock().replaced.push((to, stored.scales.first().copied()));
             } else {
-                batch.rows.copy_within(row, new_rows[(to - placement.first) as usize] * dim);
+                batch.rows.copy_within(row, new_rows[(to - assignment.first) as usize] * dim);
             }
         }
         Ok(())

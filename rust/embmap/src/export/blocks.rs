@@ -26,7 +26,7 @@ const FLUSH: Duration = Duration::from_millis(20);
 const WORTH_FLUSHING: u64 = 64 << 20;
 
 /// How a format writes rows.
-pub(super) trait Layout: Sync {
+pub(super) trait RowFormat: Sync {
     /// What stands before the rows.
     fn head(&self) -> Result<Vec<u8>>;
     /// The bytes of a row, about.
@@ -59,7 +59,7 @@ struct Places {
 }
 
 struct Blocks<'a> {
-    layout: &'a dyn Layout,
+    layout: &'a dyn RowFormat,
     rows: usize,
     rows_of_a_block: usize,
     file: &'a AtomicFile,
@@ -73,7 +73,7 @@ struct Blocks<'a> {
 /// Writes head and rows to `file`, until told to `stop`; returns how many bytes there are, and since when nothing but the disk has
 /// been waited for.
 pub(super) fn write(
-    layout: &dyn Layout,
+    layout: &dyn RowFormat,
     rows: usize,
     file: &AtomicFile,
     threads: Option<usize>,

@@ -18,7 +18,7 @@ use crate::{
     store::{Store, gather::Rows},
     sys::{atomic_file::AtomicFile, mmap::Map, simd::Kernel, threads::while_ticking},
 };
-use blocks::{Layout, Progress};
+use blocks::{Progress, RowFormat};
 
 /// What a store is written as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,7 +86,7 @@ impl Store<Map> {
         let chosen = Chosen::of(self, selection)?;
         let (stop, progress) = (AtomicBool::new(false), Progress::default());
         let text = |header, blank_at_the_end| text::Text { chosen, header, blank_at_the_end, kernel: Kernel::detect() };
-        let layout: &dyn Layout = match format {
+        let layout: &dyn RowFormat = match format {
             ExportFormat::Glove => &text(false, false),
             ExportFormat::Word2Vec => &text(true, false),
             ExportFormat::FastTextVec => &text(true, true),

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{
     Chosen, Selection,
-    blocks::{Layout, Progress, Scratch},
+    blocks::{Progress, RowFormat, Scratch},
     reserve,
 };
 use crate::{
@@ -48,7 +48,7 @@ impl Safetensors<'_> {
     }
 }
 
-impl Layout for Safetensors<'_> {
+impl RowFormat for Safetensors<'_> {
     fn head(&self) -> Result<Vec<u8>> {
         let (dtype, _) = self.dtype();
         let header = serde_json::json!({

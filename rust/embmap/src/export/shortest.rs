@@ -134,7 +134,7 @@ impl<const N: usize> Lanes<N> {
             let [blank, text @ ..]: &mut [u8; ROOM] = out[at..].first_chunk_mut().expect("ROOM for each number");
             *blank = b' ';
             let length = (form & 0xff) as usize;
-            at += 1 + if length > 0 { write_usual(digits, form, length, text) } else { write_any(value, points, text) };
+            at += 1 + if length > 0 { write_fast(digits, form, length, text) } else { write_any(value, points, text) };
         }
         at
     }
@@ -146,7 +146,7 @@ impl<const N: usize> Lanes<N> {
 fn lane(bits: u32, least: u32) -> (u64, u32) {
     let (exponent, fraction, negative) = ((bits >> 23 & 0xff).wrapping_sub(FIRST), bits & 0x7f_ffff, bits >> 31);
     // The interval of a power of two is shorter on one side.
-    let is_usual = exponent <= LAST - FIRST && fraction != 0;
+    let is_fast = exponent <= LAST - FIRST && fraction != 0;
     let others = SCALES.1[exponent as usize % 32];
     let scale = Scale {
         five: SCALES.0[exponent as usize % 32],
@@ -161,7 +161,7 @@ fn lane(bits: u32, least: u32) -> (u64, u32) {
     let ninth = u32::from(units >= 100_000_000);
     let digits = eight_digits(units - ninth * 100_000_000);
     let decimals = scale.decimals.saturating_sub(digits.leading_zeros() / 8).max(least);
-    let length = if is_usual { negative + 1 + u32::from(decimals > 0) + decimals } else { 0 };
+    let length = if is_fast { negative + 1 + u32::from(decimals > 0) + decimals } else { 0 };
     let first = negative + scale.decimals - DECIMALS_OF_WHOLE;
     let zero = u32::from(b'0');
     let form = length | first << 8 | (zero + ninth) << 16 | (zero + whole) << 24 | negative << 31;
@@ -196,7 +196,7 @@ fn eight_digits(number: u32) -> u64 {
 
 /// Back to front: where there are fewer than nine decimals, the point and the whole part take the place of digits that are zeros.
 #[inline(always)]
-fn write_usual(digits: u64, form: u32, length: usize, out: &mut [u8; ROOM - 1]) -> usize {
+fn write_fast(digits: u64, form: u32, length: usize, out: &mut [u8; ROOM - 1]) -> usize {
     let (at, first) = ((form >> 31) as usize, (form >> 8 & 0xf) as usize);
     out[at + 2..at + 2 + ZEROS.len()].copy_from_slice(&ZEROS);
     out[first] = (form >> 16) as u8;

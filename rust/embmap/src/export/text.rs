@@ -4,7 +4,7 @@ use std::{ops::Range, sync::atomic::Ordering};
 
 use super::{
     Chosen,
-    blocks::{Layout, Progress, Scratch},
+    blocks::{Progress, RowFormat, Scratch},
     reserve,
     shortest::{self, ROOM},
 };
@@ -20,7 +20,7 @@ pub(super) struct Text<'a> {
     pub kernel: Kernel,
 }
 
-impl Layout for Text<'_> {
+impl RowFormat for Text<'_> {
     fn head(&self) -> Result<Vec<u8>> {
         Ok(match self.header {
             true => format!("{} {}\n", self.chosen.len(), self.chosen.dim()).into_bytes(),

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use super::{
     Chosen,
-    blocks::{Layout, Progress, Scratch},
+    blocks::{Progress, RowFormat, Scratch},
     reserve,
 };
 use crate::error::Result;
@@ -16,7 +16,7 @@ pub(super) struct Binary<'a> {
     pub chosen: Chosen<'a>,
 }
 
-impl Layout for Binary<'_> {
+impl RowFormat for Binary<'_> {
     fn head(&self) -> Result<Vec<u8>> {
         Ok(format!("{} {}\n", self.chosen.len(), self.chosen.dim()).into_bytes())
     }

@@ -75,17 +75,17 @@ impl Statistics {
             // SAFETY: a kernel is made by detection alone, so the processor has the instructions of its name.
             return unsafe { self.add_rows_avx512(rows, norms) };
         }
-        self.add_rows_plainly(rows, norms);
+        self.add_rows_generic(rows, norms);
     }
 
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx512f")]
     fn add_rows_avx512(&mut self, rows: &[f32], norms: &mut Vec<f32>) {
-        self.add_rows_plainly(rows, norms);
+        self.add_rows_generic(rows, norms);
     }
 
     #[inline(always)]
-    fn add_rows_plainly(&mut self, rows: &[f32], norms: &mut Vec<f32>) {
+    fn add_rows_generic(&mut self, rows: &[f32], norms: &mut Vec<f32>) {
         for row in rows.chunks_exact(self.sums.len()) {
             for ((sum, square), &x) in self.sums.iter_mut().zip(&mut self.squares).zip(row) {
                 *sum += f64::from(x);

@@ -54,7 +54,7 @@ pub struct Rejected {
 
 /// Where a row begins: its line or record, counted from 0 in the batch, and its byte, counted from 0 in the file.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Origin {
+pub(crate) struct RowPosition {
     pub line: u64,
     pub offset: u64,
 }
@@ -70,7 +70,7 @@ pub(crate) struct Batch<'a> {
     /// The numbers, row after row.
     pub rows: Vec<f32>,
     /// Where each row begins.
-    pub origins: Vec<Origin>,
+    pub positions: Vec<RowPosition>,
     /// The first bad rows, their lines counted in the batch from 0.
     pub rejected: Vec<Rejected>,
     /// The lines of all bad rows, and what is wrong with them.
@@ -100,7 +100,7 @@ impl<'a> Batch<'a> {
             sequence: 0,
             words: WordList::default(),
             rows: Vec::new(),
-            origins: Vec::new(),
+            positions: Vec::new(),
             rejected: Vec::new(),
             rejections: Vec::new(),
             mended: Vec::new(),
@@ -117,7 +117,7 @@ impl<'a> Batch<'a> {
     pub(crate) fn begin(&mut self, bytes: &[u8]) {
         self.words.clear();
         self.rows.clear();
-        self.origins.clear();
+        self.positions.clear();
         self.rejected.clear();
         self.rejections.clear();
         self.mended.clear();
@@ -139,7 +139,7 @@ impl<'a> Batch<'a> {
     /// Appends a row: `read` fills its numbers and returns its word, or says why it cannot.
     pub(crate) fn push_with<'w>(
         &mut self,
-        origin: Origin,
+        origin: RowPosition,
         read: impl FnOnce(&mut [f32]) -> Result<&'w [u8], (Fault, String)>,
     ) {
         let start = self.rows.len();
@@ -156,7 +156,7 @@ impl<'a> Batch<'a> {
                         self.padded.push(origin.line);
                     }
                 }
-                self.origins.push(origin);
+                self.positions.push(origin);
                 // A batch is a few megabytes, far from the 4 GiB that a list can hold.
                 self.words.push(&word)
             }
@@ -207,7 +207,7 @@ impl<'a> Batch<'a> {
     }
 
     /// The word as the store will have it.
-    fn decode<'w>(&mut self, word: &'w [u8], origin: Origin) -> Result<Cow<'w, [u8]>, (Fault, String)> {
+    fn decode<'w>(&mut self, word: &'w [u8], origin: RowPosition) -> Result<Cow<'w, [u8]>, (Fault, String)> {
         let encoding = self.options.encoding;
         let decoded = encoding.decode(word, self.options.errors).map_err(|at| {
             let (shown, name) = (word.escape_ascii(), encoding.name());
@@ -229,7 +229,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Notes a row that cannot be read.
-    pub(crate) fn reject(&mut self, origin: Origin, fault: Fault, reason: String) {
+    pub(crate) fn reject(&mut self, origin: RowPosition, fault: Fault, reason: String) {
         self.rejections.push((origin.line, fault));
         if self.rejected.len() < DESCRIBED {
             self.rejected.push(Rejected { line: origin.line, byte_offset: origin.offset, fault, reason, cut: false });
@@ -246,7 +246,7 @@ impl<'a> Batch<'a> {
 
     /// Which rows have words that were mended.
     pub(crate) fn mended_rows(&self) -> Vec<usize> {
-        let row = |line: &u64| self.origins.binary_search_by_key(line, |origin| origin.line).ok();
+        let row = |line: &u64| self.positions.binary_search_by_key(line, |origin| origin.line).ok();
         self.mended.iter().filter_map(row).collect()
     }
 

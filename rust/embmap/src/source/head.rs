@@ -105,7 +105,7 @@ impl BlockError {
     }
 
     /// The same, as the pipeline is told it.
-    pub(crate) fn told_of(self, path: &Path) -> SourceError {
+    pub(crate) fn into_source_error(self, path: &Path) -> SourceError {
         match self {
             BlockError::Io(error) => SourceError::Refused(Error::io(path)(error)),
             BlockError::Malformed { lines, byte_offset, reason } => {

@@ -33,7 +33,7 @@ pub(crate) trait Source: Sync {
     /// The file, for messages.
     fn path(&self) -> &Path;
     /// What the store's metadata name: the file, or the folder that it is from.
-    fn origin(&self) -> &Path {
+    fn root(&self) -> &Path {
         self.path()
     }
     /// The part of it that holds the rows, where the source has found it itself.
@@ -59,9 +59,9 @@ pub(crate) trait Source: Sync {
     /// How far reading has come once `parsed` bytes of rows are done, and how far it goes: 0 where nobody knows.
     fn progress(&self, parsed: u64) -> (u64, u64);
     /// What lies before the rows.
-    fn before(&self) -> Framing;
+    fn preamble(&self) -> Envelope;
     /// What lies behind the rows, once they have all been read.
-    fn behind(&self) -> Framing;
+    fn trailer(&self) -> Envelope;
     /// Fills `batch` with the rows of the next part of the source; `false` when there is none.
     fn next(&self, scratch: &mut Self::Scratch, batch: &mut Batch) -> Result<bool, SourceError>;
     /// Rows that no word owns, and words that own no row: of a model, whose vocabulary and matrix are apart.
@@ -102,12 +102,12 @@ pub(crate) enum SourceError {
 
 /// Bytes of a source that hold no rows: a header, a byte-order mark, blank lines at the end.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Framing {
+pub(crate) struct Envelope {
     pub bytes: u64,
     pub crc: crc32fast::Hasher,
 }
 
-impl Framing {
+impl Envelope {
     pub(crate) fn add(&mut self, bytes: &[u8]) {
         self.bytes += bytes.len() as u64;
         self.crc.update(bytes);

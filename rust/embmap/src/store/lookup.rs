@@ -69,7 +69,7 @@ impl<D: AsRef<[u8]> + Sync> Store<D> {
             let helpers = running.len();
             let mut start = 0;
             let result = ids.chunks_mut(BLOCK).try_for_each(|ids| {
-                let mut block = Block { words: waiting.room(), ids };
+                let mut block = LookupBlock { words: waiting.room(), ids };
                 read(start..start + block.ids.len(), &mut block.words)?;
                 assert_eq!(block.words.len(), block.ids.len(), "one word for each id");
                 start += block.ids.len();
@@ -88,7 +88,7 @@ impl<D: AsRef<[u8]> + Sync> Store<D> {
 pub type Find<'a> = dyn FnMut(&[&[u8]]) -> Result<(), FormatError> + 'a;
 
 /// Words that have been read, and the place of their rows.
-struct Block<'w, 'i> {
+struct LookupBlock<'w, 'i> {
     words: Vec<&'w [u8]>,
     ids: &'i mut [i64],
 }
@@ -102,7 +102,7 @@ struct Waiting<'w, 'i> {
 
 #[derive(Default)]
 struct State<'w, 'i> {
-    blocks: VecDeque<Block<'w, 'i>>,
+    blocks: VecDeque<LookupBlock<'w, 'i>>,
     /// Lists that have been used, to be used again.
     rooms: Vec<Vec<&'w [u8]>>,
     ended: bool,
@@ -128,7 +128,7 @@ impl<'w, 'i> Waiting<'w, 'i> {
     }
 
     /// Leaves a block for others, or gives it back where so many wait already.
-    fn add(&self, block: Block<'w, 'i>, most: usize) -> Option<Block<'w, 'i>> {
+    fn add(&self, block: LookupBlock<'w, 'i>, most: usize) -> Option<LookupBlock<'w, 'i>> {
         let mut state = self.lock();
         if state.blocks.len() >= most {
             return Some(block);
@@ -138,7 +138,7 @@ impl<'w, 'i> Waiting<'w, 'i> {
         None
     }
 
-    fn find(&self, mut block: Block<'w, 'i>, index: &Index, missing: i64) -> Result<(), FormatError> {
+    fn find(&self, mut block: LookupBlock<'w, 'i>, index: &Index, missing: i64) -> Result<(), FormatError> {
         index.find_all(&block.words, missing, block.ids)?;
         block.words.clear();
         self.lock().rooms.push(block.words);

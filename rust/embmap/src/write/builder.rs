@@ -12,9 +12,9 @@ use crate::{
     store::{Store, gather::Rows},
     sys::threads::{for_each, while_ticking},
     write::{
-        dedup::{Duplicates, Placement, Placer, Refusal},
+        dedup::{Assignment, Deduplicator, Duplicates, RejectedWord},
         store_writer::StoreWriter,
-        summary::{Stored, Summary, step},
+        summary::{EncodedRows, Summary, step},
     },
 };
 
@@ -56,7 +56,7 @@ pub struct Builder {
     writer: StoreWriter,
     options: BuilderOptions,
     dim: usize,
-    placer: Placer,
+    deduplicator: Deduplicator,
     /// Rows handed over so far.
     given: u64,
     /// Of all whole steps.
@@ -75,7 +75,7 @@ enum Given<'a> {
     /// Row after row.
     Values(&'a [f32]),
     /// Rows of another store, by id, to be kept as they are.
-    Stored(Rows<'a>, &'a [i64]),
+    Encoded(Rows<'a>, &'a [i64]),
 }
 
 /// What one thread makes of consecutive rows of the store.
@@ -86,7 +86,7 @@ struct Task {
 }
 
 /// The error for a row of the batch.
-type Refuse<'a> = dyn Fn(usize, String) -> Error + Sync + 'a;
+type ErrorAt<'a> = dyn Fn(usize, String) -> Error + Sync + 'a;
 
 impl Builder {
     /// Begins a store of rows of `dim` numbers at `target`.
@@ -96,7 +96,7 @@ impl Builder {
         }
         Ok(Builder {
             writer: StoreWriter::create(target, options.dtype, dim, 0)?,
-            placer: Placer::new(options.duplicates),
+            deduplicator: Deduplicator::new(options.duplicates),
             options,
             dim,
             given: 0,
@@ -147,7 +147,7 @@ impl Builder {
         let found = words.and_then(|words| Ok((words, store.rows()?)));
         let (words, rows) = found.map_err(Error::format(store.data().path()))?;
         let words: Vec<&[u8]> = words.iter().map(String::as_bytes).collect();
-        self.append(&words, Given::Stored(rows, ids))
+        self.append(&words, Given::Encoded(rows, ids))
     }
 
     /// Numbers a row.
@@ -159,7 +159,7 @@ impl Builder {
     /// Rows of the store so far.
     #[must_use]
     pub fn rows(&self) -> u64 {
-        self.placer.rows()
+        self.deduplicator.rows()
     }
 
     /// Writes what is left and publishes the store; `go_on` is asked about twenty times a second until then.
@@ -167,10 +167,10 @@ impl Builder {
         if self.failed {
             return Err(Error::Argument("an earlier batch could not be written, so the store is not either".into()));
         }
-        let Builder { writer, options, dim, placer, mut total, open, overwritten, started, .. } = self;
+        let Builder { writer, options, dim, deduplicator, mut total, open, overwritten, started, .. } = self;
         total.add(open);
-        let duplicates = placer.repeated;
-        let contents = total.into_contents(placer.into_words(), &writer, dim, overwritten, go_on)?;
+        let duplicates = deduplicator.repeated;
+        let contents = total.into_contents(deduplicator.into_words(), &writer, dim, overwritten, go_on)?;
         let rows = contents.words.len() as u64;
         let mut metadata = options.metadata;
         metadata.insert("embmap".into(), crate::VERSION.into());
@@ -192,7 +192,7 @@ impl Builder {
             word: String::from_utf8_lossy(words[row]).into_owned(),
             reason,
         };
-        let (before, seed) = (self.given, self.placer.seed());
+        let (before, seed) = (self.given, self.deduplicator.seed());
         for (row, word) in words.iter().enumerate() {
             if word.is_empty() {
                 let reason = "the word is empty, or has no UTF-8 (a lone surrogate)";
@@ -203,36 +203,36 @@ impl Builder {
             }
         }
         let hashes: Vec<u64> = words.iter().map(|word| hash(word, seed)).collect();
-        let placed = self.placer.place(words.iter().copied(), &hashes, &[], None);
-        let placement = placed.map_err(|Refusal { row, reason }| refuse(before, row, reason))?;
-        self.write(given, &placement, &|row, reason| refuse(before, row, reason))?;
+        let placed = self.deduplicator.place(words.iter().copied(), &hashes, &[], None);
+        let assignment = placed.map_err(|RejectedWord { row, reason }| refuse(before, row, reason))?;
+        self.write(given, &assignment, &|row, reason| refuse(before, row, reason))?;
         self.given += hashes.len() as u64;
         self.failed = false;
         Ok(())
     }
 
     /// Writes the rows of a batch where they have been placed.
-    fn write(&mut self, given: Given, placement: &Placement, refuse: &Refuse) -> Result<()> {
+    fn write(&mut self, given: Given, assignment: &Assignment, refuse: &ErrorAt) -> Result<()> {
         // A row that is not stored because its word comes again must be one that could be.
-        let (mut values, mut stored) = (Vec::new(), Stored::new(self.options.dtype, self.dim));
-        for row in 0..placement.new.len() {
+        let (mut values, mut stored) = (Vec::new(), EncodedRows::new(self.options.dtype, self.dim));
+        for row in 0..assignment.new.len() {
             self.make(std::iter::once(row), given, &mut values, &mut stored, refuse)?;
         }
         // For each new row of the store, the row of the batch; nothing where all are new.
-        let mut from: Vec<usize> = (0..placement.new.len()).filter(|&i| placement.new[i]).collect();
-        for &(row, to) in &placement.replaced {
-            match to.checked_sub(placement.first) {
+        let mut from: Vec<usize> = (0..assignment.new.len()).filter(|&i| assignment.new[i]).collect();
+        for &(row, to) in &assignment.replaced {
+            match to.checked_sub(assignment.first) {
                 Some(new) => from[new as usize] = row,
                 None => self.overwrite(given, row, to, refuse)?,
             }
         }
         let row_of = |at: u64| {
-            let new = (at - placement.first) as usize;
-            if placement.new.is_empty() { new } else { from[new] }
+            let new = (at - assignment.first) as usize;
+            if assignment.new.is_empty() { new } else { from[new] }
         };
         let (end, step) = (self.rows(), step(self.dim) as u64);
         let mut tasks = Vec::new();
-        let mut at = placement.first;
+        let mut at = assignment.first;
         while at < end {
             let stop = (at - at % step + step).min(end);
             // The first goes on where the last batch left off.
@@ -263,10 +263,10 @@ impl Builder {
         mut rows: Range<u64>,
         row_of: &(impl Fn(u64) -> usize + Sync),
         summary: &mut Summary,
-        refuse: &Refuse,
+        refuse: &ErrorAt,
     ) -> Result<()> {
         let piece = (PIECE / self.dim).max(1) as u64;
-        let (mut values, mut stored) = (Vec::new(), Stored::new(self.options.dtype, self.dim));
+        let (mut values, mut stored) = (Vec::new(), EncodedRows::new(self.options.dtype, self.dim));
         while !rows.is_empty() {
             let stop = (rows.start + piece).min(rows.end);
             self.make((rows.start..stop).map(row_of), given, &mut values, &mut stored, refuse)?;
@@ -279,8 +279,8 @@ impl Builder {
     }
 
     /// Puts a row in the place of an earlier one.
-    fn overwrite(&mut self, given: Given, row: usize, to: u64, refuse: &Refuse) -> Result<()> {
-        let (mut values, mut stored) = (Vec::new(), Stored::new(self.options.dtype, self.dim));
+    fn overwrite(&mut self, given: Given, row: usize, to: u64, refuse: &ErrorAt) -> Result<()> {
+        let (mut values, mut stored) = (Vec::new(), EncodedRows::new(self.options.dtype, self.dim));
         self.make(std::iter::once(row), given, &mut values, &mut stored, refuse)?;
         self.writer.write_rows(to, stored.bytes(&values))?;
         self.overwritten.push((to, stored.scales.first().copied()));
@@ -293,8 +293,8 @@ impl Builder {
         batch_rows: impl Iterator<Item = usize>,
         given: Given,
         values: &mut Vec<f32>,
-        stored: &mut Stored,
-        refuse: &Refuse,
+        stored: &mut EncodedRows,
+        refuse: &ErrorAt,
     ) -> Result<()> {
         let dim = self.dim;
         values.clear();
@@ -303,9 +303,9 @@ impl Builder {
             let start = values.len();
             match given {
                 Given::Values(given) => values.extend_from_slice(&given[row * dim..][..dim]),
-                Given::Stored(rows, ids) => {
+                Given::Encoded(rows, ids) => {
                     values.resize(start + dim, 0.0);
-                    stored.keep(rows, ids[row] as usize, &mut values[start..]);
+                    stored.copy_row(rows, ids[row] as usize, &mut values[start..]);
                 }
             }
             let made = &mut values[start..];

@@ -23,7 +23,7 @@ impl Duplicates {
 }
 
 /// The words placed so far, one a row.
-pub(crate) struct Placer {
+pub(crate) struct Deduplicator {
     words: WordSet,
     duplicates: Duplicates,
     /// Words that were there before.
@@ -36,7 +36,7 @@ pub(crate) struct Placer {
 
 /// Where the rows of a batch go.
 #[derive(Debug, Default)]
-pub(crate) struct Placement {
+pub(crate) struct Assignment {
     /// The row of the first new word.
     pub first: u64,
     /// For each row of the batch, whether its word is new; empty when all are.
@@ -49,15 +49,15 @@ pub(crate) struct Placement {
 
 /// A word that cannot be placed.
 #[derive(Debug)]
-pub(crate) struct Refusal {
+pub(crate) struct RejectedWord {
     /// Its row in the batch.
     pub row: usize,
     pub reason: String,
 }
 
-impl Placer {
-    pub(crate) fn new(duplicates: Duplicates) -> Placer {
-        Placer { words: WordSet::default(), duplicates, repeated: 0, collided: 0, mended: HashSet::new() }
+impl Deduplicator {
+    pub(crate) fn new(duplicates: Duplicates) -> Deduplicator {
+        Deduplicator { words: WordSet::default(), duplicates, repeated: 0, collided: 0, mended: HashSet::new() }
     }
 
     /// What the hashes for [`place`](Self::place) are keyed with.
@@ -78,28 +78,28 @@ impl Placer {
         hashes: &[u64],
         mended: &[usize],
         limit: Option<u64>,
-    ) -> Result<Placement, Refusal> {
-        let mut placement = Placement { first: self.rows(), ..Placement::default() };
+    ) -> Result<Assignment, RejectedWord> {
+        let mut assignment = Assignment { first: self.rows(), ..Assignment::default() };
         let n = words.len();
         let is_mended = |row: usize| !mended.is_empty() && mended.binary_search(&row).is_ok();
         for (i, (word, &hash)) in words.zip(hashes).enumerate() {
             let id = match self.words.enter(word, hash) {
                 Entered::Full => {
                     let reason = "more than 4 GiB of words, or 2³² rows, do not fit a store";
-                    return Err(Refusal { row: i, reason: reason.into() });
+                    return Err(RejectedWord { row: i, reason: reason.into() });
                 }
                 Entered::New => {
                     if is_mended(i) {
                         self.mended.insert(self.rows() as u32 - 1);
                     }
-                    if !placement.new.is_empty() {
-                        placement.new[i] = true;
+                    if !assignment.new.is_empty() {
+                        assignment.new[i] = true;
                     }
                     if limit == Some(self.rows()) {
-                        placement.new.resize(i + 1, true);
-                        placement.new.resize(n, false);
-                        placement.last = Some(i);
-                        return Ok(placement);
+                        assignment.new.resize(i + 1, true);
+                        assignment.new.resize(n, false);
+                        assignment.last = Some(i);
+                        return Ok(assignment);
                     }
                     continue;
                 }
@@ -109,22 +109,22 @@ impl Placer {
             *if collides { &mut self.collided } else { &mut self.repeated } += 1;
             match self.duplicates {
                 Duplicates::First => {}
-                Duplicates::Last => placement.replaced.push((i, u64::from(id))),
+                Duplicates::Last => assignment.replaced.push((i, u64::from(id))),
                 Duplicates::Error => {
                     let word = String::from_utf8_lossy(word);
                     let mut reason = format!("the word {word:?} was there before, as row {id}");
                     if collides {
                         reason += ", when what is not in the encoding is mended; errors=\"backslashreplace\" keeps them apart";
                     }
-                    return Err(Refusal { row: i, reason });
+                    return Err(RejectedWord { row: i, reason });
                 }
             }
-            if placement.new.is_empty() {
-                placement.new = vec![false; n];
-                placement.new[..i].fill(true);
+            if assignment.new.is_empty() {
+                assignment.new = vec![false; n];
+                assignment.new[..i].fill(true);
             }
         }
-        Ok(placement)
+        Ok(assignment)
     }
 
     /// All words, in row order.

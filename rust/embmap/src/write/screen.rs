@@ -16,7 +16,7 @@ use crate::{
 const ENCODED_ROWS: usize = 4096;
 
 /// A run of rows on its way into the copy.
-struct Block {
+struct CodeBlock {
     first: usize,
     bounds: Vec<Bound>,
     crc: crc32fast::Hasher,
@@ -31,9 +31,9 @@ pub(crate) fn write(
     threads: Option<usize>,
     stop: &AtomicBool,
 ) -> Result<(u32, Vec<Bound>)> {
-    let block = |first| Block { first, bounds: Vec::new(), crc: crc32fast::Hasher::new() };
+    let block = |first| CodeBlock { first, bounds: Vec::new(), crc: crc32fast::Hasher::new() };
     let step = ENCODED_ROWS.min((4 << 20) / dim + 1);
-    let mut blocks: Vec<Block> = (0..count).step_by(step).map(block).collect();
+    let mut blocks: Vec<CodeBlock> = (0..count).step_by(step).map(block).collect();
     threads::for_each(threads, &mut blocks, |block| {
         if stop.load(Ordering::Relaxed) {
             return Err(Error::Cancelled);

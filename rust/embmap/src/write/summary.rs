@@ -26,16 +26,16 @@ pub(crate) struct Summary {
 
 /// Rows as they are stored, in memory that is used again.
 #[derive(Debug)]
-pub(crate) struct Stored {
+pub(crate) struct EncodedRows {
     dtype: Dtype,
     dim: usize,
     bytes: Vec<u8>,
     pub scales: Vec<f32>,
 }
 
-impl Stored {
-    pub(crate) fn new(dtype: Dtype, dim: usize) -> Stored {
-        Stored { dtype, dim, bytes: Vec::new(), scales: Vec::new() }
+impl EncodedRows {
+    pub(crate) fn new(dtype: Dtype, dim: usize) -> EncodedRows {
+        EncodedRows { dtype, dim, bytes: Vec::new(), scales: Vec::new() }
     }
 
     /// Forgets all rows, keeping the memory.
@@ -45,7 +45,7 @@ impl Stored {
     }
 
     /// Appends row `id` of another store, bit for bit, and gives its `values`.
-    pub(crate) fn keep(&mut self, rows: Rows, id: usize, values: &mut [f32]) {
+    pub(crate) fn copy_row(&mut self, rows: Rows, id: usize, values: &mut [f32]) {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(rows.get(id));
         let scale = rows.scales.get(id).copied();

@@ -86,7 +86,7 @@ impl Layer {
             Layer::Deflate64 => Box::new(Deflate64Decoder::with_buffer(packed)),
             Layer::Tar => return Ok(Box::new(Tar::new(packed, Members::new(how.member)))),
         };
-        Ok(Box::new(Told { name: self.name(), inside }))
+        Ok(Box::new(WithLayer { name: self.name(), inside }))
     }
 }
 
@@ -143,16 +143,16 @@ pub(super) fn unpack_member(packed: impl Read + Send + 'static, layer: Option<La
         Some(Layer::Deflate64) => ("Deflate64", Box::new(Deflate64Decoder::with_buffer(packed))),
         Some(Layer::Lzma | Layer::Tar) | None => ("zip", Box::new(packed)),
     };
-    Ok(Box::new(Told { name, inside }))
+    Ok(Box::new(WithLayer { name, inside }))
 }
 
 /// Says which layer is damaged; what the system says stays as it is.
-struct Told {
+struct WithLayer {
     name: &'static str,
     inside: Bytes,
 }
 
-impl Read for Told {
+impl Read for WithLayer {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.inside.read(buffer).map_err(|error| {
             let told =

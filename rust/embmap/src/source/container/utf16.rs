@@ -89,7 +89,7 @@ impl<R: Read> Read for Utf16<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::Drip;
+    use crate::testing::ShortReads;
     use proptest::prelude::*;
 
     proptest! {
@@ -99,7 +99,7 @@ mod tests {
             let bytes: Vec<u8> = units.flat_map(|unit| if little { unit.to_le_bytes() } else { unit.to_be_bytes() }).collect();
             let encoding = if little { encoding_rs::UTF_16LE } else { encoding_rs::UTF_16BE };
             let mut found = String::new();
-            Utf16::new(Drip(&bytes, drip), encoding).read_to_string(&mut found).expect("UTF-16");
+            Utf16::new(ShortReads(&bytes, drip), encoding).read_to_string(&mut found).expect("UTF-16");
             prop_assert_eq!(found, text);
         }
     }

@@ -18,8 +18,8 @@ pub(crate) use shape::Shape;
 use crate::{
     error::{Error, Result},
     source::{
-        Framing, Source, SourceError,
-        batch::{Batch, Fault, Origin},
+        Envelope, Source, SourceError,
+        batch::{Batch, Fault, RowPosition},
         container::{Input, Progress, Sequential},
         head::Head,
         options::Separator,
@@ -182,13 +182,13 @@ impl Source for CsvSource {
         }
     }
 
-    fn before(&self) -> Framing {
-        Framing::default()
+    fn preamble(&self) -> Envelope {
+        Envelope::default()
     }
 
-    fn behind(&self) -> Framing {
+    fn trailer(&self) -> Envelope {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut framing = Framing::default();
+        let mut framing = Envelope::default();
         framing.add(&state.reader.get_ref().bytes);
         framing
     }
@@ -225,7 +225,7 @@ impl Source for CsvSource {
             // Blank lines before a record are passed over.
             let line = record.position().map_or(line, csv::Position::line);
             let origin =
-                Origin { line: line - first_line, offset: record.position().map_or(offset, csv::Position::byte) };
+                RowPosition { line: line - first_line, offset: record.position().map_or(offset, csv::Position::byte) };
             if std::mem::take(&mut state.named) {
                 continue;
             }

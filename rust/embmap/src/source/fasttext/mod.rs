@@ -27,8 +27,8 @@ use crate::{
     error::{Error, Result, Unit},
     format::subwords::Ngrams,
     source::{
-        Buckets, Framing, Source, SourceError,
-        batch::{Batch, Fault, Origin},
+        Buckets, Envelope, Source, SourceError,
+        batch::{Batch, Fault, RowPosition},
         container::{Input, Unpacking, unpacked},
         head::Head,
         options::Options,
@@ -56,8 +56,8 @@ pub(crate) struct FastTextSource {
     matrix: Matrix,
     /// How words are cut, where there are rows of n-grams.
     ngrams: Option<Ngrams>,
-    before: Framing,
-    behind: Framing,
+    before: Envelope,
+    behind: Envelope,
     next: AtomicU64,
 }
 
@@ -152,7 +152,7 @@ impl FastTextSource {
         batch.begin(&scratch.rows.bytes);
         let mut refused = Ok(());
         for (i, (start, word)) in Dictionary::entries(&words).take(count).enumerate() {
-            let origin = Origin { line: batch.lines, offset: place.start + start as u64 };
+            let origin = RowPosition { line: batch.lines, offset: place.start + start as u64 };
             batch.lines += 1;
             if !batch.wants(word) {
                 continue;
@@ -212,11 +212,11 @@ impl Source for FastTextSource {
         (self.before.bytes + self.behind.bytes + parsed, self.length)
     }
 
-    fn before(&self) -> Framing {
+    fn preamble(&self) -> Envelope {
         self.before.clone()
     }
 
-    fn behind(&self) -> Framing {
+    fn trailer(&self) -> Envelope {
         self.behind.clone()
     }
 
@@ -272,9 +272,9 @@ impl Buckets for FastTextSource {
 }
 
 /// Length and checksum of a range of the file.
-fn framing(file: &File, range: Range<u64>, threads: Option<usize>, how: &Unpacking) -> io::Result<Framing> {
-    let mut parts: Vec<(u64, Framing)> =
-        range.clone().step_by(STEP as usize).map(|start| (start, Framing::default())).collect();
+fn framing(file: &File, range: Range<u64>, threads: Option<usize>, how: &Unpacking) -> io::Result<Envelope> {
+    let mut parts: Vec<(u64, Envelope)> =
+        range.clone().step_by(STEP as usize).map(|start| (start, Envelope::default())).collect();
     threads::for_each(threads, &mut parts, |(start, framing)| -> io::Result<()> {
         // Whoever has said so asks no more what has been found.
         if how.stop.load(Ordering::Relaxed) {
@@ -285,7 +285,7 @@ fn framing(file: &File, range: Range<u64>, threads: Option<usize>, how: &Unpacki
         framing.add(&bytes);
         Ok(())
     })?;
-    let mut whole = Framing::default();
+    let mut whole = Envelope::default();
     for (_, part) in parts {
         whole.bytes += part.bytes;
         whole.crc.combine(&part.crc);

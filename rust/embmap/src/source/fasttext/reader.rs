@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     error::{Error, ParseError, Result, Unit},
-    source::Framing,
+    source::Envelope,
     sys::pread::read_at,
 };
 
@@ -26,7 +26,7 @@ pub(super) struct Reader<'a> {
     /// How much of the window has been read.
     used: usize,
     /// What has been read before anything was passed over.
-    pub read: Framing,
+    pub read: Envelope,
     passed: bool,
 }
 
@@ -34,7 +34,7 @@ impl<'a> Reader<'a> {
     /// At byte `start` of a file that has `length`.
     pub(super) fn new(path: &Path, file: &'a File, length: u64, start: u64) -> Reader<'a> {
         let (path, window) = (path.to_path_buf(), Vec::new());
-        Reader { path, file, length, start, window, used: 0, read: Framing::default(), passed: false }
+        Reader { path, file, length, start, window, used: 0, read: Envelope::default(), passed: false }
     }
 
     /// The place of the next byte.

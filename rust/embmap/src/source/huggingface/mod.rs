@@ -21,8 +21,8 @@ use std::{
 use crate::{
     error::{Error, Result, Unit},
     source::{
-        Framing, Source, SourceError,
-        batch::{Batch, Fault, Origin},
+        Envelope, Source, SourceError,
+        batch::{Batch, Fault, RowPosition},
         options::{Format, OnBadRow, Options},
     },
     sys::pread::read_at,
@@ -30,7 +30,7 @@ use crate::{
 use choose::MODEL2VEC;
 use folder::{Folder, Tokens, Weights};
 use quantized::Quantized;
-use safetensors::{Elements, Tensor};
+use safetensors::{Tensor, TensorDtype};
 use vocabulary::Vocabulary;
 
 /// A row of more numbers is none.
@@ -41,7 +41,7 @@ pub(crate) struct HuggingFaceSource {
     folder: PathBuf,
     file: File,
     tensor: Tensor,
-    elements: Elements,
+    elements: TensorDtype,
     vocabulary: Vocabulary,
     quantized: Option<Box<Quantized>>,
     dim: usize,
@@ -106,9 +106,9 @@ impl HuggingFaceSource {
         let &[rows, dim] = tensor.shape.as_slice() else {
             return Err(tensor.refuse(format!("has the shape {:?}, not one of rows and columns", tensor.shape)));
         };
-        let elements = match Elements::named(&tensor.dtype) {
+        let elements = match TensorDtype::named(&tensor.dtype) {
             // Elsewhere such numbers mean something with scales only, which lie in other tensors.
-            Some(Elements::I8) if tensor.name != MODEL2VEC => None,
+            Some(TensorDtype::I8) if tensor.name != MODEL2VEC => None,
             elements => elements,
         };
         let elements = elements.ok_or_else(|| {
@@ -201,7 +201,7 @@ impl Source for HuggingFaceSource {
         &self.tensor.path
     }
 
-    fn origin(&self) -> &Path {
+    fn root(&self) -> &Path {
         &self.folder
     }
 
@@ -237,12 +237,12 @@ impl Source for HuggingFaceSource {
         (parsed, self.rows.saturating_mul(self.row_bytes()))
     }
 
-    fn before(&self) -> Framing {
-        Framing::default()
+    fn preamble(&self) -> Envelope {
+        Envelope::default()
     }
 
-    fn behind(&self) -> Framing {
-        Framing::default()
+    fn trailer(&self) -> Envelope {
+        Envelope::default()
     }
 
     fn next(&self, scratch: &mut Scratch, batch: &mut Batch) -> Result<bool, SourceError> {
@@ -262,7 +262,7 @@ impl Source for HuggingFaceSource {
             }
             let bytes = &scratch.rows[i * self.row_bytes() as usize..][..self.row_bytes() as usize];
             let weight = scratch.weights.get(i).copied();
-            let origin = Origin { line: i as u64, offset: scratch.places[i] };
+            let origin = RowPosition { line: i as u64, offset: scratch.places[i] };
             batch.push_with(origin, |row| {
                 self.elements.decode(bytes, weight, row);
                 match row.iter().position(|x| !x.is_finite()) {

@@ -4,7 +4,7 @@ use std::fs::File;
 
 use super::{
     read_exactly,
-    safetensors::{Elements, Header, Tensor},
+    safetensors::{Header, Tensor, TensorDtype},
 };
 use crate::error::Result;
 
@@ -14,7 +14,7 @@ pub(super) struct Quantized {
     /// How many tokens have a row.
     pub rows: u64,
     mapping: Option<Tensor>,
-    weights: Option<(Tensor, Elements)>,
+    weights: Option<(Tensor, TensorDtype)>,
 }
 
 impl Quantized {
@@ -31,8 +31,8 @@ impl Quantized {
         }
         let weights = match weights {
             None => None,
-            Some(tensor) => match Elements::named(&tensor.dtype) {
-                Some(elements) if elements != Elements::I8 && tensor.shape == [rows] => Some((tensor, elements)),
+            Some(tensor) => match TensorDtype::named(&tensor.dtype) {
+                Some(elements) if elements != TensorDtype::I8 && tensor.shape == [rows] => Some((tensor, elements)),
                 _ => {
                     let reason = format!("is {:?} of {}: expected {rows} floats", tensor.shape, tensor.dtype);
                     return Err(tensor.refuse(reason));

@@ -119,7 +119,7 @@ fn refuse(path: &Path, byte_offset: u64, reason: String) -> Error {
 
 /// Bytes of a number, where the type is one that is read here.
 fn size_of_dtype(dtype: &str) -> Option<u64> {
-    Elements::named(dtype).map(|elements| elements.size() as u64).or(match dtype {
+    TensorDtype::named(dtype).map(|elements| elements.size() as u64).or(match dtype {
         "I64" => Some(8),
         "I32" => Some(4),
         _ => None,
@@ -128,24 +128,24 @@ fn size_of_dtype(dtype: &str) -> Option<u64> {
 
 /// A type of numbers that can become a store's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Elements {
+pub(super) enum TensorDtype {
     F64,
     /// All values of it are float32's too.
     Exact(Dtype),
 }
 
-impl Elements {
+impl TensorDtype {
     /// The numbers of a quantized table, whose scale is nowhere to be found.
-    pub(super) const I8: Elements = Elements::Exact(Dtype::Int8);
+    pub(super) const I8: TensorDtype = TensorDtype::Exact(Dtype::Int8);
 
     /// The type of that name.
-    pub(super) fn named(dtype: &str) -> Option<Elements> {
+    pub(super) fn named(dtype: &str) -> Option<TensorDtype> {
         Some(match dtype {
-            "F64" => Elements::F64,
-            "F32" => Elements::Exact(Dtype::Float32),
-            "F16" => Elements::Exact(Dtype::Float16),
-            "BF16" => Elements::Exact(Dtype::BFloat16),
-            "I8" => Elements::I8,
+            "F64" => TensorDtype::F64,
+            "F32" => TensorDtype::Exact(Dtype::Float32),
+            "F16" => TensorDtype::Exact(Dtype::Float16),
+            "BF16" => TensorDtype::Exact(Dtype::BFloat16),
+            "I8" => TensorDtype::I8,
             _ => return None,
         })
     }
@@ -153,21 +153,21 @@ impl Elements {
     /// Bytes of one number.
     pub(super) fn size(self) -> usize {
         match self {
-            Elements::F64 => 8,
-            Elements::Exact(dtype) => dtype.size(),
+            TensorDtype::F64 => 8,
+            TensorDtype::Exact(dtype) => dtype.size(),
         }
     }
 
     /// Fills `values` with the numbers in `bytes`, each times `weight` and rounded once.
     pub(super) fn decode(self, bytes: &[u8], weight: Option<f64>, values: &mut [f32]) {
         match self {
-            Elements::F64 => {
+            TensorDtype::F64 => {
                 let weight = weight.unwrap_or(1.0);
                 for (value, &bytes) in values.iter_mut().zip(bytes.as_chunks::<8>().0) {
                     *value = (f64::from_le_bytes(bytes) * weight) as f32;
                 }
             }
-            Elements::Exact(dtype) => {
+            TensorDtype::Exact(dtype) => {
                 dtype.decode(bytes, 1.0, values);
                 if let Some(weight) = weight {
                     values.iter_mut().for_each(|value| *value = (f64::from(*value) * weight) as f32);
@@ -179,8 +179,8 @@ impl Elements {
     /// The numbers in `bytes` as they are.
     pub(super) fn exactly(self, bytes: &[u8]) -> Vec<f64> {
         match self {
-            Elements::F64 => bytes.as_chunks::<8>().0.iter().map(|&bytes| f64::from_le_bytes(bytes)).collect(),
-            Elements::Exact(dtype) => {
+            TensorDtype::F64 => bytes.as_chunks::<8>().0.iter().map(|&bytes| f64::from_le_bytes(bytes)).collect(),
+            TensorDtype::Exact(dtype) => {
                 let mut values = vec![0.0; bytes.len() / dtype.size()];
                 dtype.decode(bytes, 1.0, &mut values);
                 values.into_iter().map(f64::from).collect()
@@ -249,7 +249,7 @@ mod tests {
     #[test]
     fn numbers_become_what_they_are_worth() {
         let decode = |dtype, bytes: &[u8], weight| {
-            let elements = Elements::named(dtype).expect("a type");
+            let elements = TensorDtype::named(dtype).expect("a type");
             let mut values = [0.0f32; 2];
             elements.decode(bytes, weight, &mut values);
             if weight.is_none() {

@@ -3,7 +3,7 @@
 use super::kernels::{BACK, FRONT, Padded};
 /// Whole lines, each with its newline.
 #[derive(Debug, Default)]
-pub(crate) struct Block {
+pub(crate) struct LineBlock {
     buffer: Vec<u8>,
     from: usize,
     to: usize,
@@ -15,7 +15,7 @@ pub(crate) struct Block {
     unended: bool,
 }
 
-impl Block {
+impl LineBlock {
     /// The first `length` bytes of room for text, and one more for a newline that a last line may lack.
     pub(super) fn room(&mut self, length: usize) -> &mut [u8] {
         let needed = FRONT + length + 1 + BACK;

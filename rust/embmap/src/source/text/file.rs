@@ -6,7 +6,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use super::block::Block;
+use super::block::LineBlock;
 use crate::{
     source::head::{BlockError, LONGEST_LINE},
     sys::pread::read_at,
@@ -15,7 +15,7 @@ use crate::{
 /// Read past a block's end at first, for its last line.
 const TAIL: usize = 4 << 10;
 
-/// Block `i` holds the lines that begin in bytes `i * size .. (i + 1) * size` of the body.
+/// LineBlock `i` holds the lines that begin in bytes `i * size .. (i + 1) * size` of the body.
 #[derive(Debug)]
 pub(crate) struct FileBlocks {
     file: File,
@@ -32,7 +32,7 @@ impl FileBlocks {
     }
 
     /// Fills `block` with the next one; `false` when there is none.
-    pub(crate) fn next(&self, block: &mut Block) -> Result<bool, BlockError> {
+    pub(crate) fn next(&self, block: &mut LineBlock) -> Result<bool, BlockError> {
         let sequence = self.next.fetch_add(1, Ordering::Relaxed);
         let begin = self.start + sequence * self.size;
         if begin >= self.end {
@@ -77,7 +77,7 @@ impl FileBlocks {
     }
 
     /// Reads on from `filled` to `wanted` bytes behind `origin`.
-    fn extend(&self, block: &mut Block, origin: u64, filled: usize, wanted: usize) -> io::Result<usize> {
+    fn extend(&self, block: &mut LineBlock, origin: u64, filled: usize, wanted: usize) -> io::Result<usize> {
         let read = read_at(&self.file, &mut block.room(wanted)[filled..], origin + filled as u64)?;
         if read < wanted - filled {
             let what = "the file became shorter while it was read";
@@ -97,7 +97,7 @@ mod tests {
         let mut file = tempfile::tempfile().expect("a file");
         file.write_all(text).expect("room");
         let blocks = FileBlocks::new(file, start, text.len() as u64, size);
-        let mut block = Block::default();
+        let mut block = LineBlock::default();
         let mut found = Vec::new();
         while blocks.next(&mut block).expect("a readable file") {
             found.push((block.offset, block.lines().to_vec()));
@@ -130,7 +130,7 @@ mod tests {
         crate::sys::pread::write_at(&file, b"a\nb\n", 0).expect("room");
         let blocks = FileBlocks::new(file, 0, 3 * LONGEST_LINE as u64, 100);
         assert!(matches!(
-            blocks.next(&mut Block::default()),
+            blocks.next(&mut LineBlock::default()),
             Err(BlockError::Malformed { lines: 2, byte_offset: 4, .. })
         ));
     }

@@ -25,8 +25,8 @@ use std::{
 use crate::{
     error::{Error, ParseError, Result, Unit},
     source::{
-        Framing, Source, SourceError,
-        batch::{Batch, Fault, Origin},
+        Envelope, Source, SourceError,
+        batch::{Batch, Fault, RowPosition},
         container::{Input, Progress, Stream},
         head::{HEAD, Head},
         options::{Options, Separator},
@@ -34,10 +34,10 @@ use crate::{
     },
     sys::{pread::read_at, simd::Kernel},
 };
-use block::Block;
+use block::LineBlock;
 pub(crate) use doubts::{in_another_encoding, no_words};
 use file::FileBlocks;
-use kernels::{Indexed, Marks};
+use kernels::{Positions, Scanned};
 pub(crate) use layout::Layout;
 use stream::{StreamBlocks, is_blank};
 
@@ -52,14 +52,14 @@ pub(crate) struct TextSource {
     path: PathBuf,
     layout: Layout,
     blocks: Blocks,
-    before: Framing,
+    before: Envelope,
     kernel: Kernel,
 }
 
 /// Where the lines come from.
 enum Blocks {
     /// Any part of a file at any time, bytes `body.start..body.end` in all, and what lies behind.
-    File { blocks: FileBlocks, body: std::ops::Range<u64>, behind: Framing },
+    File { blocks: FileBlocks, body: std::ops::Range<u64>, behind: Envelope },
     /// One part of a stream after the other.
     Stream { blocks: StreamBlocks<Stream>, progress: Progress },
 }
@@ -79,7 +79,7 @@ impl TextSource {
             let byte_offset = std::iter::once(0).chain(ends).nth(line as usize - 1).unwrap_or(0);
             ParseError::at(path, Unit::Line, line, byte_offset, reason)
         })?;
-        let mut before = Framing::default();
+        let mut before = Envelope::default();
         before.add(&head.bytes[..layout.body as usize]);
         let blocks = match input {
             Input::File(file, length) => {
@@ -98,7 +98,7 @@ impl TextSource {
 impl Blocks {
     fn of_file(file: File, length: u64, start: u64, options: &Options) -> io::Result<Blocks> {
         let end = content_end(&file, length, start)?;
-        let mut behind = Framing::default();
+        let mut behind = Envelope::default();
         frame_rest(&file, end, length, &mut behind)?;
         Ok(Blocks::File {
             blocks: FileBlocks::new(file, start, end, options.block_bytes as u64),
@@ -109,7 +109,7 @@ impl Blocks {
 }
 
 impl Source for TextSource {
-    type Scratch = (Block, Marks);
+    type Scratch = (LineBlock, Positions);
 
     fn path(&self) -> &Path {
         &self.path
@@ -145,18 +145,18 @@ impl Source for TextSource {
         }
     }
 
-    fn before(&self) -> Framing {
+    fn preamble(&self) -> Envelope {
         self.before.clone()
     }
 
-    fn behind(&self) -> Framing {
+    fn trailer(&self) -> Envelope {
         match &self.blocks {
             Blocks::File { behind, .. } => behind.clone(),
-            Blocks::Stream { blocks, .. } => blocks.behind(),
+            Blocks::Stream { blocks, .. } => blocks.trailer(),
         }
     }
 
-    fn next(&self, (block, marks): &mut (Block, Marks), batch: &mut Batch) -> Result<bool, SourceError> {
+    fn next(&self, (block, marks): &mut (LineBlock, Positions), batch: &mut Batch) -> Result<bool, SourceError> {
         let next = match &self.blocks {
             Blocks::File { blocks, .. } => blocks.next(block),
             Blocks::Stream { blocks, .. } => blocks.next(block),
@@ -165,7 +165,7 @@ impl Source for TextSource {
         match next {
             Ok(true) => {}
             Ok(false) => return Ok(false),
-            Err(error) => return Err(error.told_of(&self.path)),
+            Err(error) => return Err(error.into_source_error(&self.path)),
         }
         batch.begin(block.original());
         if self.layout.separator == Separator::Spaces {
@@ -182,13 +182,13 @@ impl Source for TextSource {
 
 impl TextSource {
     /// Rows whose fields have one separator between them.
-    fn rows(&self, block: &Block, marks: &mut Marks, batch: &mut Batch) {
+    fn rows(&self, block: &LineBlock, marks: &mut Positions, batch: &mut Batch) {
         let separator = self.layout.separator.byte();
         for piece in block.pieces(PIECE) {
-            let mut indexed = Indexed::new(self.kernel, piece, separator, marks);
+            let mut indexed = Scanned::new(self.kernel, piece, separator, marks);
             for i in 0..indexed.len() {
                 let (line, start) = indexed.line(i);
-                let origin = Origin { line: batch.lines, offset: block.offset_of(start) };
+                let origin = RowPosition { line: batch.lines, offset: block.offset_of(start) };
                 batch.lines += 1;
                 if self.layout.dim > WIDE && line.len() <= 2 * self.layout.dim {
                     // Room for such a row is not worth making where the line cannot hold it.
@@ -197,12 +197,12 @@ impl TextSource {
                     batch.reject(origin, Fault::FieldCount, reason);
                     continue;
                 }
-                if let Some(word) = indexed.usual_word(i, self.layout.dim)
+                if let Some(word) = indexed.fast_word(i, self.layout.dim)
                     && !batch.wants(word)
                 {
                     continue;
                 }
-                batch.push_with(origin, |row| match indexed.parse_usual(i, row) {
+                batch.push_with(origin, |row| match indexed.parse_fast(i, row) {
                     Some(word) => Ok(word),
                     None => row::parse_line(&line[..line.len() - 1], separator, row),
                 });
@@ -214,10 +214,10 @@ impl TextSource {
     }
 
     /// Rows whose fields are padded to columns.
-    fn columns(&self, block: &Block, batch: &mut Batch) {
+    fn columns(&self, block: &LineBlock, batch: &mut Batch) {
         let mut offset = block.offset;
         for line in block.lines().split_inclusive(|&byte| byte == b'\n') {
-            let origin = Origin { line: batch.lines, offset };
+            let origin = RowPosition { line: batch.lines, offset };
             batch.lines += 1;
             offset += line.len() as u64;
             if self.layout.word_of(line).is_some_and(|word| !batch.wants(word)) {
@@ -252,7 +252,7 @@ fn content_end(file: &File, length: u64, start: u64) -> io::Result<u64> {
 }
 
 /// Adds bytes `start..end` of the file to `framing`.
-fn frame_rest(file: &File, start: u64, end: u64, framing: &mut Framing) -> io::Result<()> {
+fn frame_rest(file: &File, start: u64, end: u64, framing: &mut Envelope) -> io::Result<()> {
     let mut buffer = vec![0; (end - start).min(HEAD as u64) as usize];
     let mut at = start;
     while at < end {

@@ -5,9 +5,9 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use super::block::Block;
+use super::block::LineBlock;
 use crate::source::{
-    Framing,
+    Envelope,
     head::{BlockError, LONGEST_LINE, broken, fill},
 };
 
@@ -37,20 +37,20 @@ impl<R: Read> StreamBlocks<R> {
     }
 
     /// Fills `block` with the next one; `false` when there is none.
-    pub(crate) fn next(&self, block: &mut Block) -> Result<bool, BlockError> {
+    pub(crate) fn next(&self, block: &mut LineBlock) -> Result<bool, BlockError> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).next(block, self.size)
     }
 
     /// The blank lines that end the text, once it has all been read.
-    pub(crate) fn behind(&self) -> Framing {
-        let mut framing = Framing::default();
+    pub(crate) fn trailer(&self) -> Envelope {
+        let mut framing = Envelope::default();
         framing.add(&self.state.lock().unwrap_or_else(PoisonError::into_inner).carry);
         framing
     }
 }
 
 impl<R: Read> State<R> {
-    fn next(&mut self, block: &mut Block, size: usize) -> Result<bool, BlockError> {
+    fn next(&mut self, block: &mut LineBlock, size: usize) -> Result<bool, BlockError> {
         block.sequence = self.sequence;
         if self.ended {
             return Ok(false);
@@ -114,14 +114,14 @@ pub(super) fn is_blank(byte: u8) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{Drip, Failing};
+    use crate::testing::{FailingRead, ShortReads};
     use proptest::prelude::*;
 
     proptest! {
         #[test]
         fn blocks_hold_every_line_once_and_in_order(text in "[a \n]{0,60}", size in 1usize..20, drip in 1usize..9) {
-            let blocks = StreamBlocks::new(Drip(text.as_bytes(), drip), Vec::new(), 7, None, size);
-            let mut block = Block::default();
+            let blocks = StreamBlocks::new(ShortReads(text.as_bytes(), drip), Vec::new(), 7, None, size);
+            let mut block = LineBlock::default();
             let mut whole = Vec::new();
             let mut sequence = 0;
             while blocks.next(&mut block).expect("a readable stream") {
@@ -131,7 +131,7 @@ mod tests {
                 whole.extend_from_slice(block.original());
                 sequence += 1;
             }
-            let behind = blocks.behind().bytes as usize;
+            let behind = blocks.trailer().bytes as usize;
             prop_assert_eq!(std::str::from_utf8(&whole), Ok(&text[..text.len() - behind]));
             prop_assert!(text[whole.len()..].chars().all(|c| is_blank(c as u8)));
             prop_assert!(whole.is_empty() || behind == 0 || whole.ends_with(b"\n"));
@@ -140,8 +140,8 @@ mod tests {
 
     #[test]
     fn what_was_read_before_a_failure_comes_first() {
-        let blocks = StreamBlocks::new(b"a 1\nb 2\nc".chain(Failing), Vec::new(), 0, None, 100);
-        let mut block = Block::default();
+        let blocks = StreamBlocks::new(b"a 1\nb 2\nc".chain(FailingRead), Vec::new(), 0, None, 100);
+        let mut block = LineBlock::default();
         assert!(blocks.next(&mut block).expect("two lines"));
         assert_eq!((block.sequence, block.lines()), (0, &b"a 1\nb 2\n"[..]));
         let error = blocks.next(&mut block);
@@ -153,7 +153,7 @@ mod tests {
     #[test]
     fn a_line_without_end_is_an_error() {
         let blocks = StreamBlocks::new(io::repeat(b'x'), Vec::new(), 5, None, 1 << 20);
-        let error = blocks.next(&mut Block::default());
+        let error = blocks.next(&mut LineBlock::default());
         assert!(matches!(error, Err(BlockError::Malformed { lines: 0, byte_offset: 5, .. })), "{error:?}");
     }
 }

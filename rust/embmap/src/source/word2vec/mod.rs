@@ -10,13 +10,13 @@ mod records;
 use std::path::{Path, PathBuf};
 
 pub(crate) use header::Form;
-pub(crate) use records::{Block, Records};
+pub(crate) use records::{RecordBlock, Records};
 
 use crate::{
     error::{Error, ParseError, Result, Unit},
     source::{
-        Framing, Source, SourceError,
-        batch::{Batch, Fault, Origin},
+        Envelope, Source, SourceError,
+        batch::{Batch, Fault, RowPosition},
         container::{Input, Progress, Sequential},
         head::{HEAD, Head},
         options::Options,
@@ -32,7 +32,7 @@ pub(crate) struct Word2vecSource {
     path: PathBuf,
     header: Header,
     records: Records<Sequential>,
-    before: Framing,
+    before: Envelope,
     /// How far a stream has come; a file is asked for its length.
     progress: Option<Progress>,
     /// Bytes of the file, where that is known.
@@ -52,7 +52,7 @@ impl Word2vecSource {
         };
         let header = checked(&head, known_length, options.dim).map_err(|reason| ParseError::of(path, reason))?;
         let start = header.length as u64;
-        let mut before = Framing::default();
+        let mut before = Envelope::default();
         before.add(&head.bytes[..header.length]);
         let (carry, length) = match &input {
             Input::File(_, length) => (Vec::new(), Some(*length)),
@@ -90,7 +90,7 @@ fn checked(head: &Head, length: Option<u64>, dim: Option<usize>) -> Result<Heade
 }
 
 impl Source for Word2vecSource {
-    type Scratch = Block;
+    type Scratch = RecordBlock;
 
     fn path(&self) -> &Path {
         &self.path
@@ -123,24 +123,24 @@ impl Source for Word2vecSource {
         }
     }
 
-    fn before(&self) -> Framing {
+    fn preamble(&self) -> Envelope {
         self.before.clone()
     }
 
-    fn behind(&self) -> Framing {
-        self.records.behind()
+    fn trailer(&self) -> Envelope {
+        self.records.trailer()
     }
 
-    fn next(&self, block: &mut Block, batch: &mut Batch) -> Result<bool, SourceError> {
+    fn next(&self, block: &mut RecordBlock, batch: &mut Batch) -> Result<bool, SourceError> {
         let next = self.records.next(block);
         batch.sequence = block.sequence;
-        if !next.map_err(|error| error.told_of(&self.path))? {
+        if !next.map_err(|error| error.into_source_error(&self.path))? {
             return Ok(false);
         }
         let (bytes, width) = (block.bytes(), self.header.width());
         batch.begin(bytes);
         for record in &block.records {
-            let origin = Origin { line: batch.lines, offset: block.offset + record.word as u64 };
+            let origin = RowPosition { line: batch.lines, offset: block.offset + record.word as u64 };
             batch.lines += 1;
             let word = &bytes[record.word..record.blank];
             if batch.wants(word) {
@@ -151,7 +151,7 @@ impl Source for Word2vecSource {
             }
         }
         if let Some(word) = block.cut {
-            let origin = Origin { line: batch.lines, offset: block.offset + word as u64 };
+            let origin = RowPosition { line: batch.lines, offset: block.offset + word as u64 };
             batch.lines += 1;
             let (dim, left) = (self.header.dim, bytes.len() - word);
             let reason = format!(

@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::source::{
-    Framing,
+    Envelope,
     head::{BlockError, broken, fill},
 };
 
@@ -62,7 +62,7 @@ impl Record {
 
 /// Whole records.
 #[derive(Debug, Default)]
-pub(crate) struct Block {
+pub(crate) struct RecordBlock {
     buffer: Vec<u8>,
     length: usize,
     /// The block's number, from 0.
@@ -75,7 +75,7 @@ pub(crate) struct Block {
     pub cut: Option<usize>,
 }
 
-impl Block {
+impl RecordBlock {
     /// The bytes of the records.
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.buffer[..self.length]
@@ -125,20 +125,20 @@ impl<R: Read> Records<R> {
     }
 
     /// Fills `block` with the next one; `false` when there is none.
-    pub(crate) fn next(&self, block: &mut Block) -> Result<bool, BlockError> {
+    pub(crate) fn next(&self, block: &mut RecordBlock) -> Result<bool, BlockError> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).next(block, self.width, self.size)
     }
 
     /// The newlines that end the file, once it has all been read.
-    pub(crate) fn behind(&self) -> Framing {
-        let mut framing = Framing::default();
+    pub(crate) fn trailer(&self) -> Envelope {
+        let mut framing = Envelope::default();
         framing.add(&self.state.lock().unwrap_or_else(PoisonError::into_inner).carry);
         framing
     }
 }
 
 impl<R: Read> State<R> {
-    fn next(&mut self, block: &mut Block, width: usize, size: usize) -> Result<bool, BlockError> {
+    fn next(&mut self, block: &mut RecordBlock, width: usize, size: usize) -> Result<bool, BlockError> {
         (block.sequence, block.offset, block.length, block.cut) = (self.sequence, self.offset, 0, None);
         block.records.clear();
         if self.ended {
@@ -165,7 +165,7 @@ impl<R: Read> State<R> {
             let found = !block.records.is_empty();
             match next {
                 Next::Endless if found => {
-                    // Told with the next block, behind the records of this one.
+                    // WithLayer with the next block, behind the records of this one.
                     self.ended = false;
                     break;
                 }
@@ -211,7 +211,7 @@ fn endless(byte_offset: u64) -> BlockError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{Drip, Failing};
+    use crate::testing::{FailingRead, ShortReads};
     use proptest::prelude::*;
 
     type Found = (Vec<(u64, Vec<u8>, Vec<u8>)>, Option<(u64, Vec<u8>)>, u64);
@@ -219,7 +219,7 @@ mod tests {
     /// Words and numbers with their places, what a last record is cut to, and how many newlines end the file.
     fn read(bytes: impl Read, carry: &[u8], width: usize, size: usize) -> Result<Found, BlockError> {
         let records = Records::new(bytes, carry.to_vec(), 7, None, width, size);
-        let (mut block, mut found, mut cut) = (Block::default(), Vec::new(), None);
+        let (mut block, mut found, mut cut) = (RecordBlock::default(), Vec::new(), None);
         let (mut sequence, mut offset) = (0, 7);
         while records.next(&mut block)? {
             assert_eq!((block.sequence, block.offset), (sequence, offset));
@@ -234,7 +234,7 @@ mod tests {
             }
             cut = block.cut.map(|word| (block.offset + word as u64, block.bytes()[word..].to_vec()));
         }
-        Ok((found, cut, records.behind().bytes))
+        Ok((found, cut, records.trailer().bytes))
     }
 
     /// The same, in the plainest way.
@@ -263,7 +263,7 @@ mod tests {
         ) {
             let bytes = bytes.as_bytes();
             let (carry, rest) = bytes.split_at(split.min(bytes.len()));
-            let found = read(Drip(rest, drip), carry, width, size).expect("a readable stream");
+            let found = read(ShortReads(rest, drip), carry, width, size).expect("a readable stream");
             prop_assert_eq!(found, reference(bytes, width));
         }
     }
@@ -273,7 +273,7 @@ mod tests {
         for (before, lines) in [(&b""[..], 0), (b"a 1234\nb 5678", 2)] {
             for size in [1, 100, 8 << 20] {
                 let records = Records::new(before.chain(io::repeat(b'x').take(4 << 20)), vec![], 5, None, 4, size);
-                let (mut block, mut seen) = (Block::default(), 0);
+                let (mut block, mut seen) = (RecordBlock::default(), 0);
                 let error = loop {
                     match records.next(&mut block) {
                         Ok(more) => assert!(more),
@@ -294,8 +294,8 @@ mod tests {
 
     #[test]
     fn what_was_read_before_a_failure_comes_first() {
-        let records = Records::new(b"a 1234\nb 56".chain(Failing), Vec::new(), 0, None, 4, 100);
-        let mut block = Block::default();
+        let records = Records::new(b"a 1234\nb 56".chain(FailingRead), Vec::new(), 0, None, 4, 100);
+        let mut block = RecordBlock::default();
         assert!(records.next(&mut block).expect("a record"));
         assert_eq!((block.bytes(), block.cut), (&b"a 1234"[..], None));
         let error = records.next(&mut block);

@@ -20,10 +20,10 @@ pub(crate) fn products(queries: &[f32], rows: &[f32], dim: usize, products: &mut
     let (m, n) = (queries.len() / dim, rows.len() / dim);
     assert!(queries.len() == m * dim && rows.len() == n * dim && products.len() == m * n, "lengths that do not fit");
     if m > FEW {
-        return by_blocks(queries, rows, dim, products);
+        return gemm(queries, rows, dim, products);
     }
     for (query, products) in queries.chunks_exact(dim).zip(products.chunks_exact_mut(n.max(1))) {
-        products_of_one(query, rows, products);
+        gemv(query, rows, products);
     }
 }
 
@@ -33,7 +33,7 @@ pub(crate) fn products(queries: &[f32], rows: &[f32], dim: usize, products: &mut
 ///
 /// Where the lengths do not fit.
 #[allow(unsafe_code)]
-fn by_blocks(queries: &[f32], rows: &[f32], dim: usize, products: &mut [f32]) {
+fn gemm(queries: &[f32], rows: &[f32], dim: usize, products: &mut [f32]) {
     let (m, n) = (queries.len() / dim, rows.len() / dim);
     assert!(queries.len() == m * dim && rows.len() == n * dim && products.len() == m * n, "lengths that do not fit");
     // SAFETY: as has just been checked, `queries` is an m × dim matrix and `rows` an n × dim one, whose transpose is read,
@@ -65,19 +65,19 @@ fn by_blocks(queries: &[f32], rows: &[f32], dim: usize, products: &mut [f32]) {
 }
 
 /// A number as rows have it.
-pub(crate) trait Stored: bytemuck::Pod {
+pub(crate) trait Element: bytemuck::Pod {
     /// Its value, or for a code what it is a multiple of.
     fn value(self) -> f32;
 }
 
-impl Stored for f32 {
+impl Element for f32 {
     #[inline(always)]
     fn value(self) -> f32 {
         self
     }
 }
 
-impl Stored for i8 {
+impl Element for i8 {
     #[inline(always)]
     fn value(self) -> f32 {
         f32::from(self)
@@ -85,7 +85,7 @@ impl Stored for i8 {
 }
 
 /// A bfloat16.
-impl Stored for [u8; 2] {
+impl Element for [u8; 2] {
     #[inline(always)]
     fn value(self) -> f32 {
         f32::from_bits(u32::from(u16::from_le_bytes(self)) << 16)
@@ -94,32 +94,32 @@ impl Stored for [u8; 2] {
 
 /// Product of one query with every row, with the widest vectors that the processor has, as fast as the rows come from memory.
 #[allow(unsafe_code)]
-pub(crate) fn products_of_one<T: Stored>(query: &[f32], rows: &[T], products: &mut [f32]) {
+pub(crate) fn gemv<T: Element>(query: &[f32], rows: &[T], products: &mut [f32]) {
     match Kernel::detect().isa() {
-        Isa::Scalar => by_rows_plainly(query, rows, products, |a, b, c| a * b + c),
+        Isa::Scalar => gemv_generic(query, rows, products, |a, b, c| a * b + c),
         // SAFETY: a kernel is made by detection alone, so the processor has the instructions of its name, FMA among them.
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 => unsafe { by_rows_avx2(query, rows, products) },
+        Isa::Avx2 => unsafe { gemv_avx2(query, rows, products) },
         // SAFETY: as above.
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 | Isa::Avx512Vbmi2 => unsafe { by_rows_avx512(query, rows, products) },
+        Isa::Avx512 | Isa::Avx512Vbmi2 => unsafe { gemv_avx512(query, rows, products) },
     }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f")]
-fn by_rows_avx512<T: Stored>(query: &[f32], rows: &[T], products: &mut [f32]) {
-    by_rows_plainly(query, rows, products, f32::mul_add);
+fn gemv_avx512<T: Element>(query: &[f32], rows: &[T], products: &mut [f32]) {
+    gemv_generic(query, rows, products, f32::mul_add);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-fn by_rows_avx2<T: Stored>(query: &[f32], rows: &[T], products: &mut [f32]) {
-    by_rows_plainly(query, rows, products, f32::mul_add);
+fn gemv_avx2<T: Element>(query: &[f32], rows: &[T], products: &mut [f32]) {
+    gemv_generic(query, rows, products, f32::mul_add);
 }
 
 #[inline(always)]
-fn by_rows_plainly<T: Stored>(
+fn gemv_generic<T: Element>(
     query: &[f32],
     rows: &[T],
     products: &mut [f32],

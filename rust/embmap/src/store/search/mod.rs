@@ -15,7 +15,7 @@ use crate::{
         Store,
         gather::Rows,
         search::{
-            dot::{FEW, products, products_of_one},
+            dot::{FEW, gemv, products},
             screen::{Screen, Screened},
         },
     },
@@ -217,12 +217,10 @@ impl Search<'_> {
         let each = self.queries.chunks_exact(dim).zip(scores.chunks_exact_mut(places.len()));
         match dtype {
             Dtype::BFloat16 if few => {
-                each.for_each(|(query, scores)| products_of_one(query, stored().as_chunks::<2>().0, scores));
+                each.for_each(|(query, scores)| gemv(query, stored().as_chunks::<2>().0, scores));
             }
             Dtype::Int8 if few => {
-                each.for_each(|(query, scores)| {
-                    products_of_one(query, bytemuck::cast_slice::<u8, i8>(stored()), scores)
-                });
+                each.for_each(|(query, scores)| gemv(query, bytemuck::cast_slice::<u8, i8>(stored()), scores));
                 norms.iter_mut().zip(&self.rows.scales[places]).for_each(|(norm, scale)| *norm *= scale);
             }
             _ => products(self.queries, self.values(places, block), dim, scores),

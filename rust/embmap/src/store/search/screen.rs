@@ -1,10 +1,10 @@
-//! A byte for each number of the matrix, and how far from the truth it can be: enough to tell which rows cannot be among the
-//! nearest, so that the matrix is read for the others only.
+//! Scalar quantization to int8 with a bound of the error of each row, before the exact comparison: which rows cannot be among the
+//! nearest is told from a byte for each number, and the matrix is read for the others only.
 //!
-//! A row of unit length is `worth × codes + rest`, where the length of `rest` is kept, rounded up. The cosine with a query of
-//! unit length is `worth × (query · codes)`, give or take that length, by the inequality of Cauchy and Schwarz.
+//! A row of unit length is `scale × codes + rest`, where the length of `rest` is kept, rounded up. The cosine with a query of
+//! unit length is `scale × (query · codes)`, give or take that length, by the inequality of Cauchy and Schwarz.
 
-use super::dot::products_of_one;
+use super::dot::gemv;
 use crate::dtype::Dtype;
 
 /// Rows compared at a time.
@@ -12,7 +12,7 @@ const BLOCK: usize = 256;
 /// Rows that may have been among the nearest when they were seen: from so many on they are looked through again.
 const MANY: usize = 1 << 14;
 
-/// `worth`, and the length of the rest.
+/// `scale`, and the length of the rest: how large the error of a cosine can be.
 pub(crate) type Bound = [f32; 2];
 
 /// The copy of all rows.
@@ -47,10 +47,10 @@ impl Screen<'_> {
         for start in rows.clone().step_by(BLOCK) {
             let here = start..(start + BLOCK).min(rows.end);
             let bounds = &self.bounds[here.clone()];
-            products_of_one(query, &self.codes[here.start * dim..here.end * dim], &mut scores[..here.len()]);
-            for ((high, score), [worth, off]) in highest.iter_mut().zip(&mut scores).zip(bounds) {
-                *score *= worth;
-                *high = *score + (off + margin);
+            gemv(query, &self.codes[here.start * dim..here.end * dim], &mut scores[..here.len()]);
+            for ((high, score), [scale, error]) in highest.iter_mut().zip(&mut scores).zip(bounds) {
+                *score *= scale;
+                *high = *score + (error + margin);
             }
             let mut least = found.kth(k);
             for (i, some) in highest[..here.len()].chunks(16).enumerate() {
@@ -107,14 +107,14 @@ pub(crate) fn encode(row: &[f32], codes: &mut Vec<u8>) -> Bound {
         return [0.0; 2];
     }
     let length = square.sqrt();
-    let worth = (f64::from(scale[0]) / length) as f32;
+    let unit = (f64::from(scale[0]) / length) as f32;
     let rest: f64 = row
         .iter()
         .zip(&codes[start..])
-        .map(|(&x, &code)| (f64::from(x) / length - f64::from(worth) * f64::from(code as i8)).powi(2))
+        .map(|(&x, &code)| (f64::from(x) / length - f64::from(unit) * f64::from(code as i8)).powi(2))
         .sum();
     // Up, past what float64 may have lost.
-    [worth, ((rest.sqrt() * (1.0 + 1e-9)) as f32).next_up()]
+    [unit, ((rest.sqrt() * (1.0 + 1e-9)) as f32).next_up()]
 }
 
 #[cfg(test)]

@@ -46,7 +46,7 @@ impl<'a> Padded<'a> {
 
 /// Where fields end: memory that is used for one text after another.
 #[derive(Debug, Default)]
-pub(crate) struct Marks {
+pub(crate) struct Positions {
     /// Room for the place of every separator and newline.
     places: Vec<u32>,
     /// For each newline, its number among the places.
@@ -54,18 +54,18 @@ pub(crate) struct Marks {
 }
 
 /// A text whose separators have been found.
-pub(crate) struct Indexed<'a> {
+pub(crate) struct Scanned<'a> {
     kernel: Kernel,
     text: Padded<'a>,
     places: &'a mut [u32],
     newlines: &'a [u32],
 }
 
-impl<'a> Indexed<'a> {
+impl<'a> Scanned<'a> {
     /// The first stage.
     #[allow(unsafe_code)]
-    pub(crate) fn new(kernel: Kernel, text: Padded<'a>, separator: u8, marks: &'a mut Marks) -> Indexed<'a> {
-        let Marks { places, newlines } = marks;
+    pub(crate) fn new(kernel: Kernel, text: Padded<'a>, separator: u8, marks: &'a mut Positions) -> Scanned<'a> {
+        let Positions { places, newlines } = marks;
         let room = text.end - text.start + SPARE;
         if places.len() < room {
             places.resize(room, 0);
@@ -85,7 +85,7 @@ impl<'a> Indexed<'a> {
             Isa::Avx512Vbmi2 => unsafe { avx512::index_vbmi2(text, separator, places, newlines) },
         };
         let places = &mut places[..found];
-        Indexed { kernel, text, places, newlines }
+        Scanned { kernel, text, places, newlines }
     }
 
     /// How many lines.
@@ -118,7 +118,7 @@ impl<'a> Indexed<'a> {
 
     /// The word of line `i`, where the line has the usual form: a word without a separator and as many fields as `dim` says.
     #[inline]
-    pub(crate) fn usual_word(&self, i: usize, dim: usize) -> Option<&'a [u8]> {
+    pub(crate) fn fast_word(&self, i: usize, dim: usize) -> Option<&'a [u8]> {
         let (first, last, _) = self.ends(i);
         let (start, end) = (self.start(i), self.places[first] as usize);
         (last - first == dim && end > start).then(|| &self.text.buffer[start..end])
@@ -141,7 +141,7 @@ impl<'a> Indexed<'a> {
     /// the line is not usual.
     #[inline]
     #[allow(unsafe_code)]
-    pub(crate) fn parse_usual(&mut self, i: usize, row: &mut [f32]) -> Option<&'a [u8]> {
+    pub(crate) fn parse_fast(&mut self, i: usize, row: &mut [f32]) -> Option<&'a [u8]> {
         let (first, last, returned) = self.ends(i);
         let (start, end) = (self.start(i), self.places[self.newlines[i] as usize] as usize);
         let buffer = self.text.buffer;

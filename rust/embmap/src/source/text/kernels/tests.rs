@@ -12,13 +12,13 @@ fn padded(lines: &str) -> Vec<u8> {
 /// Words and numbers of every line as a kernel reads them.
 fn read(kernel: Kernel, lines: &str, separator: u8, dim: usize) -> Vec<Option<(String, Vec<u32>)>> {
     let buffer = padded(lines);
-    let mut marks = Marks::default();
+    let mut marks = Positions::default();
     let text = Padded::new(&buffer, FRONT, FRONT + lines.len());
-    let mut indexed = Indexed::new(kernel, text, separator, &mut marks);
+    let mut indexed = Scanned::new(kernel, text, separator, &mut marks);
     (0..indexed.len())
         .map(|i| {
             let mut row = vec![0.0; dim];
-            let word = indexed.parse_usual(i, &mut row)?;
+            let word = indexed.parse_fast(i, &mut row)?;
             let word = String::from_utf8_lossy(word).into_owned();
             Some((word, row.into_iter().map(f32::to_bits).collect()))
         })
@@ -30,8 +30,8 @@ fn lines_are_those_of_the_text() {
     let lines = "a 1 2\n\nbb  3\n".repeat(30);
     for kernel in Kernel::available() {
         let buffer = padded(&lines);
-        let mut marks = Marks::default();
-        let indexed = Indexed::new(kernel, Padded::new(&buffer, FRONT, FRONT + lines.len()), b' ', &mut marks);
+        let mut marks = Positions::default();
+        let indexed = Scanned::new(kernel, Padded::new(&buffer, FRONT, FRONT + lines.len()), b' ', &mut marks);
         let found: Vec<&[u8]> = (0..indexed.len()).map(|i| indexed.line(i).0).collect();
         assert_eq!(found, lines.as_bytes().split_inclusive(|&byte| byte == b'\n').collect::<Vec<_>>());
     }

@@ -14,15 +14,15 @@ use crate::{
         batch::{Batch, DESCRIBED, Rejected, SHOWN},
         options::{OnBadRow, Options, WrongCount},
     },
-    write::dedup::{Placement, Placer},
+    write::dedup::{Assignment, Deduplicator},
 };
 
 /// Words seen so far and what has been counted.
-pub(crate) struct Committer<'a> {
+pub(crate) struct Sequencer<'a> {
     options: &'a Options,
     path: &'a Path,
     lines: u64,
-    placer: Placer,
+    deduplicator: Deduplicator,
     /// What the report will say.
     pub report: Report,
     crc: crc32fast::Hasher,
@@ -32,9 +32,9 @@ pub(crate) struct Committer<'a> {
     pub full: bool,
 }
 
-impl<'a> Committer<'a> {
-    pub(crate) fn new(source: &'a impl Source, options: &'a Options) -> Committer<'a> {
-        let before = source.before();
+impl<'a> Sequencer<'a> {
+    pub(crate) fn new(source: &'a impl Source, options: &'a Options) -> Sequencer<'a> {
+        let before = source.preamble();
         let report = Report {
             dim: source.dim(),
             header_rows: source.expected_rows(),
@@ -43,11 +43,11 @@ impl<'a> Committer<'a> {
             bytes_read: before.bytes,
             ..Report::default()
         };
-        Committer {
+        Sequencer {
             options,
             path: source.path(),
             lines: source.first_line(),
-            placer: Placer::new(options.duplicates),
+            deduplicator: Deduplicator::new(options.duplicates),
             report,
             crc: before.crc,
             unwanted: Vec::new(),
@@ -63,27 +63,27 @@ impl<'a> Committer<'a> {
 
     /// The key for [`hashes`](Self::hashes).
     pub(crate) fn seed(&self) -> u64 {
-        self.placer.seed()
+        self.deduplicator.seed()
     }
 
     /// Gives the rows of the next batch in source order their places.
-    pub(crate) fn place(&mut self, batch: &Batch, hashes: &[u64]) -> Result<Placement> {
+    pub(crate) fn place(&mut self, batch: &Batch, hashes: &[u64]) -> Result<Assignment> {
         if self.full {
-            let (first, new) = (self.placer.rows(), vec![false; batch.words.len()]);
-            return Ok(Placement { first, new, ..Placement::default() });
+            let (first, new) = (self.deduplicator.rows(), vec![false; batch.words.len()]);
+            return Ok(Assignment { first, new, ..Assignment::default() });
         }
         if self.unwanted.len() < SHOWN {
             self.unwanted.extend(batch.unwanted.iter().cloned());
         }
-        let placed = self.placer.place(batch.words.iter(), hashes, &batch.mended_rows(), self.options.limit);
-        let placement = placed.map_err(|refusal| {
-            let origin = batch.origins[refusal.row];
+        let placed = self.deduplicator.place(batch.words.iter(), hashes, &batch.mended_rows(), self.options.limit);
+        let assignment = placed.map_err(|refusal| {
+            let origin = batch.positions[refusal.row];
             self.malformed(origin.line, origin.offset, refusal.reason)
         })?;
-        if let Some(last) = placement.last {
+        if let Some(last) = assignment.last {
             self.full = true;
-            self.count(batch, batch.origins[last].line);
-            return Ok(placement);
+            self.count(batch, batch.positions[last].line);
+            return Ok(assignment);
         }
         if let (Some(first), OnBadRow::Error) = (batch.rejected.first(), self.options.on_bad_row) {
             let Rejected { line, byte_offset, mut reason, cut, .. } = first.clone();
@@ -94,7 +94,7 @@ impl<'a> Committer<'a> {
         }
         self.count(batch, u64::MAX);
         self.lines += batch.lines;
-        Ok(placement)
+        Ok(assignment)
     }
 
     /// Counts what the lines of a batch up to `last` hold.
@@ -134,20 +134,20 @@ impl<'a> Committer<'a> {
             return Err(ParseError::at(self.path, Unit::Line, 1, 0, reason).into());
         }
         if let Some(keep) = self.options.keep.as_ref().filter(|keep| !keep.words().is_empty() && !self.full) {
-            let rows = self.placer.rows();
+            let rows = self.deduplicator.rows();
             self.report.words_not_found = Some((keep.words().len() as u64).saturating_sub(rows));
             if rows == 0 && lines > 0 {
                 return Err(ParseError::of(self.path, self.no_hit(keep)).into());
             }
         }
         if !self.full {
-            let behind = source.behind();
+            let behind = source.trailer();
             self.report.bytes_read += behind.bytes;
             self.crc.combine(&behind.crc);
         }
-        self.report.duplicates = self.placer.repeated;
-        self.report.collisions = self.placer.collided;
-        let words = self.placer.into_words();
+        self.report.duplicates = self.deduplicator.repeated;
+        self.report.collisions = self.deduplicator.collided;
+        let words = self.deduplicator.into_words();
         self.report.rows = words.len() as u64;
         self.report.checksum = self.crc.finalize();
         Ok((words, self.report))
