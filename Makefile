@@ -9,7 +9,13 @@ export PIP_CONSTRAINT := $(abspath constraints.txt)
 SOURCES := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock pyproject.toml
 
 .NOTPARALLEL:
-.PHONY: demo test rust-test python-test lint clean
+.PHONY: help demo test rust-test python-test lint clean
+
+help:
+	@echo "make demo         the main job on an embedded sample, timed against the tutorials' way"
+	@echo "make test         every test, Rust's (make rust-test) and Python's (make python-test)"
+	@echo "make lint         formatting, clippy, rustdoc, ruff, mypy, stubtest"
+	@echo "make clean        take away .venv and target"
 
 demo: $(VENV)/.built $(VENV)/.demo
 	@$(BIN)/embmap demo

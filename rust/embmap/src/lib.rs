@@ -1,8 +1,21 @@
 //! Pretrained word vectors in one memory-mapped file.
 //!
-//! [`convert`] turns text vectors, or word2vec's binary ones, into a store; [`Store::open`] maps one in constant time; a store answers word → row
-//! ([`Store::find_all`]) and rows → matrix ([`Store::gather`]), and its matrix is the tensor itself
-//! ([`Store::vectors`]). docs/architecture.md walks through the crate, docs/format.md states the bytes.
+//! [`convert`] reads every published kind of vectors (GloVe and fastText text, word2vec's and fastText's `.bin`, CSV, safetensors, packed or
+//! not) into a store. [`Store::open`] maps one in constant time. A store answers word → row ([`Store::find_all`]) and rows → matrix
+//! ([`Store::gather`]), and its matrix is the tensor itself ([`Store::vectors`]).
+//!
+//! # Overview of types
+//!
+//! - [`Options`] says how a file is read, and [`Report`] what was found in it: the rows kept, and why others were [`Rejected`].
+//! - [`Builder`] makes a store of rows that are in memory already, with no file to read.
+//! - [`Store`] is the open file. [`Find`] turns words into rows, and [`Rows`] are its numbers, gathered into any [`Number`]. [`Subwords`] gives
+//!   a word that the file lacks a vector of its parts, [`Pooling`] makes one row of many. [`Candidates`] says which rows a search looks at, and
+//!   [`Neighbor`] is what it finds.
+//! - [`Selection`] and [`ExportFormat`] say which rows go out again, and as what.
+//! - [`Error`] holds every way in which any of it fails. [`ParseError`] and [`FormatError`] say where in a source or a store.
+//! - [`mod@format`] is the file itself: names, offsets and checks of its sections, for who reads a store without this crate.
+//!
+//! docs/architecture.md walks through the crate, docs/format.md states the bytes.
 //!
 //! ```
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {

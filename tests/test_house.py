@@ -1,0 +1,80 @@
+"""What CONTRIBUTING.md says of the code is true: where unsafe is, which floors there are, which names are public."""
+
+import ast
+import re
+from pathlib import Path
+
+import embmap
+
+ROOT = Path(__file__).parents[1]
+CRATES = [ROOT / "rust" / "embmap" / "src", ROOT / "rust" / "embmap-python" / "src"]
+# Lower floors first. A file of one may use those before it.
+RUST_FLOORS = ["sys", "format", "store", "export", "write", "source", "convert"]
+PYTHON_FLOORS = [
+    ("_embmap", "_errors", "_optional", "_progress", "_paths", "_dtype", "_atomic_file", "_words_like", "_relocate"),
+    ("_core",),
+    ("_query", "_export"),
+    ("_store",),
+    ("_ingest", "_keyed_vectors", "_cli"),
+]
+PUBLIC = """
+Analogies ConversionReport ConversionWarning EmbmapError ExportReport FormatError Matrix ParseError RejectedRow Section
+Similarities Store WriteReport Writer __version__ convert evaluate from_arrow from_gensim load merge open relocated write
+"""
+
+
+def sources(crate):
+    return sorted(crate.rglob("*.rs"))
+
+
+def test_unsafe_is_where_contributing_says():
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    listed = set(
+        re.findall(
+            r"`(?:rust/embmap(?:-python)?/src/)?([\w/]+\.rs)`", text.split("- `unsafe` lives in")[1].split("\n- ")[0]
+        )
+    )
+    allowed = set()
+    for crate in CRATES:
+        for path in sources(crate):
+            if "allow(unsafe_code)" in path.read_text():
+                allowed.add(path.relative_to(crate).as_posix())
+    assert allowed | {"sys/simd.rs"} == listed
+
+
+def test_no_file_of_the_crate_uses_a_higher_floor():
+    crate = CRATES[0]
+    for floor, name in enumerate(RUST_FLOORS):
+        above = "|".join(RUST_FLOORS[floor + 1 :])
+        for path in sources(crate / name):
+            uses = re.sub(r"(?s)#\[cfg\(test\)\]\nmod tests.*", "", path.read_text())
+            uses = re.sub(r"//[^\n]*", "", uses)
+            found = re.findall(rf"crate::(?:{above})\b", uses) if above else []
+            grouped = re.findall(r"(?ms)^use crate::\{(.*?)^\};", uses)
+            inner = [re.findall(rf"(?m)^    (?:{above})(?=::|,)", group) for group in grouped] if above else []
+            assert not found, (path, found)
+            assert not any(inner), (path, inner)
+
+
+def test_no_module_of_the_package_uses_a_higher_floor():
+    package = Path(embmap.__file__).parent
+    floor_of = {name: floor for floor, names in enumerate(PYTHON_FLOORS) for name in names}
+    for path in sorted(package.rglob("*.py")):
+        parts = path.relative_to(package).with_suffix("").parts
+        if parts[0] not in floor_of:
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.level:
+                base = (
+                    parts[: len(parts) - node.level]
+                    if path.stem != "__init__"
+                    else parts[: len(parts) - node.level + 1]
+                )
+                target = (*base, *(node.module or "").split("."))
+                name = next((part for part in target if part), "")
+                if name in floor_of:
+                    assert floor_of[name] <= floor_of[parts[0]], (path, target)
+
+
+def test_public_names():
+    assert sorted(embmap.__all__) == sorted(PUBLIC.split())
