@@ -8,8 +8,8 @@
 //!
 //! - [`Options`] says how a file is read, and [`Report`] what was found in it: the rows kept, and why others were [`Rejected`].
 //! - [`Builder`] makes a store of rows that are in memory already, with no file to read.
-//! - [`Store`] is the open file. [`Find`] turns words into rows, and [`Rows`] are its numbers, gathered into any [`Number`]. [`Subwords`] gives
-//!   a word that the file lacks a vector of its parts, [`Pooling`] makes one row of many. [`Candidates`] says which rows a search looks at, and
+//! - [`Store`] is the open file. It looks words up (a [`Find`] does, where they come bit by bit). [`Rows`] are its numbers, gathered into any
+//!   [`Number`]. [`Subwords`] gives a word that the file lacks a vector of its parts, [`Pooling`] makes one row of many. [`Candidates`] says which rows a search looks at, and
 //!   [`Neighbor`] is what it finds.
 //! - [`Selection`] and [`ExportFormat`] say which rows go out again, and as what.
 //! - [`Error`] holds every way in which any of it fails. [`ParseError`] and [`FormatError`] say where in a source or a store.
