@@ -4,7 +4,7 @@ use embmap::{Candidates, Map, Store};
 use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2, PyUntypedArrayMethods};
 use pyo3::{exceptions::PyValueError, prelude::*};
 
-use crate::errors::{detached, raise};
+use crate::{errors::raise, ticks::ticking};
 
 /// Ids and cosines, a row for each query.
 pub(crate) type Nearest<'py> = (Bound<'py, PyArray2<i64>>, Bound<'py, PyArray2<f32>>);
@@ -27,17 +27,7 @@ pub(crate) fn nearest<'py>(
         Some(only) => Candidates::Only(only.as_slice()?),
         None => Candidates::First(first),
     };
-    let mut raised = None;
-    let found = detached(py, || {
-        store.nearest(queries, k, candidates, || {
-            raised = Python::attach(|py| py.check_signals()).err();
-            raised.is_none()
-        })
-    })?;
-    if let Some(raised) = raised {
-        return Err(raised);
-    }
-    let found = found.map_err(|error| raise(py, error))?;
+    let found = ticking(py, None, raise, |tick| store.nearest(queries, k, candidates, || tick(0, 0)))?;
     let k = found.first().map_or(k, Vec::len);
     let ids = found.iter().flatten().map(|neighbor| i64::from(neighbor.id)).collect();
     let cosines = found.iter().flatten().map(|neighbor| neighbor.cosine as f32).collect();

@@ -23,6 +23,7 @@ use crate::{
     convert::choose,
     errors::{detached, raise, raise_format},
     export, neighbors,
+    ticks::ticking,
     words::{LookupError, WordArgs},
 };
 
@@ -444,17 +445,8 @@ impl Store {
     /// Prove the file whole: checksums, index, norms, words. Reads all of it; FormatError where something is wrong.
     fn verify(&self, py: Python<'_>) -> PyResult<()> {
         let open = self.open()?;
-        let mut raised = None;
-        let result = detached(py, || {
-            open.store.verify(|| {
-                raised = Python::attach(|py| py.check_signals()).err();
-                raised.is_none()
-            })
-        })?;
-        match raised {
-            Some(raised) => Err(raised),
-            None => result.map(|_| ()).map_err(|error| raise_format(py, &self.path, error)),
-        }
+        let raise = |py: Python<'_>, error| raise_format(py, &self.path, error);
+        ticking(py, None, raise, |tick| open.store.verify(|| tick(0, 0))).map(|_| ())
     }
 
     /// The `first` rows, or `only` some, as a file of another format.

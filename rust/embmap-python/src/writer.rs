@@ -13,6 +13,7 @@ use crate::{
     convert::choose,
     errors::{detached, raise},
     store::Store,
+    ticks::ticking,
     words::WordArgs,
 };
 
@@ -95,17 +96,7 @@ impl Writer {
     fn finish<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let builder = self.take(py)?.ok_or_else(|| self.closed())?;
         let dim = builder.dim();
-        let mut raised = None;
-        let built = detached(py, || {
-            builder.finish(&mut || {
-                raised = Python::attach(|py| py.check_signals()).err();
-                raised.is_none()
-            })
-        })?;
-        if let Some(raised) = raised {
-            return Err(raised);
-        }
-        let built = built.map_err(|error| raise(py, error))?;
+        let built = ticking(py, None, raise, |tick| builder.finish(&mut || tick(0, 0)))?;
         let report = PyDict::new(py);
         report.set_item("path", &self.path)?;
         report.set_item("rows", built.rows)?;

@@ -20,6 +20,14 @@ pub(crate) fn read_at(file: &File, mut buffer: &mut [u8], mut offset: u64) -> io
     Ok(filled)
 }
 
+/// Fills `buffer` from `offset` on, where the file was long enough when it was opened.
+pub(crate) fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+    if read_at(file, buffer, offset)? < buffer.len() {
+        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file became shorter while it was read"));
+    }
+    Ok(())
+}
+
 #[cfg(unix)]
 fn read_some(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     std::os::unix::fs::FileExt::read_at(file, buffer, offset)

@@ -12,7 +12,7 @@ use crate::{
     format::{HEADER_LEN, Header, Kind, MATRIX_ALIGN, SECTION_ALIGN, word_list::WordList},
     sys::{
         atomic_file::AtomicFile,
-        pread::{read_at, write_at},
+        pread::{read_exact_at, write_at},
     },
     write::index::BuiltIndex,
 };
@@ -111,10 +111,7 @@ impl StoreWriter {
     /// Reads rows back, as they are stored.
     pub(crate) fn read_rows(&self, first: u64, count: usize) -> Result<Vec<u8>> {
         let mut stored = vec![0; count * self.row_len()];
-        let read = read_at(self.file.file(), &mut stored, self.place_of(first)).map_err(Error::io(self.target()))?;
-        if read < stored.len() {
-            return Err(Error::io(self.target())(std::io::ErrorKind::UnexpectedEof.into()));
-        }
+        read_exact_at(self.file.file(), &mut stored, self.place_of(first)).map_err(Error::io(self.target()))?;
         Ok(stored)
     }
 

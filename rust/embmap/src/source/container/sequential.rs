@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{Input, Progress, Stream};
-use crate::sys::pread::read_at;
+use crate::sys::pread::read_exact_at;
 
 /// The bytes of an input, in order.
 pub(crate) enum Sequential {
@@ -40,13 +40,9 @@ impl Read for Sequential {
             Sequential::Stream(stream) => stream.read(buffer),
             Sequential::File { file, at, end } => {
                 let wanted = buffer.len().min(usize::try_from(*end - *at).unwrap_or(usize::MAX));
-                let read = read_at(file, &mut buffer[..wanted], *at)?;
-                if read < wanted {
-                    let what = "the file became shorter while it was read";
-                    return Err(io::Error::new(io::ErrorKind::UnexpectedEof, what));
-                }
-                *at += read as u64;
-                Ok(read)
+                read_exact_at(file, &mut buffer[..wanted], *at)?;
+                *at += wanted as u64;
+                Ok(wanted)
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::{fs::File, io};
 
 use super::{quantizer::Quantizer, reader::Reader};
-use crate::{error::Result, sys::pread::read_at};
+use crate::{error::Result, sys::pread::read_exact_at};
 
 /// Where the rows of words, and behind them those of buckets, lie.
 #[derive(Debug)]
@@ -78,10 +78,10 @@ impl Matrix {
     /// Reads `count` rows from the `first` on, which must be there, as they are in the file.
     pub(super) fn load(&self, file: &File, first: u64, count: usize, raw: &mut Raw) -> io::Result<()> {
         raw.bytes.resize(count * self.row_len, 0);
-        read_exact(file, &mut raw.bytes, self.start + first * self.row_len as u64)?;
+        read_exact_at(file, &mut raw.bytes, self.start + first * self.row_len as u64)?;
         if let Some(Codes { lengths: Some((at, _)), .. }) = &self.codes {
             raw.lengths.resize(count, 0);
-            read_exact(file, &mut raw.lengths, at + first)?;
+            read_exact_at(file, &mut raw.lengths, at + first)?;
         }
         Ok(())
     }
@@ -101,12 +101,4 @@ impl Matrix {
             }
         }
     }
-}
-
-/// Fills `buffer`, or says that the file has become shorter.
-pub(super) fn read_exact(file: &File, buffer: &mut [u8], at: u64) -> io::Result<()> {
-    if read_at(file, buffer, at)? < buffer.len() {
-        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file became shorter while it was read"));
-    }
-    Ok(())
 }

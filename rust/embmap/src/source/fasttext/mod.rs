@@ -34,11 +34,11 @@ use crate::{
         options::Options,
     },
     store::subwords::mean,
-    sys::threads,
+    sys::{pread::read_exact_at, threads},
 };
 use dictionary::Dictionary;
 use header::Header;
-use matrix::{Matrix, Raw, read_exact};
+use matrix::{Matrix, Raw};
 use reader::Reader;
 
 /// Words of a batch, however short their rows.
@@ -147,7 +147,7 @@ impl FastTextSource {
         let count = (rows.end - rows.start) as usize;
         let mut words = std::mem::take(&mut scratch.words);
         words.resize((place.end - place.start) as usize, 0);
-        read_exact(&self.file, &mut words, place.start)?;
+        read_exact_at(&self.file, &mut words, place.start)?;
         self.matrix.load(&self.file, rows.start, count, &mut scratch.rows)?;
         batch.begin(&scratch.rows.bytes);
         let mut refused = Ok(());
@@ -281,7 +281,7 @@ fn framing(file: &File, range: Range<u64>, threads: Option<usize>, how: &Unpacki
             return Ok(());
         }
         let mut bytes = vec![0; STEP.min(range.end - *start) as usize];
-        read_exact(file, &mut bytes, *start)?;
+        read_exact_at(file, &mut bytes, *start)?;
         framing.add(&bytes);
         Ok(())
     })?;

@@ -25,7 +25,7 @@ use crate::{
         batch::{Batch, Fault, RowPosition},
         options::{Format, OnBadRow, Options},
     },
-    sys::pread::read_at,
+    sys::pread::read_exact_at,
 };
 use choose::MODEL2VEC;
 use folder::{Folder, Tokens, Weights};
@@ -174,24 +174,19 @@ impl HuggingFaceSource {
         }
         if scratch.places.is_empty() {
             scratch.places.extend((first..first + count).map(|row| start + row * row_bytes));
-            return read_exactly(&self.file, &self.tensor, &mut scratch.rows, scratch.places[0]);
+            return read_tensor(&self.file, &self.tensor, &mut scratch.rows, scratch.places[0]);
         }
         for (place, row) in scratch.places.iter_mut().zip(scratch.rows.chunks_exact_mut(row_bytes as usize)) {
             *place = start + *place * row_bytes;
-            read_exactly(&self.file, &self.tensor, row, *place)?;
+            read_tensor(&self.file, &self.tensor, row, *place)?;
         }
         Ok(())
     }
 }
 
 /// Fills `bytes` from byte `offset` of the `file` that `tensor` is in.
-fn read_exactly(file: &File, tensor: &Tensor, bytes: &mut [u8], offset: u64) -> Result<()> {
-    let read = read_at(file, bytes, offset).map_err(Error::io(&tensor.path))?;
-    if read < bytes.len() {
-        let what = "the file became shorter while it was read";
-        return Err(Error::io(&tensor.path)(io::Error::new(io::ErrorKind::UnexpectedEof, what)));
-    }
-    Ok(())
+fn read_tensor(file: &File, tensor: &Tensor, bytes: &mut [u8], offset: u64) -> Result<()> {
+    read_exact_at(file, bytes, offset).map_err(Error::io(&tensor.path))
 }
 
 impl Source for HuggingFaceSource {

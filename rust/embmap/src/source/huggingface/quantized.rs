@@ -3,7 +3,7 @@
 use std::fs::File;
 
 use super::{
-    read_exactly,
+    read_tensor,
     safetensors::{Header, Tensor, TensorDtype},
 };
 use crate::error::Result;
@@ -79,6 +79,6 @@ impl Quantized {
 
 fn read_numbers(file: &File, tensor: &Tensor, size: usize, first: u64, count: u64) -> Result<Vec<u8>> {
     let mut bytes = vec![0; count as usize * size];
-    read_exactly(file, tensor, &mut bytes, tensor.bytes.start + first * size as u64)?;
+    read_tensor(file, tensor, &mut bytes, tensor.bytes.start + first * size as u64)?;
     Ok(bytes)
 }

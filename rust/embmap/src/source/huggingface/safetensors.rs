@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 use crate::{
     dtype::Dtype,
     error::{Error, ParseError, Result, Unit},
-    sys::pread::read_at,
+    sys::pread::{read_at, read_exact_at},
 };
 
 /// The format's own limit.
@@ -70,9 +70,7 @@ impl Header {
             return Err(refuse(reason));
         }
         let mut json = vec![0; header as usize];
-        if read_at(&file, &mut json, LENGTH).map_err(Error::io(path))? < json.len() {
-            return Err(refuse("the file became shorter while it was read".into()));
-        }
+        read_exact_at(&file, &mut json, LENGTH).map_err(Error::io(path))?;
         let entries = serde_json::from_slice(&json).map_err(|error| {
             let reason = format!("the header of a safetensors file is a JSON object, this is none: {error}");
             self::refuse(path, LENGTH, reason)

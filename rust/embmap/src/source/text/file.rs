@@ -9,7 +9,7 @@ use std::{
 use super::block::LineBlock;
 use crate::{
     source::head::{BlockError, LONGEST_LINE},
-    sys::pread::read_at,
+    sys::pread::read_exact_at,
 };
 
 /// Read past a block's end at first, for its last line.
@@ -78,11 +78,7 @@ impl FileBlocks {
 
     /// Reads on from `filled` to `wanted` bytes behind `origin`.
     fn extend(&self, block: &mut LineBlock, origin: u64, filled: usize, wanted: usize) -> io::Result<usize> {
-        let read = read_at(&self.file, &mut block.room(wanted)[filled..], origin + filled as u64)?;
-        if read < wanted - filled {
-            let what = "the file became shorter while it was read";
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, what));
-        }
+        read_exact_at(&self.file, &mut block.room(wanted)[filled..], origin + filled as u64)?;
         Ok(wanted)
     }
 }
