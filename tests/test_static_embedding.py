@@ -111,3 +111,11 @@ def test_nothing_is_overwritten_and_nothing_left_behind(store, tmp_path, monkeyp
     with pytest.raises(OSError, match="disk full"):
         store.save_model2vec(tmp_path / "new")
     assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.skipif(os.name != "posix", reason="only POSIX opens folders")
+def test_the_folder_is_on_the_disk_with_all_that_is_in_it(store, tmp_path, monkeypatch):
+    synced, sync = set(), os.fsync
+    monkeypatch.setattr(os, "fsync", lambda file: (synced.add(os.fstat(file).st_ino), sync(file)))
+    folder = store.save_model2vec(tmp_path / "new")
+    assert synced == {path.stat().st_ino for path in [tmp_path, folder, *folder.iterdir()]}

@@ -1,7 +1,8 @@
-"""Files that appear whole, or not at all, for what Python writes; stores have the same in Rust."""
+"""Files and folders that appear whole, or not at all, for what Python writes; stores have the same in Rust."""
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import shutil
@@ -28,6 +29,31 @@ def new_file(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
     if os.name == "posix":
         _sync(target.parent)
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Give a new folder beside `path`, for files; then sync it and rename it to `path`, unless there was an error.
+
+    FileExistsError where `path` is anything but an empty folder.
+    """
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise FileExistsError(errno.EEXIST, "Expected a new or empty folder", str(path))
+    temporary = path.with_name(f".embmap-{secrets.token_hex(8)}.tmp")
+    temporary.mkdir()
+    try:
+        yield temporary
+        for file in temporary.iterdir():
+            _sync(file)
+        if os.name == "posix":
+            _sync(temporary)
+        if path.exists():
+            path.rmdir()
+        temporary.rename(path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    if os.name == "posix":
+        _sync(path.parent)
 
 
 def _sync(path: Path) -> None:

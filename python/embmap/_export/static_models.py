@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import errno
 import importlib
 import json
 import os
-import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from .._atomic_file import new_folder
 from .._paths import local
 
 if TYPE_CHECKING:
@@ -69,8 +68,6 @@ def _static_embedding() -> Any:
 def save_model2vec(store: CoreStore, folder: str | os.PathLike[str], *, lowercase: bool = False) -> Path:
     """Do what `Store.save_model2vec` says."""
     folder = local(folder).absolute()
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise FileExistsError(errno.EEXIST, "Expected a new or empty folder", str(folder))
     half = store.dtype == np.float16
     config: dict[str, Any] = {
         "model_type": "model2vec",
@@ -80,19 +77,11 @@ def save_model2vec(store: CoreStore, folder: str | os.PathLike[str], *, lowercas
         "embedding_dtype": "float16" if half else "float32",
     }
     modules = [{"idx": 0, "name": "0", "path": ".", "type": "sentence_transformers.models.StaticEmbedding"}]
-    made = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-    made.mkdir()
-    try:
+    with new_folder(folder) as made:
         _write_weights(store, made / "model.safetensors", "F16" if half else "F32")
         _write_text(made / "tokenizer.json", _tokenizer(store, lowercase))
         _write_text(made / "config.json", [json.dumps(config, indent=2)])
         _write_text(made / "modules.json", [json.dumps(modules, indent=2)])
-        if folder.exists():
-            folder.rmdir()
-        made.rename(folder)
-    except BaseException:
-        shutil.rmtree(made, ignore_errors=True)
-        raise
     return folder
 
 
@@ -108,8 +97,6 @@ def _write_weights(store: CoreStore, path: Path, dtype: Literal["F16", "F32"]) -
         for start in range(0, len(store), _ROWS):
             file.write(store._block(start, min(start + _ROWS, len(store))).data)
         file.write(bytes(store.dim * size))
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _tokenizer(store: CoreStore, lowercase: bool) -> Iterator[str]:
@@ -138,5 +125,3 @@ def _write_text(path: Path, parts: Iterable[str]) -> None:
     with path.open("w", encoding="utf-8", newline="\n") as file:
         file.writelines(parts)
         file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
