@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use embmap::{ExportFormat, Map, Selection, Store};
+use embmap::{ExportFormat, Map, RowSelection, Store};
 use pyo3::{prelude::*, types::PyDict};
 
 use crate::{convert::choose, errors::raise, ticks::ticking};
@@ -13,7 +13,7 @@ pub(crate) fn export<'py>(
     store: &Store<Map>,
     target: &Path,
     format: &str,
-    selection: Selection<'_>,
+    selection: RowSelection<'_>,
     threads: Option<usize>,
     progress: Option<Py<PyAny>>,
 ) -> PyResult<Bound<'py, PyDict>> {

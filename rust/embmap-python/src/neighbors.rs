@@ -1,6 +1,6 @@
 //! Nearest rows: arrays in, arrays out.
 
-use embmap::{Candidates, Map, Store};
+use embmap::{Map, RowSelection, Store};
 use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2, PyUntypedArrayMethods};
 use pyo3::{exceptions::PyValueError, prelude::*};
 
@@ -24,8 +24,8 @@ pub(crate) fn nearest<'py>(
     }
     let queries = queries.as_slice()?;
     let candidates = match &only {
-        Some(only) => Candidates::Only(only.as_slice()?),
-        None => Candidates::First(first),
+        Some(only) => RowSelection::Only(only.as_slice()?),
+        None => RowSelection::First(first),
     };
     let found = ticking(py, None, raise, |tick| store.nearest(queries, k, candidates, || tick(0, 0)))?;
     let k = found.first().map_or(k, Vec::len);

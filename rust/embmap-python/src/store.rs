@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use embmap::{Access, Dtype, Map, Number, Pooling, Selection};
+use embmap::{Access, Dtype, Map, Number, Pooling, RowSelection};
 use half::f16;
 use numpy::{
     Element, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2, PyReadwriteArray2, PyUntypedArray,
@@ -463,8 +463,8 @@ impl Store {
         progress: Option<Py<PyAny>>,
     ) -> PyResult<Bound<'py, PyDict>> {
         let selection = match &only {
-            Some(only) => Selection::Only(only.as_slice()?),
-            None => Selection::First(first),
+            Some(only) => RowSelection::Only(only.as_slice()?),
+            None => RowSelection::First(first),
         };
         export::export(py, &self.open()?.store, &target, format, selection, threads, progress)
     }

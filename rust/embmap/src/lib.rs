@@ -9,9 +9,9 @@
 //! - [`Options`] says how a file is read, and [`Report`] what was found in it: the rows kept, and why others were [`Rejected`].
 //! - [`Builder`] makes a store of rows that are in memory already, with no file to read.
 //! - [`Store`] is the open file. It looks words up (a [`Find`] does, where they come bit by bit). [`Rows`] are its numbers, gathered into any
-//!   [`Number`]. [`Subwords`] gives a word that the file lacks a vector of its parts, [`Pooling`] makes one row of many. [`Candidates`] says which rows a search looks at, and
-//!   [`Neighbor`] is what it finds.
-//! - [`Selection`] and [`ExportFormat`] say which rows go out again, and as what.
+//!   [`Number`]. [`Subwords`] gives a word that the file lacks a vector of its parts, [`Pooling`] makes one row of many. A search finds
+//!   each [`Neighbor`] among a [`RowSelection`].
+//! - [`ExportFormat`] says what a [`RowSelection`] goes out again as.
 //! - [`Error`] holds every way in which any of it fails. [`ParseError`] and [`FormatError`] say where in a source or a store.
 //! - [`mod@format`] is the file itself: names, offsets and checks of its sections, for who reads a store without this crate.
 //!
@@ -55,7 +55,7 @@ mod write;
 pub use convert::{Report, convert};
 pub use dtype::Dtype;
 pub use error::{Error, FormatError, ParseError, Result, Unit};
-pub use export::{ExportFormat, ExportReport, Selection};
+pub use export::{ExportFormat, ExportReport};
 pub use format::row_stats::inverse_norm;
 pub use format::subwords::Ngrams;
 pub use source::{
@@ -68,7 +68,8 @@ pub use store::Store;
 pub use store::gather::{Number, Rows};
 pub use store::lookup::Find;
 pub use store::pool::Pooling;
-pub use store::search::{Candidates, Neighbor};
+pub use store::search::Neighbor;
+pub use store::selection::RowSelection;
 pub use store::subwords::Subwords;
 pub use sys::mmap::{Access, Map};
 pub use write::builder::{Builder, BuilderOptions, Built};

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use embmap::{Candidates, Dtype, Store, format::Kind};
+use embmap::{Dtype, RowSelection, Store, format::Kind};
 
 fn data() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data")
@@ -80,7 +80,7 @@ fn the_screening_copy_leads_to_the_nearest_rows() {
     assert_ne!(screened.header().section(Kind::Codes).length, 0);
     let query = &plain.vectors().expect("float32")[..plain.dim()];
     let ids = |store: &Store| -> Vec<u32> {
-        let found = store.nearest(query, 3, Candidates::First(store.len()), || true).expect("neighbours");
+        let found = store.nearest(query, 3, RowSelection::First(store.len()), || true).expect("neighbours");
         found[0].iter().map(|neighbor| neighbor.id).collect()
     };
     assert_eq!(ids(screened), ids(plain));

@@ -3,8 +3,8 @@
 use std::{fs, path::Path};
 
 use embmap::{
-    Builder, BuilderOptions, Candidates, Dtype, Duplicates, Error, ExportFormat, FormatError, OnBadRow, Options,
-    Report, Selection, Separator, Store, Unit, convert,
+    Builder, BuilderOptions, Dtype, Duplicates, Error, ExportFormat, FormatError, OnBadRow, Options, Report,
+    RowSelection, Separator, Store, Unit, convert,
 };
 
 const TEXT: &str = "king 0.9 0.8 0.1 0\nqueen 0.9 0.1 0.8 0\nman 0.4 0.9 0.1 0.2\nwoman 0.4 0.2 0.8 0.2\n";
@@ -32,7 +32,7 @@ fn from_a_text_to_answers() {
     assert_eq!(rows, [0.4, 0.2, 0.8, 0.2, 0.0, 0.0, 0.0, 0.0, 0.9, 0.8, 0.1, 0.0]);
     let (king, queen) = (&store.vectors().expect("float32")[..4], &store.vectors().expect("float32")[4..8]);
     let query: Vec<f32> = king.iter().zip(&rows[..4]).zip(&[0.4, 0.9, 0.1, 0.2]).map(|((k, w), m)| k + w - m).collect();
-    let nearest = store.nearest(&query, 1, Candidates::First(4), || true).expect("neighbours");
+    let nearest = store.nearest(&query, 1, RowSelection::First(4), || true).expect("neighbours");
     assert_eq!(nearest[0][0].id, 1, "{queen:?}");
     assert_eq!(store.verify(|| true), Ok(true));
 }
@@ -44,7 +44,7 @@ fn what_is_exported_converts_back_to_the_same_rows() {
     for format in [ExportFormat::Glove, ExportFormat::Word2Vec, ExportFormat::FastTextVec, ExportFormat::Word2VecBinary]
     {
         let target = folder.path().join("exported");
-        let report = store.export(&target, format, Selection::First(4), None, &mut |_, _| true).expect("room");
+        let report = store.export(&target, format, RowSelection::First(4), None, &mut |_, _| true).expect("room");
         assert_eq!(report.rows, 4);
         convert(&target, &folder.path().join("again.embmap"), &Options::default(), &mut |_, _| true).expect("vectors");
         let again = Store::open(folder.path().join("again.embmap")).expect("a store");

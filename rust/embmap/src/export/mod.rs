@@ -15,7 +15,7 @@ use std::{
 use crate::{
     error::{Error, FormatError, Result, corrupt},
     format::words::Words,
-    store::{Store, gather::Rows},
+    store::{Store, gather::Rows, selection::RowSelection},
     sys::{atomic_file::AtomicFile, mmap::Map, simd::Kernel, threads::while_ticking},
 };
 use blocks::{Progress, RowFormat};
@@ -46,15 +46,6 @@ impl ExportFormat {
     ];
 }
 
-/// Which rows are exported, and in which order.
-#[derive(Debug, Clone, Copy)]
-pub enum Selection<'a> {
-    /// The first so many, or all there are.
-    First(usize),
-    /// These.
-    Only(&'a [u32]),
-}
-
 /// What an export did.
 #[derive(Debug, Clone, Default)]
 pub struct ExportReport {
@@ -71,14 +62,14 @@ pub struct ExportReport {
 }
 
 impl Store<Map> {
-    /// Writes the selected rows to `target`, on so many threads or all there are. `tick` is called about twenty times a second
+    /// Writes the selected rows, of the first so many those that there are, to `target`, on so many threads or all there are. `tick` is called about twenty times a second
     /// with the rows done and the rows there are; it returns whether to go on. The target is replaced at the end, whole, or not
     /// touched at all.
     pub fn export(
         &self,
         target: &Path,
         format: ExportFormat,
-        selection: Selection,
+        selection: RowSelection,
         threads: Option<usize>,
         tick: &mut dyn FnMut(u64, u64) -> bool,
     ) -> Result<ExportReport> {
@@ -120,15 +111,15 @@ struct Chosen<'a> {
     path: &'a Path,
     words: Words<'a>,
     rows: Rows<'a>,
-    selection: Selection<'a>,
+    selection: RowSelection<'a>,
 }
 
 impl<'a> Chosen<'a> {
-    fn of(store: &'a Store<Map>, selection: Selection<'a>) -> Result<Chosen<'a>> {
+    fn of(store: &'a Store<Map>, selection: RowSelection<'a>) -> Result<Chosen<'a>> {
         let rows = store.len();
         let selection = match selection {
-            Selection::First(first) => Selection::First(first.min(rows)),
-            Selection::Only(ids) => match ids.iter().position(|&id| id as usize >= rows) {
+            RowSelection::First(first) => RowSelection::First(first.min(rows)),
+            RowSelection::Only(ids) => match ids.iter().position(|&id| id as usize >= rows) {
                 Some(position) => return Err(Error::NoSuchRow { id: i64::from(ids[position]), position, rows }),
                 None => selection,
             },
@@ -138,10 +129,7 @@ impl<'a> Chosen<'a> {
     }
 
     fn len(&self) -> usize {
-        match self.selection {
-            Selection::First(first) => first,
-            Selection::Only(ids) => ids.len(),
-        }
+        self.selection.len()
     }
 
     fn dim(&self) -> usize {
@@ -150,10 +138,7 @@ impl<'a> Chosen<'a> {
 
     /// The row of the store at `place`.
     fn id(&self, place: usize) -> usize {
-        match self.selection {
-            Selection::First(_) => place,
-            Selection::Only(ids) => ids[place] as usize,
-        }
+        self.selection.id(place)
     }
 
     /// Appends the word at `place`; its bytes are checked as they are appended, since those of a map can change.

@@ -3,13 +3,14 @@
 use std::ops::Range;
 
 use super::{
-    Chosen, Selection,
+    Chosen,
     blocks::{Progress, RowFormat, Scratch},
     reserve,
 };
 use crate::{
     dtype::Dtype,
     error::{Error, Result},
+    store::selection::RowSelection,
 };
 
 /// The longest header that safetensors' own reader accepts.
@@ -80,7 +81,7 @@ impl RowFormat for Safetensors<'_> {
     fn encode<'b>(&'b self, places: Range<usize>, scratch: &'b mut Scratch, _: &Progress) -> Result<&'b [u8]> {
         let Chosen { rows, selection, .. } = &self.chosen;
         let is_stored = rows.dtype != Dtype::Int8;
-        if let (true, Selection::First(_)) = (is_stored, selection) {
+        if let (true, RowSelection::First(_)) = (is_stored, selection) {
             return Ok(&rows.stored[places.start * self.row_len()..places.end * self.row_len()]);
         }
         let Scratch { bytes, values } = scratch;

@@ -8,6 +8,7 @@ pub(crate) mod gather;
 pub(crate) mod lookup;
 pub(crate) mod pool;
 pub(crate) mod search;
+pub(crate) mod selection;
 pub(crate) mod subwords;
 mod verify;
 

@@ -18,6 +18,7 @@ use crate::{
             dot::{FEW, gemv, products},
             screen::{Screen, Screened},
         },
+        selection::RowSelection,
     },
     sys::threads::{for_each, in_blocks, threads},
 };
@@ -30,31 +31,6 @@ const PASS: usize = 256;
 const PART: usize = 4 * BLOCK;
 /// Rows kept beyond those asked for, among which float64 decides.
 const SPARE: usize = 16;
-
-/// The rows that can be found.
-#[derive(Debug, Clone, Copy)]
-pub enum Candidates<'a> {
-    /// The first rows.
-    First(usize),
-    /// These rows, rising.
-    Only(&'a [u32]),
-}
-
-impl Candidates<'_> {
-    fn len(&self) -> usize {
-        match self {
-            Candidates::First(rows) => *rows,
-            Candidates::Only(ids) => ids.len(),
-        }
-    }
-
-    fn id(&self, place: usize) -> usize {
-        match self {
-            Candidates::First(_) => place,
-            Candidates::Only(ids) => ids[place] as usize,
-        }
-    }
-}
 
 /// A row and its cosine.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -71,13 +47,13 @@ fn order(a: &Neighbor, b: &Neighbor) -> Ordering {
 }
 
 impl<D: AsRef<[u8]> + Sync> Store<D> {
-    /// The `k` candidates nearest to each of `queries`, `dim` finite numbers each, best first; fewer where there are fewer
-    /// candidates. `go_on` is asked before each pass over the rows.
+    /// The `k` candidates, which rise, nearest to each of `queries`, `dim` finite numbers each, best first; fewer where there are
+    /// fewer candidates. `go_on` is asked before each pass over the rows.
     pub fn nearest(
         &self,
         queries: &[f32],
         k: usize,
-        candidates: Candidates,
+        candidates: RowSelection,
         mut go_on: impl FnMut() -> bool,
     ) -> Result<Vec<Vec<Neighbor>>> {
         let (rows, dim) = (self.rows().map_err(unreadable)?, self.dim());
@@ -86,14 +62,14 @@ impl<D: AsRef<[u8]> + Sync> Store<D> {
             return Err(Error::Argument(format!("{} numbers are no queries of dimension {dim}", queries.len())));
         }
         let last = match candidates {
-            Candidates::First(rows) => rows,
-            Candidates::Only(ids) => ids.last().map_or(0, |&id| id as usize + 1),
+            RowSelection::First(rows) => rows,
+            RowSelection::Only(ids) => ids.last().map_or(0, |&id| id as usize + 1),
         };
-        if last > rows.len() || matches!(candidates, Candidates::Only(ids) if !ids.is_sorted()) {
+        if last > rows.len() || matches!(candidates, RowSelection::Only(ids) if !ids.is_sorted()) {
             return Err(Error::Argument("the candidates are not rows, rising".into()));
         }
         let mut found = Vec::with_capacity(queries.len() / dim);
-        if let (Some(screen), Candidates::First(first)) = (self.screen().map_err(unreadable)?, candidates)
+        if let (Some(screen), RowSelection::First(first)) = (self.screen().map_err(unreadable)?, candidates)
             && queries.len() <= FEW * dim
             && Screen::is_worth(k, first)
         {
@@ -164,7 +140,7 @@ fn unreadable(error: FormatError) -> Error {
 struct Search<'a> {
     rows: Rows<'a>,
     inverse_norms: &'a [f32],
-    candidates: Candidates<'a>,
+    candidates: RowSelection<'a>,
     queries: &'a [f32],
     kept: usize,
 }
@@ -212,7 +188,7 @@ impl Search<'_> {
     /// Products of all queries and the rows at those places. Where codes are multiplied as they are, `norms` take their scale.
     fn products(&self, places: Range<usize>, scores: &mut [f32], norms: &mut [f32; BLOCK], block: &mut Vec<f32>) {
         let (dim, dtype) = (self.rows.dim(), self.rows.dtype);
-        let few = self.queries.len() <= FEW * dim && matches!(self.candidates, Candidates::First(_));
+        let few = self.queries.len() <= FEW * dim && matches!(self.candidates, RowSelection::First(_));
         let stored = || &self.rows.stored[places.start * dim * dtype.size()..places.end * dim * dtype.size()];
         let each = self.queries.chunks_exact(dim).zip(scores.chunks_exact_mut(places.len()));
         match dtype {
@@ -230,7 +206,7 @@ impl Search<'_> {
     /// The values of the rows at those places: as they are in the file, or converted into `block`.
     fn values<'b>(&'b self, places: Range<usize>, block: &'b mut Vec<f32>) -> &'b [f32] {
         let dim = self.rows.dim();
-        if let (Candidates::First(_), Some(values)) = (self.candidates, self.rows.float32()) {
+        if let (RowSelection::First(_), Some(values)) = (self.candidates, self.rows.float32()) {
             return &values[places.start * dim..places.end * dim];
         }
         block.resize(places.len() * dim, 0.0);
@@ -294,7 +270,7 @@ mod tests {
         let odd: Vec<u32> = (0..n as u32).filter(|id| id % 2 == 1).collect();
         for queries in [1, 2, 5, 64] {
             let queries = &matrix[7 * dim..(7 + queries) * dim];
-            for candidates in [Candidates::First(n), Candidates::First(10), Candidates::Only(&odd)] {
+            for candidates in [RowSelection::First(n), RowSelection::First(10), RowSelection::Only(&odd)] {
                 let search = Search { rows, inverse_norms: &norms, candidates, queries, kept: 12 };
                 for (best, query) in search.run().iter().zip(queries.chunks(dim)) {
                     let mut expected: Vec<Neighbor> = (0..candidates.len())
