@@ -6,19 +6,17 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{
-        Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
-    thread,
-    time::Duration,
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use super::{Report, sequence::Sequencer};
 use crate::{
     error::{Error, Result},
     source::{Source, SourceError, batch::Batch, options::Options},
-    sys::threads::{self, TICK},
+    sys::{
+        threads,
+        turns::{Turns, WORTH_FLUSHING, Work},
+    },
     write::{
         dedup::Assignment,
         store_writer::{Contents, StoreWriter},
@@ -26,35 +24,23 @@ use crate::{
     },
 };
 
-/// Between two calls to the system to write what is there already.
-const FLUSH: Duration = Duration::from_millis(20);
-/// Source bytes from which that is worth a thread.
-const WORTH_FLUSHING: u64 = 64 << 20;
-
-/// Batches in source order: those placed, those written.
-struct Ordered<'a> {
+/// Batches in source order: those placed, whose turn has been, and those written.
+struct Batches<'a> {
     sequencer: Sequencer<'a>,
-    placed: u64,
     /// Written, but an earlier one is not.
     waiting: BTreeMap<u64, Summary>,
     folded: u64,
     total: Summary,
     /// Rows that were overwritten, and their scales where they have any.
     replaced: Vec<(u64, Option<f32>)>,
-    running: usize,
-    failure: Option<Error>,
 }
 
 struct Pipeline<'a, S> {
     source: &'a S,
     writer: &'a StoreWriter,
     options: &'a Options,
-    ordered: Mutex<Ordered<'a>>,
-    /// Somebody's turn may have come.
-    turn: Condvar,
-    /// A thread has left.
-    left: Condvar,
-    stop: &'a AtomicBool,
+    turns: Turns<'a, Batches<'a>>,
+    /// Bytes of the source.
     done: AtomicU64,
 }
 
@@ -69,48 +55,27 @@ pub(crate) fn run<S: Source>(
     let dim = source.dim();
     let blocks = source.length().map_or(u64::MAX, |length| length.div_ceil(options.block_bytes as u64).max(1));
     let threads = threads::threads(options.threads).min(usize::try_from(blocks).unwrap_or(usize::MAX));
-    let ordered = Ordered {
+    let batches = Batches {
         sequencer: Sequencer::new(source, options),
-        placed: 0,
         waiting: BTreeMap::new(),
         folded: 0,
         total: Summary::empty(dim),
         replaced: Vec::new(),
-        running: threads,
-        failure: None,
     };
-    let pipeline = Pipeline {
-        source,
-        writer,
-        options,
-        ordered: Mutex::new(ordered),
-        turn: Condvar::new(),
-        left: Condvar::new(),
-        stop,
-        done: AtomicU64::new(0),
+    let pipeline = Pipeline { source, writer, options, turns: Turns::new(batches, stop), done: AtomicU64::new(0) };
+    let done = || pipeline.done.load(Ordering::Relaxed);
+    let work = Work {
+        threads,
+        bytes: source.length().unwrap_or(u64::MAX),
+        work: || pipeline.work(),
+        flush: || if done() < WORTH_FLUSHING { Ok(()) } else { writer.sync_data() },
+        watch: || {
+            let (done, total) = source.progress(done());
+            tick(done, total)
+        },
     };
-    thread::scope(|scope| {
-        for i in 0..threads {
-            if let Err(error) = thread::Builder::new().spawn_scoped(scope, || pipeline.work()) {
-                let mut ordered = pipeline.lock();
-                ordered.running -= threads - i;
-                if i == 0 {
-                    pipeline.fail(&mut ordered, Error::io(source.path())(error));
-                }
-                break;
-            }
-        }
-        if source.length().is_none_or(|length| length >= WORTH_FLUSHING) {
-            // Without this thread the sync at the end waits longer, and that is all.
-            threads::spawn(scope, || pipeline.flush());
-        }
-        pipeline.watch(tick);
-    });
-    let Ordered { sequencer, total, replaced, failure, .. } =
-        pipeline.ordered.into_inner().unwrap_or_else(PoisonError::into_inner);
-    if let Some(failure) = failure {
-        return Err(failure);
-    }
+    pipeline.turns.run(work, Error::io(source.path()));
+    let Batches { sequencer, total, replaced, .. } = pipeline.turns.finish()?;
     let (words, report) = sequencer.finish(source)?;
     let mut go_on = || tick_at_the_end(source, tick);
     let contents = total.into_contents(words, writer, dim, replaced, &mut go_on)?;
@@ -120,7 +85,7 @@ pub(crate) fn run<S: Source>(
     Ok((contents, report))
 }
 
-impl Ordered<'_> {
+impl Batches<'_> {
     /// The error of the batch whose turn it is.
     fn explain(&self, error: SourceError) -> Error {
         match error {
@@ -133,87 +98,20 @@ impl Ordered<'_> {
 }
 
 impl<'a, S: Source> Pipeline<'a, S> {
-    fn lock(&self) -> MutexGuard<'_, Ordered<'a>> {
-        self.ordered.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Runs on the caller's thread until the workers are through.
-    fn watch(&self, tick: &mut dyn FnMut(u64, u64) -> bool) {
-        let mut ordered = self.lock();
-        let mut go_on = true;
-        while ordered.running > 0 {
-            ordered = self.left.wait_timeout(ordered, TICK).unwrap_or_else(PoisonError::into_inner).0;
-            if !go_on {
-                continue;
-            }
-            drop(ordered);
-            let (done, total) = self.source.progress(self.done.load(Ordering::Relaxed));
-            go_on = tick(done, total);
-            ordered = self.lock();
-            if !go_on {
-                self.fail(&mut ordered, Error::Cancelled);
-            }
-        }
-    }
-
-    /// Has the disk begin while the threads go on, so that the sync at the end waits for little. A sync that fails may have
-    /// lost what it was to write, so it is not tried again: the conversion has failed.
-    fn flush(&self) {
-        let mut ordered = self.lock();
-        while ordered.running > 0 {
-            ordered = self.left.wait_timeout(ordered, FLUSH).unwrap_or_else(PoisonError::into_inner).0;
-            if self.done.load(Ordering::Relaxed) < WORTH_FLUSHING {
-                continue;
-            }
-            drop(ordered);
-            let synced = self.writer.sync_data();
-            ordered = self.lock();
-            if let Err(error) = synced {
-                return self.fail(&mut ordered, error);
-            }
-        }
-    }
-
-    /// Notes the first failure and has every thread leave.
-    fn fail(&self, ordered: &mut Ordered, error: Error) {
-        ordered.failure.get_or_insert(error);
-        self.stop.store(true, Ordering::Relaxed);
-        self.turn.notify_all();
-    }
-
     /// One thread's share.
-    fn work(&self) {
-        // Leaving, whichever way, a panic included, the thread must not leave the others waiting.
-        struct Leaving<'p, 'a, S: Source>(&'p Pipeline<'a, S>);
-        impl<S: Source> Drop for Leaving<'_, '_, S> {
-            fn drop(&mut self) {
-                let mut ordered = self.0.lock();
-                if thread::panicking() {
-                    self.0.fail(&mut ordered, Error::Cancelled);
-                }
-                ordered.running -= 1;
-                self.0.turn.notify_all();
-                self.0.left.notify_all();
-            }
-        }
-        let _leaving = Leaving(self);
-        if let Err(error) = self.batches() {
-            self.fail(&mut self.lock(), error);
-        }
-    }
-
-    fn batches(&self) -> Result<()> {
+    fn work(&self) -> Result<()> {
         let mut batch = Batch::new(self.options, self.source.dim());
         let (mut scratch, mut hashes) = (S::Scratch::default(), Vec::new());
         let mut stored = EncodedRows::new(self.writer.dtype(), self.source.dim());
-        let seed = self.lock().sequencer.seed();
-        while !self.stop.load(Ordering::Relaxed) {
+        let seed = self.turns.lock().state.sequencer.seed();
+        while !self.turns.stopped() {
             match self.source.next(&mut scratch, &mut batch) {
                 Ok(true) => {}
                 Ok(false) => break,
                 // An earlier batch may hold an earlier error, or all that is wanted.
                 Err(error) => {
-                    return self.turn_of(batch.sequence).map_or(Ok(()), |ordered| Err(ordered.explain(error)));
+                    let turn = self.turns.turn_of(batch.sequence);
+                    return turn.map_or(Ok(()), |ordered| Err(ordered.state.explain(error)));
                 }
             }
             Sequencer::hashes(seed, &batch, &mut hashes);
@@ -224,27 +122,14 @@ impl<'a, S: Source> Pipeline<'a, S> {
         Ok(())
     }
 
-    /// Waits until all batches before the one with that number are placed; `None` when the conversion stops before.
-    fn turn_of(&self, sequence: u64) -> Option<MutexGuard<'_, Ordered<'a>>> {
-        let mut ordered = self.lock();
-        while !self.stop.load(Ordering::Relaxed) {
-            if ordered.placed == sequence {
-                return Some(ordered);
-            }
-            ordered = self.turn.wait_timeout(ordered, TICK).unwrap_or_else(PoisonError::into_inner).0;
-        }
-        None
-    }
-
     /// Places the batch's words when its turn has come; `None` when the conversion stops before.
     fn place(&self, batch: &Batch, hashes: &[u64]) -> Result<Option<Assignment>> {
-        let Some(mut ordered) = self.turn_of(batch.sequence) else { return Ok(None) };
-        let assignment = ordered.sequencer.place(batch, hashes)?;
-        ordered.placed += 1;
-        if ordered.sequencer.full {
-            self.stop.store(true, Ordering::Relaxed);
+        let Some(mut ordered) = self.turns.turn_of(batch.sequence) else { return Ok(None) };
+        let assignment = ordered.state.sequencer.place(batch, hashes)?;
+        if ordered.state.sequencer.full {
+            self.turns.stop();
         }
-        self.turn.notify_all();
+        self.turns.pass(ordered);
         Ok(Some(assignment))
     }
 
@@ -261,25 +146,25 @@ impl<'a, S: Source> Pipeline<'a, S> {
         let bytes = stored.bytes(&batch.rows);
         self.writer.write_rows(assignment.first, bytes)?;
         let summary = Summary::of(&batch.rows, dim, bytes, &stored.scales);
-        let ordered = &mut *self.lock();
-        ordered.waiting.insert(batch.sequence, summary);
-        while let Some(next) = ordered.waiting.remove(&ordered.folded) {
-            ordered.total.add(next);
-            ordered.folded += 1;
+        let batches = &mut self.turns.lock().state;
+        batches.waiting.insert(batch.sequence, summary);
+        while let Some(next) = batches.waiting.remove(&batches.folded) {
+            batches.total.add(next);
+            batches.folded += 1;
         }
-        self.turn.notify_all();
+        self.turns.notify();
         Ok(())
     }
 
     /// Overwrites rows of earlier batches, or of this one, once those are written.
     fn replace(&self, batch: &mut Batch, stored: &mut EncodedRows, assignment: &Assignment) -> Result<()> {
         let dim = self.source.dim();
-        let mut ordered = self.lock();
-        while ordered.folded != batch.sequence {
-            if ordered.failure.is_some() {
+        let mut ordered = self.turns.lock();
+        while ordered.state.folded != batch.sequence {
+            if ordered.has_failed() {
                 return Ok(());
             }
-            ordered = self.turn.wait_timeout(ordered, TICK).unwrap_or_else(PoisonError::into_inner).0;
+            ordered = self.turns.wait(ordered);
         }
         drop(ordered);
         let new_rows: Vec<usize> = (0..assignment.new.len()).filter(|&i| assignment.new[i]).collect();
@@ -289,7 +174,7 @@ impl<'a, S: Source> Pipeline<'a, S> {
                 let row = &mut batch.rows[row];
                 stored.store(row);
                 self.writer.write_rows(to, stored.bytes(row))?;
-                self.lock().replaced.push((to, stored.scales.first().copied()));
+                self.turns.lock().state.replaced.push((to, stored.scales.first().copied()));
             } else {
                 batch.rows.copy_within(row, new_rows[(to - assignment.first) as usize] * dim);
             }

@@ -6,3 +6,4 @@ pub(crate) mod pread;
 pub(crate) mod prefetch;
 pub(crate) mod simd;
 pub(crate) mod threads;
+pub(crate) mod turns;
