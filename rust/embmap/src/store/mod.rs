@@ -36,7 +36,12 @@ impl Store<Map> {
     /// Maps the file at `path`. Takes the same time whatever its size: only the first page is read.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        Self::from_bytes(Map::open(path)?).map_err(Error::format(path))
+        let data = Map::open(path)?;
+        // Read, not taken from the map: a page that is first touched takes longer than a call.
+        let mut head = [0; HEADER_LEN as usize];
+        let length = data.read_at(&mut head, 0).map_err(Error::io(path))?;
+        let header = Header::decode(&head[..length], data.len() as u64).map_err(Error::format(path))?;
+        Ok(Store { data, header })
     }
 
     /// The same store over a mapping of its own, which may be handed out and written to: see [`Map::again`].

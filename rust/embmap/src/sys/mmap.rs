@@ -19,7 +19,7 @@ use memmap2::{MmapOptions, MmapRaw};
 
 use crate::{
     error::{Error, Result},
-    sys::threads::for_each,
+    sys::{pread::read_at, threads::for_each},
 };
 
 /// Bytes that one thread brings into memory at a time.
@@ -108,6 +108,11 @@ impl Map {
         #[cfg(not(unix))]
         let _ = access;
         Ok(())
+    }
+
+    /// Reads from the file, past the map, as [`read_at`] does.
+    pub(crate) fn read_at(&self, buffer: &mut [u8], offset: u64) -> std::io::Result<usize> {
+        read_at(&self.file, buffer, offset)
     }
 
     /// The file, as it was named when it was opened.
