@@ -13,6 +13,7 @@ from .._core.writer import Writer
 from .._dtype import DtypeName, dtype_name
 from .._paths import local
 from .._progress import Progress, shown
+from .._query.similarity import unit
 from .._store import Store
 
 # Values that are joined at a time.
@@ -166,7 +167,7 @@ def _joined(
     def rows_of(i: int) -> NDArray[np.float32]:
         rows = np.empty((len(ids[i]), stores[i].dim), np.float32)
         stores[i]._gather(ids[i], rows)
-        return _unit(rows) if normalize else rows
+        return unit(rows).astype(np.float32) if normalize else rows
 
     if how == "first":
         return rows_of(owner)
@@ -177,9 +178,3 @@ def _joined(
         total += rows_of(i)
         count += (found >= 0)[:, None]
     return total / count
-
-
-def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Scale rows to length 1; rows of zeros stay."""
-    lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64))[:, None]
-    return (rows / np.where(lengths > 0, lengths, 1)).astype(np.float32)

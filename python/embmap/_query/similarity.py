@@ -61,9 +61,10 @@ def _candidates(store: CoreStore, restrict: Restrict) -> tuple[int, NDArray[np.u
 
 
 def unit(vectors: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Scale rows to length 1, rows of zeros excepted."""
-    lengths = np.linalg.norm(vectors.astype(np.float64), axis=-1, keepdims=True)
-    return vectors / np.where(lengths == 0, 1, lengths)
+    """Scale rows to length 1, in float64; rows of zeros stay."""
+    lengths = np.sqrt(np.einsum("...i,...i->...", vectors, vectors, dtype=np.float64))[..., np.newaxis]
+    quotients: NDArray[np.float64] = vectors / np.where(lengths > 0, lengths, 1)
+    return quotients
 
 
 def ranked(
