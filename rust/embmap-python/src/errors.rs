@@ -8,7 +8,7 @@ use std::{
 
 use embmap::Error;
 use pyo3::{
-    exceptions::{PyIndexError, PyOSError, PyRuntimeError, PyValueError},
+    exceptions::{PyIndexError, PyMemoryError, PyOSError, PyRuntimeError, PyValueError},
     prelude::*,
     sync::PyOnceLock,
     types::PyType,
@@ -33,6 +33,7 @@ pub(crate) fn raise(py: Python<'_>, error: Error) -> PyErr {
         }
         Error::Format { .. } => exception(py, &FORMAT_ERROR, "FormatError", (error.to_string(),)),
         Error::NoSuchRow { .. } => PyIndexError::new_err(error.to_string()),
+        Error::NoMemory { .. } => PyMemoryError::new_err(error.to_string()),
         Error::NoThread(source) => PyOSError::new_err((
             source.raw_os_error().unwrap_or(11),
             "no thread can be started: the system's limit is reached (ulimit -u, a container's pids limit), or memory is",

@@ -318,7 +318,7 @@ impl Store {
         let (ids, lengths, sums) = (ids.as_slice()?, lengths.as_slice()?, writing.as_slice_mut()?);
         let weights = weights.as_ref().map(PyReadonlyArray1::as_slice).transpose()?;
         let pooling = if mean { Pooling::Mean } else { Pooling::Sum };
-        let rows = open.store.rows().map_err(|error| raise_format(py, &self.path, error))?;
+        let rows = open.store.rows();
         detached(py, || rows.pool(ids, lengths, weights, pooling, sums))?.map_err(|error| raise(py, error))?;
         drop(writing);
         Ok(out)
@@ -385,7 +385,7 @@ impl Store {
     #[pyo3(name = "_inverse_norms")]
     fn inverse_norms<'py>(&self, py: Python<'py>, start: usize, stop: usize) -> PyResult<Bound<'py, PyArray1<f32>>> {
         let open = self.open()?;
-        let norms = open.store.inverse_norms().map_err(|error| raise_format(py, &self.path, error))?;
+        let norms = open.store.inverse_norms();
         let part = norms.get(start..stop).ok_or_else(|| PyIndexError::new_err("no such rows"))?;
         Ok(PyArray1::from_slice(py, part))
     }
@@ -393,7 +393,7 @@ impl Store {
     /// Mean and standard deviation of each dimension, `[2, dim]`.
     fn statistics<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<f64>>> {
         let open = self.open()?;
-        let statistics = open.store.statistics().map_err(|error| raise_format(py, &self.path, error))?;
+        let statistics = open.store.statistics();
         if statistics.is_empty() {
             return Err(PyValueError::new_err(format!("{}: the store has no statistics", self.path.display())));
         }

@@ -77,10 +77,7 @@ impl Writer {
         let values = vectors.as_slice()?;
         self.with_builder(py, |builder| {
             if builder.dim() != dim {
-                return Err(embmap::Error::Argument(format!(
-                    "rows of {dim} numbers, the store's have {}",
-                    builder.dim()
-                )));
+                return Err(embmap::Error::DimMismatch { expected: builder.dim(), found: dim });
             }
             builder.push(&words, values)
         })

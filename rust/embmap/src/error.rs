@@ -5,6 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::dtype::Dtype;
+
 /// The result of this crate's calls.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -31,9 +33,47 @@ pub enum Error {
         /// What is wrong with it.
         source: FormatError,
     },
-    /// An argument is out of its range.
+    /// An argument cannot be, or not beside the others.
     #[error("{0}")]
     Argument(String),
+    /// A number is outside its range.
+    #[error("{name} must be between {least} and {most}, not {found}")]
+    OutOfRange {
+        /// The argument.
+        name: &'static str,
+        /// The least that it may be.
+        least: u64,
+        /// The most that it may be.
+        most: u64,
+        /// What it was.
+        found: u64,
+    },
+    /// A slice has not the length that the others ask for.
+    #[error("{name} must have {expected} elements, not {found}")]
+    Length {
+        /// The argument.
+        name: &'static str,
+        /// The length that fits the other arguments.
+        expected: usize,
+        /// Its length.
+        found: usize,
+    },
+    /// Rows are wider or narrower than the store's.
+    #[error("rows of {found} numbers, the store's have {expected}")]
+    DimMismatch {
+        /// Numbers a row of the store.
+        expected: usize,
+        /// Numbers a row that was handed over.
+        found: usize,
+    },
+    /// Numbers are of another type than the call needs.
+    #[error("the numbers are {}, not {}: gather() converts them", found.name(), expected.name())]
+    DtypeMismatch {
+        /// What the call needs.
+        expected: Dtype,
+        /// What the store holds.
+        found: Dtype,
+    },
     /// A row was asked for that is not there.
     #[error("id {id} at position {position} is not a row: there are {rows}")]
     NoSuchRow {
@@ -53,6 +93,25 @@ pub enum Error {
         word: String,
         /// What was expected and what was found.
         reason: String,
+    },
+    /// A word has no place in the format that is written.
+    #[error("the word {word:?} of row {id} {reason}; export without it (words=), or to another format")]
+    Unwritable {
+        /// The row.
+        id: usize,
+        /// Its word.
+        word: String,
+        /// What the format cannot hold.
+        reason: &'static str,
+    },
+    /// An earlier batch was not written whole, so that nothing can follow it.
+    #[error("an earlier batch could not be written, so the store cannot be either: begin it anew")]
+    Incomplete,
+    /// The system has no memory for a buffer.
+    #[error("no memory for {bytes} bytes")]
+    NoMemory {
+        /// The size of the buffer.
+        bytes: usize,
     },
     /// The system makes no thread, not even one.
     #[error("no thread can be started: {0}")]
@@ -146,9 +205,27 @@ pub enum FormatError {
     /// It does not begin as a store does.
     #[error("not an embmap store: {0}")]
     NotAStore(String),
-    /// It was written by a later version.
+    /// It has a later version of the format.
+    #[error(
+        "written by a later version of embmap (format version {found}, this one reads {newest}); upgrade embmap to read it"
+    )]
+    Version {
+        /// The version in the header.
+        found: u32,
+        /// The newest that this crate reads.
+        newest: u32,
+    },
+    /// It has something that only a later version knows.
     #[error("written by a later version of embmap ({0}); upgrade embmap to read it")]
     TooNew(String),
+    /// Its bytes begin at an address that no number can be read from in place.
+    #[error(
+        "the bytes of the store begin at an address that is no multiple of {needed}: map the file, or copy them to one"
+    )]
+    Misaligned {
+        /// The bytes of the widest number in a store.
+        needed: usize,
+    },
     /// It is shorter or longer than its header says.
     #[error("truncated: the header says {expected} bytes, the file has {found}; convert or copy it again")]
     Truncated {

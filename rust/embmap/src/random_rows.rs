@@ -27,8 +27,13 @@ pub fn fill_standard(word: &[u8], seed: u64, row: &mut [f64]) {
 /// Fills row `i` of `out` for `words[i]`: `mean[j] + deviation[j] * deviate`, in float64, rounded to float32.
 pub fn fill_rows(words: &[&[u8]], seed: u64, mean: &[f64], deviation: &[f64], out: &mut [f32]) -> Result<()> {
     let dim = mean.len();
-    if dim == 0 || deviation.len() != dim || out.len() != words.len() * dim {
-        return Err(Error::Argument(format!("{} words of {dim} numbers do not fit {}", words.len(), out.len())));
+    for (name, expected, found) in [("deviation", dim, deviation.len()), ("out", words.len() * dim, out.len())] {
+        if found != expected {
+            return Err(Error::Length { name, expected, found });
+        }
+    }
+    if dim == 0 {
+        return Ok(());
     }
     in_parts(words, out, dim, PART.div_ceil(dim), |_, words, out| {
         let mut deviates = vec![0.0; dim];

@@ -84,3 +84,50 @@ fn errors_say_where_and_leave_nothing() {
     let error = Store::open(folder.path().join("no.embmap")).expect_err("no store");
     assert!(matches!(error, Error::Format { source: FormatError::NotAStore(_), .. }), "{error}");
 }
+
+#[test]
+fn errors_hold_what_was_expected_and_what_was_found() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = store(folder.path());
+    let mut out = [0f32; 7];
+    let error = store.gather(&[0, 1], &mut out).expect_err("no room");
+    assert!(matches!(error, Error::Length { name: "out", expected: 8, found: 7 }), "{error}");
+    let error = store.nearest(&out, 1, RowSelection::First(4), || true).expect_err("no query");
+    assert!(matches!(error, Error::Length { name: "queries", expected: 8, found: 7 }), "{error}");
+    let error = store.gather(&[0, 4], &mut [0f32; 8]).expect_err("four rows");
+    assert!(matches!(error, Error::NoSuchRow { id: 4, position: 1, rows: 4 }), "{error}");
+
+    let halves = folder.path().join("halves.embmap");
+    let error = Builder::create(&halves, 0, BuilderOptions::default()).expect_err("no numbers");
+    assert!(matches!(error, Error::OutOfRange { name: "dim", least: 1, found: 0, .. }), "{error}");
+    let options = BuilderOptions { dtype: Dtype::Float16, ..BuilderOptions::default() };
+    let mut builder = Builder::create(&halves, 2, options).expect("room");
+    let error = builder.push(&[b"a", b"b"], &[1.0, 2.0]).expect_err("one row of two");
+    assert!(matches!(error, Error::Length { name: "values", expected: 4, found: 2 }), "{error}");
+    let error = builder.copy(&store, &[0]).expect_err("other rows");
+    assert!(matches!(error, Error::DimMismatch { expected: 2, found: 4 }), "{error}");
+    builder.push(&[b"a"], &[1.0, 2.0]).expect("a row");
+    builder.finish(&mut || true).expect("room");
+    let error = Store::open(&halves).map(|store| store.vectors().map(<[f32]>::len)).expect("a store");
+    assert!(
+        matches!(error, Err(Error::DtypeMismatch { expected: Dtype::Float32, found: Dtype::Float16 })),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn bytes_that_no_number_can_be_read_from_in_place() {
+    let folder = tempfile::tempdir().expect("a folder");
+    store(folder.path());
+    let file = fs::read(folder.path().join("v.embmap")).expect("a file");
+    let mut room = vec![0u64; file.len().div_ceil(8) + 1];
+    let room: &mut [u8] = bytemuck::cast_slice_mut(&mut room);
+    for shift in 0..=8 {
+        let bytes = &mut room[shift..][..file.len()];
+        bytes.copy_from_slice(&file);
+        match Store::from_bytes(&*bytes) {
+            Ok(store) => assert_eq!((shift % 8, store.vectors().expect("float32")[0]), (0, 0.9)),
+            Err(error) => assert!(shift % 8 != 0 && error == FormatError::Misaligned { needed: 8 }, "{error}"),
+        }
+    }
+}

@@ -36,8 +36,9 @@ pub fn convert(
     tick: &mut dyn FnMut(u64, u64) -> bool,
 ) -> Result<Report> {
     let started = Instant::now();
-    if !(1..=1 << 30).contains(&options.block_bytes) {
-        return Err(Error::Argument(format!("block_bytes must be between 1 and 2³⁰, not {}", options.block_bytes)));
+    let (least, most, found) = (1, 1 << 30, options.block_bytes as u64);
+    if !(least..=most).contains(&found) {
+        return Err(Error::OutOfRange { name: "block_bytes", least, most, found });
     }
     if options.max_expansion.is_nan() || options.max_expansion < 1.0 {
         return Err(Error::Argument(format!("max_expansion must be at least 1, not {}", options.max_expansion)));

@@ -125,7 +125,7 @@ impl<'a> Chosen<'a> {
             },
         };
         let path = store.data().path();
-        Ok(Chosen { path, words: store.words(), rows: store.rows().map_err(Error::format(path))?, selection })
+        Ok(Chosen { path, words: store.words(), rows: store.rows(), selection })
     }
 
     fn len(&self) -> usize {
@@ -168,18 +168,13 @@ impl<'a> Chosen<'a> {
     }
 
     /// The error for a word that the format has no way to write.
-    fn refused(&self, place: usize, word: &[u8], why: &str) -> Error {
-        let (id, word) = (self.id(place), String::from_utf8_lossy(word));
-        Error::Argument(format!(
-            "the word {word:?} of row {id} {why}; export without it (words=), or to another format"
-        ))
+    fn refused(&self, place: usize, word: &[u8], reason: &'static str) -> Error {
+        Error::Unwritable { id: self.id(place), word: String::from_utf8_lossy(word).into_owned(), reason }
     }
 }
 
 /// Makes room for `more`, or says that there is none: how long a row is, a file of a stranger says.
 fn reserve<T>(buffer: &mut Vec<T>, more: usize) -> Result<()> {
     let bytes = more.saturating_mul(size_of::<T>());
-    buffer
-        .try_reserve(more)
-        .map_err(|_| Error::Argument(format!("a row needs {bytes} bytes of memory: there are none")))
+    buffer.try_reserve(more).map_err(|_| Error::NoMemory { bytes })
 }

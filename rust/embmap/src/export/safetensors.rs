@@ -1,6 +1,6 @@
 //! safetensors: the matrix as one tensor, the words as JSON in the metadata, which is the one place in the file for text.
 
-use std::ops::Range;
+use std::{io, ops::Range};
 
 use super::{
     Chosen,
@@ -32,6 +32,11 @@ impl Safetensors<'_> {
         }
     }
 
+    /// The error for JSON that was not written, which memory does not refuse.
+    fn unwritten(&self) -> impl FnOnce(io::Error) -> Error {
+        Error::io(self.chosen.path)
+    }
+
     /// The words as a JSON array.
     fn words(&self) -> Result<String> {
         let (mut json, mut word) = (Vec::from(b"["), Vec::new());
@@ -42,10 +47,10 @@ impl Safetensors<'_> {
             word.clear();
             self.chosen.word(place, &mut word)?;
             let word = String::from_utf8_lossy(&word);
-            serde_json::to_writer(&mut json, word.as_ref()).map_err(|error| Error::Argument(error.to_string()))?;
+            serde_json::to_writer(&mut json, word.as_ref()).map_err(io::Error::from).map_err(self.unwritten())?;
         }
         json.push(b']');
-        String::from_utf8(json).map_err(|error| Error::Argument(error.to_string()))
+        String::from_utf8(json).map_err(io::Error::other).map_err(self.unwritten())
     }
 }
 
@@ -61,7 +66,7 @@ impl RowFormat for Safetensors<'_> {
             },
         });
         let mut head = vec![0; 8];
-        serde_json::to_writer(&mut head, &header).map_err(|error| Error::Argument(error.to_string()))?;
+        serde_json::to_writer(&mut head, &header).map_err(io::Error::from).map_err(self.unwritten())?;
         head.resize(head.len().next_multiple_of(ALIGN), b' ');
         let length = head.len() - 8;
         if length > LONGEST_HEADER {

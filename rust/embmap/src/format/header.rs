@@ -131,7 +131,7 @@ impl Header {
         let version = u32_at(page, VERSION_AT);
         if version != VERSION {
             return Err(if version > VERSION {
-                FormatError::TooNew(format!("format version {version}, this one reads {VERSION}"))
+                FormatError::Version { found: version, newest: VERSION }
             } else {
                 corrupt(format!("format version {version} never existed"))
             });

@@ -72,12 +72,7 @@ impl<'a> Rows<'a> {
     pub fn gather<T: Number>(&self, ids: &[i64], out: &mut [T]) -> Result<()> {
         let (rows, dim) = (self.len(), self.dim);
         if out.len() != ids.len() * dim {
-            return Err(Error::Argument(format!(
-                "out has {} numbers, {} rows of {dim} need {}",
-                out.len(),
-                ids.len(),
-                ids.len() * dim
-            )));
+            return Err(Error::Length { name: "out", expected: ids.len() * dim, found: out.len() });
         }
         if let Some(position) = ids.iter().position(|&id| id < -1 || id >= rows as i64) {
             return Err(Error::NoSuchRow { id: ids[position], position, rows });

@@ -56,9 +56,14 @@ impl Store<Map> {
 }
 
 impl<D: AsRef<[u8]>> Store<D> {
-    /// Over bytes that hold a whole file.
+    /// Over bytes that hold a whole file and begin at a multiple of eight, as every map does and a vector nearly always.
+    ///
+    /// Moving `data` must not move the bytes: of an array, hand over a reference.
     pub fn from_bytes(data: D) -> Result<Self, FormatError> {
         let bytes = data.as_ref();
+        if !bytes.as_ptr().cast::<f64>().is_aligned() {
+            return Err(FormatError::Misaligned { needed: align_of::<f64>() });
+        }
         let header = Header::decode(&bytes[..bytes.len().min(HEADER_LEN as usize)], bytes.len() as u64)?;
         Ok(Store { data, header })
     }
@@ -99,42 +104,43 @@ impl<D: AsRef<[u8]>> Store<D> {
         &self.data.as_ref()[self.header.section(kind).range()]
     }
 
-    pub(crate) fn numbers<T: bytemuck::AnyBitPattern>(&self, kind: Kind) -> Result<&[T], FormatError> {
-        bytemuck::try_cast_slice(self.section(kind)).map_err(|error| corrupt(format!("section {kind:?}: {error}")))
+    /// The numbers of a section of one type, whose length the header's checks compare with rows and dim. Sections begin at
+    /// multiples of [`SECTION_ALIGN`](crate::format::SECTION_ALIGN), and so does a map; other bytes were looked at in
+    /// [`from_bytes`](Store::from_bytes).
+    pub(crate) fn numbers<T: bytemuck::AnyBitPattern>(&self, kind: Kind) -> &[T] {
+        bytemuck::cast_slice(self.section(kind))
     }
 
     /// The matrix, row after row, where its numbers are float32.
     pub fn vectors(&self) -> Result<&[f32]> {
         match self.header.dtype {
-            Dtype::Float32 => self.numbers(Kind::Matrix).map_err(|error| Error::Argument(error.to_string())),
-            other => {
-                Err(Error::Argument(format!("the numbers are {}, not float32: gather() converts them", other.name())))
-            }
+            Dtype::Float32 => Ok(self.numbers(Kind::Matrix)),
+            found => Err(Error::DtypeMismatch { expected: Dtype::Float32, found }),
         }
     }
 
     /// The matrix as it is stored, whatever its numbers are.
-    pub fn rows(&self) -> Result<Rows<'_>, FormatError> {
+    #[must_use]
+    pub fn rows(&self) -> Rows<'_> {
         let (dtype, dim) = (self.header.dtype, self.dim());
-        let scales = self.numbers(Kind::Scales)?;
-        Ok(Rows { dtype, dim, stored: self.section(Kind::Matrix), scales })
+        Rows { dtype, dim, stored: self.section(Kind::Matrix), scales: self.numbers(Kind::Scales) }
     }
 
     /// The screening copy, where the file has one.
-    pub(crate) fn screen(&self) -> Result<Option<Screen<'_>>, FormatError> {
-        if self.header.section(Kind::Codes).offset == 0 {
-            return Ok(None);
-        }
-        Ok(Some(Screen { codes: self.numbers(Kind::Codes)?, bounds: self.numbers(Kind::Bounds)? }))
+    pub(crate) fn screen(&self) -> Option<Screen<'_>> {
+        let present = self.header.section(Kind::Codes).offset != 0;
+        present.then(|| Screen { codes: self.numbers(Kind::Codes), bounds: self.numbers(Kind::Bounds) })
     }
 
     /// 1 / length of each row, 0 for a row of zeros.
-    pub fn inverse_norms(&self) -> Result<&[f32], FormatError> {
+    #[must_use]
+    pub fn inverse_norms(&self) -> &[f32] {
         self.numbers(Kind::InverseNorms)
     }
 
     /// Mean and standard deviation of each dimension, end to end; empty where the file has none.
-    pub fn statistics(&self) -> Result<&[f64], FormatError> {
+    #[must_use]
+    pub fn statistics(&self) -> &[f64] {
         self.numbers(Kind::Statistics)
     }
 
@@ -157,6 +163,6 @@ impl<D: AsRef<[u8]>> Store<D> {
 
     /// Copies row `ids[i]` to row `i` of `out`; an id of -1 gives zeros, any other id without a row is an error.
     pub fn gather<T: Number>(&self, ids: &[i64], out: &mut [T]) -> Result<()> {
-        self.rows().map_err(|error| Error::Argument(error.to_string()))?.gather(ids, out)
+        self.rows().gather(ids, out)
     }
 }

@@ -46,11 +46,13 @@ impl Rows<'_> {
                 Text { start, end }
             })
             .collect();
-        if end != ids.len()
-            || weights.is_some_and(|weights| weights.len() != ids.len())
-            || out.len() != texts.len() * dim
+        let weighed = weights.map_or(ids.len(), <[f32]>::len);
+        for (name, expected, found) in
+            [("ids", end, ids.len()), ("weights", ids.len(), weighed), ("out", texts.len() * dim, out.len())]
         {
-            return Err(Error::Argument("ids, lengths, weights and out do not fit each other".into()));
+            if found != expected {
+                return Err(Error::Length { name, expected, found });
+            }
         }
         let least = PART / (ids.len() / texts.len().max(1)).max(1);
         in_parts(&texts, out, dim, least.max(1), |_, texts, out| {

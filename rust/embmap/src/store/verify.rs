@@ -41,9 +41,9 @@ impl<D: AsRef<[u8]>> Store<D> {
         if words.offset(0) != 0 || words.offset(self.len()) as usize != self.section(Kind::Words).len() {
             return Err(corrupt("the words do not begin or end where the offsets say"));
         }
-        let norms = self.inverse_norms()?;
-        let rows = self.rows()?;
-        let screen = self.screen()?;
+        let norms = self.inverse_norms();
+        let rows = self.rows();
+        let screen = self.screen();
         let (mut row, mut codes) = (Vec::new(), Vec::new());
         if !self.is_empty() {
             // A header may announce rows that no machine has memory for.

@@ -3,12 +3,12 @@
 //! Rows come in batches of any size. What a store holds does not depend on how they were cut, nor on the number of threads:
 //! summaries are taken over steps of as many rows each, counted from the first row of the store.
 
-use std::{ops::Range, path::Path, sync::atomic::AtomicBool, time::Instant};
+use std::{fmt, ops::Range, path::Path, sync::atomic::AtomicBool, time::Instant};
 
 use crate::{
     dtype::Dtype,
     error::{Error, Result},
-    format::{WIDEST, hash::hash, row_stats::normalize},
+    format::{hash::hash, row_stats::normalize},
     store::{Store, gather::Rows},
     sys::threads::{for_each, while_ticking},
     write::{
@@ -85,15 +85,18 @@ struct Task {
     outcome: Result<()>,
 }
 
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").field("dim", &self.dim).field("rows", &self.rows()).finish_non_exhaustive()
+    }
+}
+
 /// The error for a row of the batch.
 type ErrorAt<'a> = dyn Fn(usize, String) -> Error + Sync + 'a;
 
 impl Builder {
     /// Begins a store of rows of `dim` numbers at `target`.
     pub fn create(target: &Path, dim: usize, options: BuilderOptions) -> Result<Builder> {
-        if !(1..=WIDEST as usize).contains(&dim) {
-            return Err(Error::Argument(format!("dim must be between 1 and {WIDEST}, not {dim}")));
-        }
         Ok(Builder {
             writer: StoreWriter::create(target, options.dtype, dim, 0)?,
             deduplicator: Deduplicator::new(options.duplicates),
@@ -111,14 +114,9 @@ impl Builder {
     /// Appends rows: words, UTF-8 and not empty, and their finite numbers, row after row. After an error nothing can be
     /// appended, and the store cannot be finished: some of the rows may be there, some not.
     pub fn push(&mut self, words: &[&[u8]], values: &[f32]) -> Result<()> {
-        if words.len().checked_mul(self.dim) != Some(values.len()) {
-            return Err(Error::Argument(format!(
-                "{} words of {} numbers need {} numbers, found {}",
-                words.len(),
-                self.dim,
-                words.len().saturating_mul(self.dim),
-                values.len()
-            )));
+        let expected = words.len().saturating_mul(self.dim);
+        if values.len() != expected {
+            return Err(Error::Length { name: "values", expected, found: values.len() });
         }
         self.append(words, Given::Values(values))
     }
@@ -127,27 +125,25 @@ impl Builder {
     ///
     /// Words and their rows are all that is copied: rows of n-grams are not, which would have to be written before them.
     pub fn copy(&mut self, store: &Store, ids: &[i64]) -> Result<()> {
-        let refuse = |reason: String| Err(Error::Argument(reason));
         let (dtype, rows) = (store.header().dtype, store.len());
-        if (dtype, store.dim()) != (self.options.dtype, self.dim) {
-            let (theirs, ours) = ((store.dim(), dtype.name()), (self.dim, self.options.dtype.name()));
-            return refuse(format!(
-                "rows of {} {} cannot be copied to rows of {} {}",
-                theirs.0, theirs.1, ours.0, ours.1
-            ));
+        if store.dim() != self.dim {
+            return Err(Error::DimMismatch { expected: self.dim, found: store.dim() });
+        }
+        let (theirs, ours) = (dtype.name(), self.options.dtype.name());
+        if theirs != ours {
+            return Err(Error::Argument(format!("rows of {theirs} cannot be copied bit for bit to a store of {ours}")));
         }
         if self.options.normalize {
-            return refuse("rows that are copied as they are stored cannot be scaled".into());
+            return Err(Error::Argument("rows that are copied as they are stored cannot be scaled".into()));
         }
         if let Some(position) = ids.iter().position(|&id| usize::try_from(id).map_or(true, |id| id >= rows)) {
             return Err(Error::NoSuchRow { id: ids[position], position, rows });
         }
         let from = store.words();
         let words: Result<Vec<String>, _> = ids.iter().map(|&id| from.get_str(id as usize)).collect();
-        let found = words.and_then(|words| Ok((words, store.rows()?)));
-        let (words, rows) = found.map_err(Error::format(store.data().path()))?;
+        let words = words.map_err(Error::format(store.data().path()))?;
         let words: Vec<&[u8]> = words.iter().map(String::as_bytes).collect();
-        self.append(&words, Given::Encoded(rows, ids))
+        self.append(&words, Given::Encoded(store.rows(), ids))
     }
 
     /// Numbers a row.
@@ -165,7 +161,7 @@ impl Builder {
     /// Writes what is left and publishes the store; `go_on` is asked about twenty times a second until then.
     pub fn finish(self, go_on: &mut dyn FnMut() -> bool) -> Result<Built> {
         if self.failed {
-            return Err(Error::Argument("an earlier batch could not be written, so the store is not either".into()));
+            return Err(Error::Incomplete);
         }
         let Builder { writer, options, dim, deduplicator, mut total, open, overwritten, started, .. } = self;
         total.add(open);
@@ -184,7 +180,7 @@ impl Builder {
 
     fn append(&mut self, words: &[&[u8]], given: Given) -> Result<()> {
         if self.failed {
-            return Err(Error::Argument("an earlier batch could not be written: begin the store anew".into()));
+            return Err(Error::Incomplete);
         }
         self.failed = true;
         let refuse = |before: u64, row: usize, reason| Error::BadRow {
@@ -397,7 +393,7 @@ mod tests {
             builder.finish(&mut || true).expect("a store");
             let part = Store::open(&target).expect("a store");
             assert!(part.verify(|| true).expect("a whole store"));
-            let (all, some) = (store.rows().expect("rows"), part.rows().expect("rows"));
+            let (all, some) = (store.rows(), part.rows());
             for (new, old) in [(0, 2), (1, 0)] {
                 assert_eq!(some.get(new), all.get(old), "{dtype:?}");
                 assert_eq!(some.scales.get(new), all.scales.get(old), "{dtype:?}");

@@ -9,7 +9,7 @@ use std::{
 use crate::{
     dtype::Dtype,
     error::{Error, Result},
-    format::{HEADER_LEN, Header, Kind, MATRIX_ALIGN, SECTION_ALIGN, word_list::WordList},
+    format::{HEADER_LEN, Header, Kind, MATRIX_ALIGN, SECTION_ALIGN, WIDEST, word_list::WordList},
     sys::{
         atomic_file::AtomicFile,
         pread::{read_exact_at, write_at},
@@ -59,8 +59,8 @@ pub(crate) struct BucketContents {
 impl StoreWriter {
     /// Begins a store at `target` that has room for the rows of so many n-gram buckets before its matrix.
     pub(crate) fn create(target: &Path, dtype: Dtype, dim: usize, buckets: u64) -> Result<StoreWriter> {
-        if dim == 0 || u32::try_from(dim).is_err() {
-            return Err(Error::Argument(format!("dim must be between 1 and 2³² - 1, not {dim}")));
+        if !(1..=WIDEST as usize).contains(&dim) {
+            return Err(Error::OutOfRange { name: "dim", least: 1, most: WIDEST.into(), found: dim as u64 });
         }
         let matrix = (HEADER_LEN + buckets * (dim * dtype.size()) as u64).next_multiple_of(MATRIX_ALIGN);
         Ok(StoreWriter { file: AtomicFile::create(target)?, dtype, dim, matrix })

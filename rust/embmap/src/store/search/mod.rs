@@ -10,7 +10,7 @@ use std::{cmp::Ordering, ops::Range};
 
 use crate::{
     dtype::Dtype,
-    error::{Error, FormatError, Result},
+    error::{Error, Result},
     store::{
         Store,
         gather::Rows,
@@ -56,10 +56,11 @@ impl<D: AsRef<[u8]> + Sync> Store<D> {
         candidates: RowSelection,
         mut go_on: impl FnMut() -> bool,
     ) -> Result<Vec<Vec<Neighbor>>> {
-        let (rows, dim) = (self.rows().map_err(unreadable)?, self.dim());
-        let inverse_norms = self.inverse_norms().map_err(unreadable)?;
-        if !queries.len().is_multiple_of(dim) {
-            return Err(Error::Argument(format!("{} numbers are no queries of dimension {dim}", queries.len())));
+        let (rows, dim) = (self.rows(), self.dim());
+        let inverse_norms = self.inverse_norms();
+        let whole = queries.len().next_multiple_of(dim);
+        if whole != queries.len() {
+            return Err(Error::Length { name: "queries", expected: whole, found: queries.len() });
         }
         let last = match candidates {
             RowSelection::First(rows) => rows,
@@ -69,7 +70,7 @@ impl<D: AsRef<[u8]> + Sync> Store<D> {
             return Err(Error::Argument("the candidates are not rows, rising".into()));
         }
         let mut found = Vec::with_capacity(queries.len() / dim);
-        if let (Some(screen), RowSelection::First(first)) = (self.screen().map_err(unreadable)?, candidates)
+        if let (Some(screen), RowSelection::First(first)) = (self.screen(), candidates)
             && queries.len() <= FEW * dim
             && Screen::is_worth(k, first)
         {
@@ -130,10 +131,6 @@ fn on_parts<T: Send>(all: usize, work: impl Fn(Range<usize>) -> T + Sync) -> Vec
     });
     let Ok(()) = done;
     found.into_iter().filter_map(|(_, result)| result).collect()
-}
-
-fn unreadable(error: FormatError) -> Error {
-    Error::Argument(error.to_string())
 }
 
 /// One pass of a few queries over all candidates.

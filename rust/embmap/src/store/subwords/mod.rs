@@ -44,7 +44,7 @@ impl<D: AsRef<[u8]>> Store<D> {
         let Parameters { ngrams, unit, rows: count } = Parameters::decode(section)?;
         let kept = bytemuck::try_cast_slice(&section[PARAMETERS_LEN..])
             .map_err(|error| corrupt(format!("the buckets that are kept: {error}")))?;
-        let scales = self.numbers(Kind::BucketScales)?;
+        let scales = self.numbers(Kind::BucketScales);
         let rows = Rows { dtype: self.header().dtype, dim: self.dim(), stored: self.section(Kind::Buckets), scales };
         let all = count == ngrams.buckets;
         if rows.len() != count as usize || kept.len() != if all { 0 } else { count as usize } {
@@ -93,7 +93,7 @@ impl<'a> Subwords<'a> {
     pub fn vectors(&self, words: &[&[u8]], out: &mut [f32]) -> Result<()> {
         let dim = self.rows.dim();
         if out.len() != words.len() * dim {
-            return Err(Error::Argument(format!("out has {} numbers for {} words of {dim}", out.len(), words.len())));
+            return Err(Error::Length { name: "out", expected: words.len() * dim, found: out.len() });
         }
         if words.is_empty() {
             return Ok(());
