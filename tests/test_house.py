@@ -1,10 +1,15 @@
 """What CONTRIBUTING.md says of the code is true: where unsafe is, which floors there are, which names are public."""
 
 import ast
+import json
 import re
 from pathlib import Path
+from typing import get_args
+
+import pytest
 
 import embmap
+from embmap import _choices
 
 ROOT = Path(__file__).parents[1]
 CRATES = [ROOT / "rust" / "embmap" / "src", ROOT / "rust" / "embmap-python" / "src"]
@@ -78,3 +83,19 @@ def test_no_module_of_the_package_uses_a_higher_floor():
 
 def test_public_names():
     assert sorted(embmap.__all__) == sorted(PUBLIC.split())
+
+
+def test_options_have_the_same_names_in_python_and_rust(tmp_path):
+    (tmp_path / "v.txt").write_text("a 1 2\nb 3 4\n")
+    for option, names in [
+        ("format", _choices.SourceFormat),
+        ("separator", _choices.Separator),
+        ("duplicates", _choices.Duplicates),
+        ("errors", _choices.Utf8Errors),
+        ("on_bad_row", _choices.OnBadRow),
+        ("on_wrong_count", _choices.OnWrongCount),
+    ]:
+        with pytest.raises(ValueError, match=option) as error:
+            embmap.convert(tmp_path / "v.txt", **{option: "?"})
+        listed = json.loads("[" + str(error.value).removeprefix(f"{option} must be one of ").split(", not ")[0] + "]")
+        assert set(listed) == set(get_args(names)), option

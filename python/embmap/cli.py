@@ -11,16 +11,18 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import click
 
 from . import __version__, convert
 from . import open as open_store
+from ._choices import Duplicates, OnBadRow, OnWrongCount, Separator, SourceFormat, Utf8Errors
 from ._cli.messages import sentence
 from ._cli.words import WordsCommand
+from ._dtype import Dtype
 from ._errors import EmbmapError
-from ._export.files import FORMATS
+from ._export.files import ExportFormat
 from ._ingest.keep import words_of_lines
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -58,7 +60,7 @@ def main() -> None:
 @click.argument("target", type=click.Path(path_type=Path), required=False)
 @click.option(
     "--format",
-    type=click.Choice(["auto", "text", "word2vec-binary", "fasttext", "huggingface"]),
+    type=click.Choice(get_args(SourceFormat)),
     default="auto",
     show_default=True,
     help="What SOURCE is; found from its content by default.",
@@ -67,25 +69,25 @@ def main() -> None:
 @click.option("--header/--no-header", default=None, help="Whether the first line is a header; found by default.")
 @click.option(
     "--separator",
-    type=click.Choice(["auto", " ", "tab", "spaces", ",", ";"]),
+    type=click.Choice(["tab" if name == "\t" else name for name in get_args(Separator)]),
     default="auto",
     show_default=True,
     help="What stands between fields; found by default.",
 )
 @click.option("--encoding", default="utf-8", show_default=True, help="How the words are written, as latin-1 or gbk.")
 @click.option("--dim", type=click.IntRange(min=1), help="The dimension you expect.")
-@click.option("--duplicates", type=click.Choice(["first", "last", "error"]), default="first", show_default=True)
+@click.option("--duplicates", type=click.Choice(get_args(Duplicates)), default="first", show_default=True)
 @click.option(
     "--errors",
-    type=click.Choice(["strict", "replace", "ignore", "backslashreplace"]),
+    type=click.Choice(get_args(Utf8Errors)),
     default="strict",
     show_default=True,
     help="Words that are not in the encoding.",
 )
-@click.option("--on-bad-row", type=click.Choice(["error", "skip"]), default="error", show_default=True)
+@click.option("--on-bad-row", type=click.Choice(get_args(OnBadRow)), default="error", show_default=True)
 @click.option(
     "--on-wrong-count",
-    type=click.Choice(["error", "ignore"]),
+    type=click.Choice(get_args(OnWrongCount)),
     default="error",
     show_default=True,
     help="Where a header announces another number of rows than there are.",
@@ -98,7 +100,7 @@ def main() -> None:
 )
 @click.option(
     "--dtype",
-    type=click.Choice(["float32", "float16", "bfloat16", "int8"]),
+    type=click.Choice(get_args(Dtype)),
     default="float32",
     show_default=True,
     help="Type of the store's numbers.",
@@ -230,7 +232,9 @@ def verify(store: Path, json: bool) -> None:
 @main.command(epilog="Example: embmap export glove.6B.300d.embmap glove.6B.300d.vec")
 @_STORE
 @click.argument("target", type=click.Path(path_type=Path))
-@click.option("--format", type=click.Choice(FORMATS), help="Told by the suffix of TARGET where it can be.")
+@click.option(
+    "--format", type=click.Choice(get_args(ExportFormat)), help="Told by the suffix of TARGET where it can be."
+)
 @click.option("--words", type=click.File(encoding="utf-8-sig"), help="Only the words of this file, one a line.")
 @click.option("--limit", type=click.IntRange(min=0), help="Only the first N rows.")
 @click.option("--threads", type=click.IntRange(min=1), help="All cores by default.")
@@ -266,12 +270,12 @@ def export(store: Path, target: Path, words: Any, progress: bool | None, json: b
 @click.option("--header/--no-header", default=None, help="Whether the first line is a header; found by default.")
 @click.option(
     "--errors",
-    type=click.Choice(["strict", "replace", "ignore", "backslashreplace"]),
+    type=click.Choice(get_args(Utf8Errors)),
     default="strict",
     show_default=True,
     help="Words that are not in the encoding.",
 )
-@click.option("--on-bad-row", type=click.Choice(["error", "skip"]), default="error", show_default=True)
+@click.option("--on-bad-row", type=click.Choice(get_args(OnBadRow)), default="error", show_default=True)
 @click.option("--runs", type=click.IntRange(min=1), default=3, show_default=True, help="Conversions by embmap.")
 @click.option(
     "--seconds",

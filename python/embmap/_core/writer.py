@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .._choices import Duplicates, OnMissing
 from .._dtype import Dtype, DtypeName, dtype_name
 from .._embmap import Writer as _Writer
 from .._embmap import strings
@@ -26,7 +27,6 @@ from .vocabulary import Vocab, Vocabulary, contents
 if TYPE_CHECKING:
     from .store import CoreStore
 
-Duplicates = Literal["error", "first", "last"]
 Vectors: TypeAlias = ArrayLike | Iterable[ArrayLike]
 VectorOf: TypeAlias = Mapping[str, ArrayLike]
 
@@ -274,9 +274,7 @@ def write(
     return cast("WriteReport", writer.report)
 
 
-def select(
-    store: CoreStore, words: WordsLike, path: str | os.PathLike[str], missing: Literal["error", "skip"]
-) -> WriteReport:
+def select(store: CoreStore, words: WordsLike, path: str | os.PathLike[str], missing: OnMissing) -> WriteReport:
     """Do what `Store.select` says."""
     if missing not in ("error", "skip"):
         raise ValueError(f"missing must be 'error' or 'skip', not {missing!r}")

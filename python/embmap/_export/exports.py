@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
+from .._choices import OnMissing, TensorMode
 from .._core import writer as _write
 from .._core.store import CoreStore
 from . import files as _export
@@ -25,9 +26,7 @@ class Exports(CoreStore):
 
     __slots__ = ()
 
-    def select(
-        self, words: WordsLike, path: str | os.PathLike[str], *, missing: Literal["error", "skip"] = "error"
-    ) -> Self:
+    def select(self, words: WordsLike, path: str | os.PathLike[str], *, missing: OnMissing = "error") -> Self:
         """Write a store of some of the words, in the order in which they are named.
 
         Rows are copied as they are stored, bit for bit in every number type. The metadata is kept, with a note of the
@@ -114,7 +113,7 @@ class Exports(CoreStore):
     def to_static_embedding(
         self,
         *,
-        mode: Literal["cow", "readonly", "copy"] = "cow",
+        mode: TensorMode = "cow",
         lowercase: bool = False,
         pre_tokenizer: PreTokenizer | None = None,
     ) -> StaticEmbedding:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from .._atomic_file import new_folder
+from .._choices import TensorMode
 from .._paths import local
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ _ROWS = 1 << 14
 def to_static_embedding(
     store: CoreStore,
     *,
-    mode: Literal["cow", "readonly", "copy"] = "cow",
+    mode: TensorMode = "cow",
     lowercase: bool = False,
     pre_tokenizer: PreTokenizer | None = None,
 ) -> StaticEmbedding:

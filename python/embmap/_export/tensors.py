@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 import torch
 
+from .._choices import TensorMode
 from .._core.store import CoreStore
 
 
 def tensor(
     store: CoreStore,
     *,
-    mode: Literal["cow", "readonly", "copy"] = "cow",
+    mode: TensorMode = "cow",
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
 ) -> torch.Tensor:

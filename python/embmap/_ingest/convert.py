@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from .._choices import Duplicates, OnBadRow, OnWrongCount, Separator, SourceFormat, Utf8Errors
 from .._dtype import DtypeName, dtype_name
 from .._embmap import convert as _convert
 from .._paths import explained, local
@@ -148,17 +149,17 @@ def convert(
     source: str | os.PathLike[str],
     target: str | os.PathLike[str] | None = None,
     *,
-    format: Literal["auto", "text", "word2vec-binary", "fasttext", "huggingface"] = "auto",
+    format: SourceFormat = "auto",
     member: str | None = None,
     dtype: DtypeName = "float32",
     header: bool | Literal["auto"] = "auto",
-    separator: Literal["auto", " ", "\t", "spaces", ",", ";"] = "auto",
+    separator: Separator = "auto",
     encoding: str = "utf-8",
     dim: int | None = None,
-    duplicates: Literal["first", "last", "error"] = "first",
-    errors: Literal["strict", "replace", "ignore", "backslashreplace"] = "strict",
-    on_bad_row: Literal["error", "skip"] = "error",
-    on_wrong_count: Literal["error", "ignore"] = "error",
+    duplicates: Duplicates = "first",
+    errors: Utf8Errors = "strict",
+    on_bad_row: OnBadRow = "error",
+    on_wrong_count: OnWrongCount = "error",
     limit: int | None = None,
     keep: Iterable[str] | os.PathLike[str] | None = None,
     normalize: bool = False,

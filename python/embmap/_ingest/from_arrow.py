@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._core.writer import Duplicates, Writer
+from .._choices import Duplicates
+from .._core.writer import Writer
 from .._dtype import DtypeName
 from .._optional import need
 from .._progress import shown

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from .._choices import OnBadRow
 from .._progress import Progress, shown
 from . import judgements as _judgements
 from . import question_files as _question_files
@@ -114,7 +115,7 @@ def evaluate(
     restrict: int = 300_000,
     case_insensitive: bool = True,
     encoding: str = "utf-8",
-    on_bad_row: Literal["error", "skip"] = "error",
+    on_bad_row: OnBadRow = "error",
     progress: bool = False,
 ) -> Analogies | Similarities:
     r"""Answer a file of analogies, or compare cosines with a file of similarities.

@@ -8,8 +8,9 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
+from .._choices import OnBadRow
 from .._errors import ParseError
 from . import judgements as _judgements
 from .judgements import Pair
@@ -52,7 +53,7 @@ class _Line(NamedTuple):
 class _Text:
     """The lines of a file that are neither blank nor comments, and what to do with those that cannot be read."""
 
-    def __init__(self, path: Path, encoding: str, on_bad_row: Literal["error", "skip"]) -> None:
+    def __init__(self, path: Path, encoding: str, on_bad_row: OnBadRow) -> None:
         self.path = path
         # A byte-order mark is no part of the first word.
         self._encoding = "utf-8-sig" if encoding.lower().replace("_", "-") in ("utf-8", "utf8") else encoding
@@ -92,7 +93,7 @@ class _Text:
         return len(self._data) - behind
 
 
-def read(path: Path, encoding: str, on_bad_row: Literal["error", "skip"]) -> Questions | Judged:
+def read(path: Path, encoding: str, on_bad_row: OnBadRow) -> Questions | Judged:
     """Read a file of either kind, or BATS' folder; ValueError where it is neither."""
     if path.is_dir():
         files = sorted(file for file in path.rglob("*.txt") if _BATS.fullmatch(file.name))

@@ -76,6 +76,11 @@ pub enum OnBadRow {
     Skip,
 }
 
+impl OnBadRow {
+    /// Every policy, and the name by which users choose it.
+    pub const ALL: [(&'static str, OnBadRow); 2] = [("error", OnBadRow::Error), ("skip", OnBadRow::Skip)];
+}
+
 /// What it means that a header announces another number of rows than there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum WrongCount {
@@ -84,6 +89,11 @@ pub enum WrongCount {
     Error,
     /// Nothing: the rows that are there are taken.
     Ignore,
+}
+
+impl WrongCount {
+    /// Every policy, and the name by which users choose it.
+    pub const ALL: [(&'static str, WrongCount); 2] = [("error", WrongCount::Error), ("ignore", WrongCount::Ignore)];
 }
 
 /// How a source is converted.
