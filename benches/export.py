@@ -80,7 +80,7 @@ def pandas(table: Table) -> Prepared:
     import pandas as pd
 
     frame = pd.DataFrame(table.vectors, index=table.words)
-    # It must quote, or escape, a word with a blank or a quote inside: such rows fail the check.
+    # It must quote, or escape, a word with a space or a quote inside: such rows fail the check.
     return lambda path: frame.to_csv(path, sep=" ", header=False, quoting=3, escapechar="\\")
 
 

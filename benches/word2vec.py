@@ -59,10 +59,10 @@ def expected(path: Path) -> tuple[int, int]:
     at = 0
     for _ in range(rows):
         at += data[at : at + 1] == b"\n"
-        blank = data.index(b" ", at)
-        words = zlib.crc32(data[at : blank + 1], words)
-        at = blank + 1 + 4 * dim
-        matrix = zlib.crc32(data[blank + 1 : at], matrix)
+        space = data.index(b" ", at)
+        words = zlib.crc32(data[at : space + 1], words)
+        at = space + 1 + 4 * dim
+        matrix = zlib.crc32(data[space + 1 : at], matrix)
     return matrix, words
 
 

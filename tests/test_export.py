@@ -42,7 +42,7 @@ def written(folder, words, rows, dim, dtype="float32"):
 
 def converted_back(folder, store, format, **options):
     report = store.export(folder / "export.txt", format, **options)
-    # "1 1" is a header or a row, and blanks around every word are theirs, as the reader says.
+    # "1 1" is a header or a row, and spaces around every word are theirs, as the reader says.
     options = {"header": format != "glove", "separator": " ", "dim": store.dim}
     return embmap.open(embmap.convert(report.path, folder / "back.embmap", **options).path)
 
@@ -224,7 +224,7 @@ def test_what_cannot_be_asked_for_says_why(tmp_path, store):
     ("word", "formats", "why"),
     [
         ("a\nb", [*TEXT, "word2vec-binary"], "newline inside"),
-        ("new york", ["word2vec-binary"], "blank or a newline inside"),
+        ("new york", ["word2vec-binary"], "space or a newline inside"),
         ("\ufeffa", ["glove"], "byte-order mark"),
     ],
 )
@@ -242,8 +242,8 @@ def test_a_word_that_cannot_be_read_back_is_refused_by_name(tmp_path, word, form
 
 def test_the_first_word_that_is_refused_is_named(tmp_path):
     numbers = " ".join(["0.5"] * 64)
-    blank = {7_000: " x", 9_000: " x", 19_999: " x"}
-    store = store_of(tmp_path, "".join(f"w{i}{blank.get(i, '')} {numbers}\n" for i in range(20_000)))
+    space = {7_000: " x", 9_000: " x", 19_999: " x"}
+    store = store_of(tmp_path, "".join(f"w{i}{space.get(i, '')} {numbers}\n" for i in range(20_000)))
     for _ in range(5):
         with pytest.raises(ValueError, match="of row 7000"):
             store.export(tmp_path / "v.bin", threads=4)
@@ -255,7 +255,7 @@ def test_words_with_blanks_are_counted_and_read_back(tmp_path):
     for format in TEXT:
         report = store.export(tmp_path / "v.txt", format)
         assert report.words_with_blanks == 3
-        assert "3 words with a blank inside" in str(report)
+        assert "3 words with a space inside" in str(report)
         assert list(converted_back(tmp_path, store, format)) == vocab
 
 

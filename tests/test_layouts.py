@@ -33,11 +33,11 @@ PADDED = {
     "words in a column": lambda word, row: f"{word:<20}" + " ".join(f"{x:.4f}" for x in row),
     "words in a narrow column": lambda word, row: f"{word:<7} " + " ".join(f"{x:.4f}" for x in row),
     "words to the right": lambda word, row: f"{word:>15} " + " ".join(f"{x:.4f}" for x in row),
-    "two blanks": lambda word, row: f"{word}  " + "  ".join(f"{x:.4f}" for x in row),
-    "two blanks behind the word": lambda word, row: f"{word}  " + " ".join(f"{x:.4f}" for x in row),
-    "a blank before the row": lambda word, row: f" {word} " + " ".join(f"{x:.4f}" for x in row),
-    "blanks at both ends": lambda word, row: f"  {word}   " + "  ".join(f"{x:.4f}" for x in row) + "   ",
-    "tabs and blanks": lambda word, row: f"{word}\t " + "\t ".join(f"{x:.4f}" for x in row),
+    "two spaces": lambda word, row: f"{word}  " + "  ".join(f"{x:.4f}" for x in row),
+    "two spaces behind the word": lambda word, row: f"{word}  " + " ".join(f"{x:.4f}" for x in row),
+    "a space before the row": lambda word, row: f" {word} " + " ".join(f"{x:.4f}" for x in row),
+    "spaces at both ends": lambda word, row: f"  {word}   " + "  ".join(f"{x:.4f}" for x in row) + "   ",
+    "tabs and spaces": lambda word, row: f"{word}\t " + "\t ".join(f"{x:.4f}" for x in row),
 }
 
 
@@ -87,11 +87,11 @@ def test_what_numpy_saves(tmp_path):
     assert_read(store_of(tmp_path, out.getvalue()))
 
 
-def test_one_odd_row_stays_a_word_with_its_blank(tmp_path):
+def test_one_odd_row_stays_a_word_with_its_space(tmp_path):
     report = convert_text(tmp_path, "a 1 2\nb  3 4\nc 5 6\nd 7 8\n")
     assert list(embmap.open(report.path)) == ["a", "b ", "c", "d"]
     assert (report.separator, report.words_with_padding) == (" ", 1)
-    assert "1 words that begin or end with a blank" in str(report)
+    assert "1 words that begin or end with a space" in str(report)
     assert embmap.open(report.path).metadata["conversion"] == {"words_with_padding": 1}
     with pytest.raises(embmap.ParseError, match=r'two separators in a row .separator="spaces"'):
         convert_text(tmp_path, "a 1 2\nb 3  4\nc 5 6\n")
@@ -153,12 +153,12 @@ def test_what_only_looks_odd_is_read(tmp_path, text, options, words):
 
 CSV = {
     "commas": lambda word, row: f"{word}," + ",".join(map(repr, row)),
-    "commas and blanks": lambda word, row: f"{word}, " + ", ".join(map(repr, row)),
+    "commas and spaces": lambda word, row: f"{word}, " + ", ".join(map(repr, row)),
     "semicolons": lambda word, row: f"{word};" + ";".join(map(repr, row)),
     "a comma at the end": lambda word, row: f"{word}," + ",".join(map(repr, row)) + ",",
-    "a blank behind the word": lambda word, row: f"{word} " + ",".join(map(repr, row)),
+    "a space behind the word": lambda word, row: f"{word} " + ",".join(map(repr, row)),
     "quotes": lambda word, row: f'"{word}",' + ",".join(f'"{x!r}"' for x in row),
-    "quoted words and blanks": lambda word, row: f'"{word}" ' + " ".join(map(repr, row)),
+    "quoted words and spaces": lambda word, row: f'"{word}" ' + " ".join(map(repr, row)),
     "quoted words and tabs": lambda word, row: f'"{word}"\t' + "\t".join(map(repr, row)),
 }
 

@@ -36,8 +36,8 @@ def test_how_texts_are_cut_can_be_chosen(store, transformers):
 
     lower = store.to_static_embedding(lowercase=True)
     assert lower.tokenizer.encode("King, QUEEN!").ids == [0, 1]
-    blanks = store.to_static_embedding(pre_tokenizer=WhitespaceSplit())
-    assert blanks.tokenizer.encode("king, queen").ids == [1]
+    spaces = store.to_static_embedding(pre_tokenizer=WhitespaceSplit())
+    assert spaces.tokenizer.encode("king, queen").ids == [1]
 
 
 def test_training_changes_memory_only(store, transformers):

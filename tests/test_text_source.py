@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 import embmap
 from embmap import _reference
 
-_BLANKLESS = st.characters(exclude_characters="\n\r ", exclude_categories=["Cs"])
-_WORD = st.text(_BLANKLESS, min_size=1, max_size=12)
+_NO_SPACE = st.characters(exclude_characters="\n\r ", exclude_categories=["Cs"])
+_WORD = st.text(_NO_SPACE, min_size=1, max_size=12)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_words_are_kept_byte_for_byte(tmp_path, word):
     assert store[word].tolist() == [3, 4]
 
 
-def test_a_tab_separated_word_keeps_its_blanks(tmp_path):
+def test_a_tab_separated_word_keeps_its_spaces(tmp_path):
     assert list(store_of(tmp_path, "new york\t1\t2\nb\t1\t2\n")) == ["new york", "b"]
 
 
@@ -392,6 +392,6 @@ def test_the_report_reads_well(tmp_path):
         "1 duplicate words",
         "1 rows rejected",
         "line 3: expected",
-        "1 words with a blank",
+        "1 words with a space",
     ):
         assert part in text

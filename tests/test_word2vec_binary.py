@@ -263,7 +263,7 @@ def test_errors_say_record_and_byte_far_into_a_file_whatever_the_threads(tmp_pat
 @pytest.mark.parametrize("before", [b"", GOOD])
 def test_a_word_without_end_does_not_read_the_whole_file(tmp_path, before):
     content = b"9 2\n" + before + b"x" * (20 << 20)
-    with pytest.raises(embmap.ParseError, match="expected a word that a blank ends, found none within 1 MiB") as raised:
+    with pytest.raises(embmap.ParseError, match="expected a word that a space ends, found none within 1 MiB") as raised:
         convert_binary(tmp_path, content, format="word2vec-binary", on_bad_row="skip")
     assert (raised.value.line, raised.value.byte_offset) == (1 + bool(before), 4 + len(before))
 

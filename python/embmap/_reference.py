@@ -441,9 +441,9 @@ def parse_word2vec(data: bytes) -> Iterable[tuple[bytes, tuple[float, ...]]]:
     n, dim = map(int, header.split())
     found = 0
     while body := body.lstrip(b"\n"):
-        word, blank, rest = body.partition(b" ")
-        if not word or not blank or len(rest) < 4 * dim:
-            raise ValueError(f"not a word, a blank and {dim} numbers: {body[:40]!r}")
+        word, space, rest = body.partition(b" ")
+        if not word or not space or len(rest) < 4 * dim:
+            raise ValueError(f"not a word, a space and {dim} numbers: {body[:40]!r}")
         yield word, struct.unpack_from(f"<{dim}f", rest)
         body = rest[4 * dim :]
         found += 1

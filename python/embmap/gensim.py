@@ -35,7 +35,7 @@ What differs:
   made up. ``vectors_for_all(copy_vecattrs=True)`` has none to copy.
 * `load_word2vec_format`: a header that announces other than the rows that are there is a ParseError; gensim raises EOFError
   where they are fewer and leaves out those that are more. A word that is not UTF-8 is a ParseError, not a UnicodeDecodeError
-  (both are ValueErrors). ``KeyedVectors(embmap.load(path, on_bad_row="skip"))`` takes what there is. Words keep the blanks
+  (both are ValueErrors). ``KeyedVectors(embmap.load(path, on_bad_row="skip"))`` takes what there is. Words keep the spaces
   inside them. A packed file is known by its content. ``datatype`` is float32 or float16. Of a
   word that comes again the first row stays, as in gensim, which also leaves an empty place, a key None, at the end.
 * In a tie the lower row comes first; gensim leaves the order open.

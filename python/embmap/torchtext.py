@@ -24,7 +24,7 @@ What differs:
 * Of a word that comes again, the last row is the vector, as there, but the rows before are gone from `vectors` and `itos`.
 * A word that is not UTF-8 is an error, where torchtext passes over it: ``on_bad_row="skip"`` does so here. What a header
   says of the number of rows is ignored, as there. All options of `embmap.load` can be given.
-* Words with a blank inside keep it; torchtext fails.
+* Words with a space inside keep it; torchtext fails.
 * ``token in v`` and ``for token in v`` work, on words; torchtext never ends there. `get_vecs_by_tokens` takes any iterable,
   and of an empty one gives a tensor of shape (0, dim).
 * An unknown name of `GloVe` is a ValueError, not a KeyError.

@@ -224,7 +224,7 @@ def write(
     path : path
         Where the store goes; a file that is there is replaced.
     words : iterable of str, array of strings, Arrow column, mapping, or tokenizer
-        As for `Store.indices`: word ``i`` has row ``i``. Kept byte for byte, blanks and line ends included. A mapping of int
+        As for `Store.indices`: word ``i`` has row ``i``. Kept byte for byte, spaces and line ends included. A mapping of int
         is word -> row of `vectors`, as a ``stoi`` or what a tokenizer's ``get_vocab()`` gives: each row must have one word.
         A mapping of vectors, without `vectors`, is both.
     vectors : array_like of real numbers, shape (len(words), dim), or iterable of rows

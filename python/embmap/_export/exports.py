@@ -202,7 +202,7 @@ class Exports(CoreStore):
         path : path
             The file to write; one that is there is replaced.
         format : {"glove", "word2vec", "word2vec-binary", "fasttext-vec", "safetensors", "parquet", "arrow"}, optional
-            ``"glove"`` is text without a header, ``"word2vec"`` with one, ``"fasttext-vec"`` with one and a blank behind
+            ``"glove"`` is text without a header, ``"word2vec"`` with one, ``"fasttext-vec"`` with one and a space behind
             each number; ``"word2vec-binary"`` has the bytes that gensim writes; ``"safetensors"`` has the tensor
             ``embedding.weight`` in the store's type (int8 as float32) and the words as a JSON array in the metadata
             ``words``; ``"parquet"`` and ``"arrow"`` have columns ``word`` and ``vector`` and need pyarrow. By default what
@@ -224,7 +224,7 @@ class Exports(CoreStore):
         ------
         ValueError
             The suffix does not tell the format; or a word cannot be written in it: one with a newline in text, one with a
-            blank or a newline in word2vec's binary format. Text has words with a blank inside as they are, which
+            space or a newline in word2vec's binary format. Text has words with a space inside as they are, which
             `embmap.convert` reads back and many other readers do not: the report counts them.
         KeyError
             One of `words` is missing.

@@ -50,7 +50,7 @@ class ExportReport:
     seconds, sync_seconds : float
         Wall-clock time, and the part of it, at the end, in which the disk was waited for.
     words_with_blanks : int
-        Words with a blank inside, in text. `embmap.convert` reads them back; many other readers do not.
+        Words with a space inside, in text. `embmap.convert` reads them back; many other readers do not.
     """
 
     source: Path
@@ -72,7 +72,7 @@ class ExportReport:
         ]
         if self.words_with_blanks:
             lines.append(
-                f"  {self.words_with_blanks:,} words with a blank inside: embmap reads them back, many other readers do not"
+                f"  {self.words_with_blanks:,} words with a space inside: embmap reads them back, many other readers do not"
             )
         return "\n".join(lines)
 

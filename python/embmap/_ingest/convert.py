@@ -73,9 +73,9 @@ class ConversionReport:
         Rows whose word became one that was there before when it was mended. They are no duplicates:
         ``errors="backslashreplace"`` keeps them apart.
     words_with_padding : int
-        Words that begin or end with a blank, which is kept.
+        Words that begin or end with a space, which is kept.
     words_with_blanks : int
-        Words with a blank inside or at an end. More than a few hint at rows with more numbers than the others.
+        Words with a space inside or at an end. More than a few hint at rows with more numbers than the others.
     rows_without_word, words_without_row : int
         Of a model's folder: rows of the matrix whose id no token has, as those that pad it to a round number; and tokens
         that were added to the vocabulary but not to the matrix. Neither is in the store.
@@ -129,8 +129,8 @@ class ConversionReport:
             (self.duplicates, "duplicate words"),
             (self.invalid_utf8, "words that were not in the encoding, mended"),
             (self.collisions, "of them, or of their like, lost to a word that was the same once mended"),
-            (self.words_with_padding, "words that begin or end with a blank"),
-            (self.words_with_blanks - self.words_with_padding, "words with a blank inside"),
+            (self.words_with_padding, "words that begin or end with a space"),
+            (self.words_with_blanks - self.words_with_padding, "words with a space inside"),
             (self.words_not_found or 0, "words to keep that the source does not have"),
             (self.rows_without_word, "rows of the matrix without a token"),
             (self.words_without_row, "tokens without a row"),
@@ -204,7 +204,7 @@ def convert(
         Whether the first line is a header; needed only where that line could be either. Of a table, whether it names the
         columns. Binary files have a header always.
     separator : {"auto", " ", "\t", "spaces", ",", ";"}
-        What stands between the fields of a text: one blank, one tab, or, with ``"spaces"``, any number of both, as in
+        What stands between the fields of a text: one space, one tab, or, with ``"spaces"``, any number of both, as in
         columns that are padded to a width. A comma or a semicolon is that of CSV, with quotes where they are needed. Found
         from the first rows by default; so are a line of names, numbers of the rows, and the quotes that R writes.
     encoding : str

@@ -42,7 +42,7 @@ def words_of_lines(lines: Iterable[str]) -> list[str]:
 
 
 def _with_trimmed(words: Iterable[str]) -> Iterator[str]:
-    # A word may end with a blank, but that of a line that was read ends with what ended the line.
+    # A word may end with a space, but that of a line that was read ends with what ended the line.
     for word in words:
         yield word
         if isinstance(word, str) and (trimmed := word.strip(" \t\r\n")) != word and trimmed:

@@ -18,7 +18,7 @@ _WORDS = {
     "invalid_utf8": "words were not in the encoding and were mended",
     "collisions": "rows were lost to a word that was the same once mended",
     "duplicates": "rows had a word that came before and were left out",
-    "words_with_padding": "words begin or end with a blank",
+    "words_with_padding": "words begin or end with a space",
 }
 # Rows that are gone, and words that are not what they were: a caller who asked for it does not know how often it happened.
 _WORTH_A_WARNING = ("rejected", "invalid_utf8", "collisions", "duplicates")

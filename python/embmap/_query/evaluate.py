@@ -123,7 +123,7 @@ def evaluate(
     Files are read as they are published. Analogies: lines of four words, ``man king woman queen``, in sections that start
     with ``: name`` (Google's ``questions-words.txt``) or without any; MSR's ``word_relationship.questions``, whose answers
     are in ``word_relationship.answers`` beside it; the folder of BATS, or one of its files. Similarities: lines of two words
-    and a number, separated by tabs, commas, semicolons or blanks (WordSim-353, SimLex-999, SimVerb-3500, MEN, RW, MTurk,
+    and a number, separated by tabs, commas, semicolons or spaces (WordSim-353, SimLex-999, SimVerb-3500, MEN, RW, MTurk,
     RG-65, MC-30, YP-130, VERB-143, and SCWS, whose contexts are not used).
 
     As gensim's `evaluate_word_analogies` and `evaluate_word_pairs`, with the same answers.

@@ -191,7 +191,7 @@ def _read_judged(text: _Text, rows: Sequence[Sequence[str]], columns: _judgement
 
 
 def _split(lines: Sequence[_Line]) -> list[list[str]]:
-    """Split lines at what most of them have: tabs, semicolons or commas, else blanks."""
+    """Split lines at what most of them have: tabs, semicolons or commas, else spaces."""
     texts = [line.text for line in lines]
     separator = next((one for one in "\t;," if 2 * sum(one in text for text in texts) > len(texts)), None)
     return [

@@ -220,7 +220,7 @@ def _agreement(
 def _remarks(found: Comparison, dim: int) -> list[str]:
     counts = [
         (found.different, "with other numbers than embmap gives"),
-        (found.cut, f"with more or fewer numbers than {dim}: a header, or a word cut at a blank inside"),
+        (found.cut, f"with more or fewer numbers than {dim}: a header, or a word cut at a space inside"),
         (found.unknown, "not as in the file"),
         (found.absent, "of the file missing"),
     ]

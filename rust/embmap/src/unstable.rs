@@ -100,7 +100,7 @@ pub fn number(text: &[u8]) -> Option<f32> {
     number::parse(text).ok()
 }
 
-/// A blank and the shortest text of each of `values`, which are finite, at the start of `out`; returns their length.
+/// A space and the shortest text of each of `values`, which are finite, at the start of `out`; returns their length.
 pub fn write_numbers(kernel: &str, values: &[f32], out: &mut Vec<u8>) -> usize {
     out.resize(values.len() * shortest::ROOM, 0);
     shortest::write(named(kernel), values, false, out)
@@ -121,7 +121,7 @@ pub fn records(bytes: &[u8], width: usize, size: usize, mut each: impl FnMut(u64
         }
         let bytes = block.bytes();
         for record in &block.records {
-            let word = &bytes[record.word..record.blank];
+            let word = &bytes[record.word..record.space];
             each(block.offset + record.word as u64, word, record.numbers(bytes, width));
         }
         if let Some(word) = block.cut {

@@ -72,7 +72,7 @@ fn errors_say_where_and_leave_nothing() {
     assert_eq!((error.line, error.byte_offset, error.unit), (2, 6, Unit::Line));
     assert!(!folder.path().join("v.embmap").exists());
 
-    let skipping = Options { on_bad_row: OnBadRow::Skip, separator: Separator::Blank, ..Options::default() };
+    let skipping = Options { on_bad_row: OnBadRow::Skip, separator: Separator::Space, ..Options::default() };
     let report = made(folder.path(), "a 1 2\nb 3\nc 1 2\n", &skipping).expect("the other rows");
     assert_eq!((report.rows, report.rejected_rows.len()), (2, 1));
 

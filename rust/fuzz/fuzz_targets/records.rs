@@ -23,13 +23,13 @@ fn plain(bytes: &[u8], width: usize) -> Found {
     let (mut found, mut at) = (Found::new(), 0);
     while let Some(newlines) = bytes[at..].iter().position(|&byte| byte != b'\n') {
         let word = at + newlines;
-        let blank = bytes[word..].iter().position(|&byte| byte == b' ').map(|length| word + length);
-        let Some(blank) = blank.filter(|blank| bytes.len() - blank > width) else {
+        let space = bytes[word..].iter().position(|&byte| byte == b' ').map(|length| word + length);
+        let Some(space) = space.filter(|space| bytes.len() - space > width) else {
             found.push((word as u64, bytes[word..].to_vec(), Vec::new()));
             break;
         };
-        at = blank + 1 + width;
-        found.push((word as u64, bytes[word..blank].to_vec(), bytes[blank + 1..at].to_vec()));
+        at = space + 1 + width;
+        found.push((word as u64, bytes[word..space].to_vec(), bytes[space + 1..at].to_vec()));
     }
     found
 }

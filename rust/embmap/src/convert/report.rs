@@ -39,9 +39,9 @@ pub struct Report {
     pub invalid_utf8: u64,
     /// Rows whose word became one that was there before when what is not in the encoding was mended.
     pub collisions: u64,
-    /// Words that begin or end with a blank.
+    /// Words that begin or end with a space.
     pub words_with_padding: u64,
-    /// Words with a blank inside.
+    /// Words with a space inside.
     pub words_with_blanks: u64,
     /// Rows of a model's matrix whose id no token has.
     pub rows_without_word: u64,

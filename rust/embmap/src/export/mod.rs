@@ -27,9 +27,9 @@ pub enum ExportFormat {
     Glove,
     /// The same behind a header "rows dim".
     Word2Vec,
-    /// That header, then a word, a blank and float32 for each row: the bytes that gensim writes.
+    /// That header, then a word, a space and float32 for each row: the bytes that gensim writes.
     Word2VecBinary,
-    /// Text with a header and a blank behind each number, as fastText writes its `.vec`.
+    /// Text with a header and a space behind each number, as fastText writes its `.vec`.
     FastTextVec,
     /// One tensor `embedding.weight` in the store's number type, the words in the file's metadata.
     Safetensors,
@@ -53,7 +53,7 @@ pub struct ExportReport {
     pub rows: u64,
     /// Bytes written.
     pub bytes_written: u64,
-    /// Words with a blank inside, where the format separates by blanks.
+    /// Words with a space inside, where the format separates by spaces.
     pub words_with_blanks: u64,
     /// Wall-clock time.
     pub seconds: f64,
@@ -76,7 +76,7 @@ impl Store<Map> {
         let started = Instant::now();
         let chosen = Chosen::of(self, selection)?;
         let (stop, progress) = (AtomicBool::new(false), Progress::default());
-        let text = |header, blank_at_the_end| text::Text { chosen, header, blank_at_the_end, kernel: Kernel::detect() };
+        let text = |header, space_at_the_end| text::Text { chosen, header, space_at_the_end, kernel: Kernel::detect() };
         let layout: &dyn RowFormat = match format {
             ExportFormat::Glove => &text(false, false),
             ExportFormat::Word2Vec => &text(true, false),

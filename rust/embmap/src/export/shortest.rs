@@ -9,7 +9,7 @@ use std::hint::select_unpredictable;
 
 use crate::sys::simd::{Isa, Kernel};
 
-/// Bytes that a number's text may take, and the blank before it, while it is written.
+/// Bytes that a number's text may take, and the space before it, while it is written.
 pub(crate) const ROOM: usize = 25;
 
 /// Numbers side by side, where there are vector instructions.
@@ -67,7 +67,7 @@ const SCALES: ([u32; 32], [u32; 32]) = {
     (fives, others)
 };
 
-/// Writes a blank and the text of each of `values`, which are finite, to `out`, which has [`ROOM`] for each; returns the length.
+/// Writes a space and the text of each of `values`, which are finite, to `out`, which has [`ROOM`] for each; returns the length.
 /// With `points`, a whole number has a point and a zero.
 #[allow(unsafe_code)]
 pub(crate) fn write(kernel: Kernel, values: &[f32], points: bool, out: &mut [u8]) -> usize {
@@ -127,12 +127,12 @@ impl<const N: usize> Lanes<N> {
         lanes
     }
 
-    /// Writes a blank and the text of each from place `at` on; returns where they end.
+    /// Writes a space and the text of each from place `at` on; returns where they end.
     #[inline(always)]
     fn write(&self, values: &[f32; N], points: bool, out: &mut [u8], mut at: usize) -> usize {
         for ((&digits, &form), &value) in self.digits.iter().zip(&self.form).zip(values) {
-            let [blank, text @ ..]: &mut [u8; ROOM] = out[at..].first_chunk_mut().expect("ROOM for each number");
-            *blank = b' ';
+            let [space, text @ ..]: &mut [u8; ROOM] = out[at..].first_chunk_mut().expect("ROOM for each number");
+            *space = b' ';
             let length = (form & 0xff) as usize;
             at += 1 + if length > 0 { write_fast(digits, form, length, text) } else { write_any(value, points, text) };
         }

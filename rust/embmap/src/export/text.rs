@@ -10,13 +10,13 @@ use super::{
 };
 use crate::{error::Result, sys::simd::Kernel};
 
-/// Rows `word number … number`, separated by blanks.
+/// Rows `word number … number`, separated by spaces.
 pub(super) struct Text<'a> {
     pub chosen: Chosen<'a>,
     /// Whether a line "rows dim" comes first.
     pub header: bool,
-    /// Whether a blank follows the last number too.
-    pub blank_at_the_end: bool,
+    /// Whether a space follows the last number too.
+    pub space_at_the_end: bool,
     pub kernel: Kernel,
 }
 
@@ -34,25 +34,25 @@ impl RowFormat for Text<'_> {
 
     fn encode<'b>(&'b self, places: Range<usize>, scratch: &'b mut Scratch, progress: &Progress) -> Result<&'b [u8]> {
         let Scratch { bytes, values } = scratch;
-        let mut blanks = 0;
+        let mut spaces = 0;
         for place in places {
             let start = bytes.len();
             self.chosen.word(place, bytes)?;
-            blanks += u64::from(self.check(place, &bytes[start..])?);
+            spaces += u64::from(self.check(place, &bytes[start..])?);
             self.chosen.values(place, values)?;
             append(self.kernel, values, bytes)?;
-            if self.blank_at_the_end {
+            if self.space_at_the_end {
                 bytes.push(b' ');
             }
             bytes.push(b'\n');
         }
-        progress.words_with_blanks.fetch_add(blanks, Ordering::Relaxed);
+        progress.words_with_blanks.fetch_add(spaces, Ordering::Relaxed);
         Ok(bytes)
     }
 }
 
 impl Text<'_> {
-    /// Whether the word has a blank inside; an error where no reader could tell where it ends, or begins.
+    /// Whether the word has a space inside; an error where no reader could tell where it ends, or begins.
     fn check(&self, place: usize, word: &[u8]) -> Result<bool> {
         if memchr::memchr(b'\n', word).is_some() {
             return Err(self.chosen.refused(place, word, "has a newline inside, where a row of text ends"));
@@ -64,7 +64,7 @@ impl Text<'_> {
     }
 }
 
-/// Appends a blank and the text of each number.
+/// Appends a space and the text of each number.
 fn append(kernel: Kernel, values: &[f32], text: &mut Vec<u8>) -> Result<()> {
     let start = text.len();
     let room = values.len().saturating_mul(ROOM);

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::error::Result;
 
-/// A line "rows dim", then for each row the word, a blank, and float32.
+/// A line "rows dim", then for each row the word, a space, and float32.
 pub(super) struct Binary<'a> {
     pub chosen: Chosen<'a>,
 }
@@ -32,7 +32,7 @@ impl RowFormat for Binary<'_> {
             self.chosen.word(place, bytes)?;
             let word = &bytes[start..];
             if memchr::memchr2(b' ', b'\n', word).is_some() {
-                let why = "has a blank or a newline inside, where word2vec's binary format ends a word";
+                let why = "has a space or a newline inside, where word2vec's binary format ends a word";
                 return Err(self.chosen.refused(place, word, why));
             }
             self.chosen.values(place, values)?;

@@ -77,9 +77,9 @@ pub(crate) struct Batch<'a> {
     pub rejections: Vec<(u64, Fault)>,
     /// The lines of words that were not UTF-8 and were mended.
     pub mended: Vec<u64>,
-    /// The lines of words with a blank inside.
+    /// The lines of words with a space inside.
     pub spaced: Vec<u64>,
-    /// The lines of words that begin or end with a blank.
+    /// The lines of words that begin or end with a space.
     pub padded: Vec<u64>,
     /// The first words that are not wanted.
     pub unwanted: Vec<Vec<u8>>,

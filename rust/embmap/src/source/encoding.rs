@@ -1,7 +1,7 @@
 //! Words of text that is not UTF-8: what its bytes mean, and what stands for those that mean nothing.
 //!
 //! The names are Python's, and so are the answers: `latin-1` is ISO 8859-1 and `ascii` is ASCII, which the web takes for
-//! windows-1252. The tables are `encoding_rs`'s. Of all encodings here but UTF-16 a blank, a tab, a newline and the digits are
+//! windows-1252. The tables are `encoding_rs`'s. Of all encodings here but UTF-16 a space, a tab, a newline and the digits are
 //! the bytes that they are in ASCII, so that a text is split and its numbers are read before anything is decoded.
 
 use std::borrow::Cow;

@@ -36,11 +36,11 @@ pub enum Separator {
     /// What the first rows say.
     #[default]
     Auto,
-    /// One blank.
-    Blank,
+    /// One space.
+    Space,
     /// One tab.
     Tab,
-    /// Blanks and tabs, however many: columns that are padded to a width.
+    /// Spaces and tabs, however many: columns that are padded to a width.
     Spaces,
     /// A comma, as in CSV, with quotes where they are needed.
     Comma,
@@ -52,7 +52,7 @@ impl Separator {
     /// Every separator, and the name by which users choose it.
     pub const ALL: [(&'static str, Separator); 6] = [
         ("auto", Separator::Auto),
-        (" ", Separator::Blank),
+        (" ", Separator::Space),
         ("\t", Separator::Tab),
         ("spaces", Separator::Spaces),
         (",", Separator::Comma),

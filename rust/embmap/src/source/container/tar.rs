@@ -17,7 +17,7 @@ pub(super) fn is_archive(head: &[u8]) -> bool {
     head.first_chunk::<BLOCK>().is_some_and(|block| &block[257..262] == b"ustar" && sound(block).is_some())
 }
 
-/// A header that matches its checksum: the sum of all bytes, its own eight counted as blanks.
+/// A header that matches its checksum: the sum of all bytes, its own eight counted as spaces.
 fn sound(block: &[u8; BLOCK]) -> Option<&tar::Header> {
     let header = tar::Header::from_byte_slice(block);
     let sum = |bytes: &[u8]| bytes.iter().map(|&byte| u32::from(byte)).sum::<u32>();

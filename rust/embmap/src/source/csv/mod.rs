@@ -128,15 +128,15 @@ impl Shape {
         let mut word = field(first);
         let mut filled = 0;
         if self.glued {
-            let blank = word.iter().rposition(|byte| matches!(byte, b' ' | b'\t'));
-            let Some(blank) = blank else {
+            let space = word.iter().rposition(|byte| matches!(byte, b' ' | b'\t'));
+            let Some(space) = space else {
                 return Err((
                     Fault::FieldCount,
-                    "expected a word, a blank and its first number, found no blank".into(),
+                    "expected a word, a space and its first number, found no space".into(),
                 ));
             };
-            row[0] = row::number(&word[blank + 1..], 0, dim)?;
-            (word, filled) = (&word[..blank], 1);
+            row[0] = row::number(&word[space + 1..], 0, dim)?;
+            (word, filled) = (&word[..space], 1);
         }
         for (i, value) in row.iter_mut().enumerate().skip(filled) {
             *value = row::number(field(first + 1 + i - filled).trim_ascii(), i, dim)?;

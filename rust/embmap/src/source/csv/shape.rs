@@ -29,7 +29,7 @@ pub(crate) struct Shape {
     pub named: bool,
     /// Whether the row's own number stands before the word.
     pub numbered: bool,
-    /// Whether a blank separates the word from its first number.
+    /// Whether a space separates the word from its first number.
     pub glued: bool,
     /// Whether a delimiter ends each record.
     pub trailing: bool,
@@ -73,7 +73,7 @@ impl Shape {
             b',' => Separator::Comma,
             b';' => Separator::Semicolon,
             b'\t' => Separator::Tab,
-            _ => Separator::Blank,
+            _ => Separator::Space,
         }
     }
 
@@ -179,8 +179,8 @@ impl Table {
         }
         let lead = fields - dim;
         let tail = |field: &[u8]| {
-            let blank = field.iter().rposition(|byte| matches!(byte, b' ' | b'\t'))?;
-            Some((blank, is_number(&field[blank + 1..])))
+            let space = field.iter().rposition(|byte| matches!(byte, b' ' | b'\t'))?;
+            Some((space, is_number(&field[space + 1..])))
         };
         self.shape.glued = lead == 1 && body.iter().all(|record| matches!(tail(&record[0]), Some((1.., true))));
         self.shape.dim = dim + usize::from(self.shape.glued);

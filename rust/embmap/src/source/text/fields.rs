@@ -13,7 +13,7 @@ impl Separator {
             Separator::Tab => b'\t',
             Separator::Comma => b',',
             Separator::Semicolon => b';',
-            Separator::Auto | Separator::Blank | Separator::Spaces => b' ',
+            Separator::Auto | Separator::Space | Separator::Spaces => b' ',
         }
     }
 
@@ -83,6 +83,6 @@ pub(crate) fn is_fraction(field: &[u8]) -> bool {
 
 /// How many numbers a line ends in, however they are separated.
 pub(crate) fn numbers(line: &[u8]) -> usize {
-    // Of a word that is a blank, only one of the two sees that it is there.
-    Separator::Spaces.trailing_numbers(line).max(Separator::Blank.trailing_numbers(line))
+    // Of a word that is a space, only one of the two sees that it is there.
+    Separator::Spaces.trailing_numbers(line).max(Separator::Space.trailing_numbers(line))
 }

@@ -24,7 +24,7 @@ const _: () = assert!(WIDEST <= crate::format::WIDEST as usize);
 /// How a text is to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Layout {
-    /// What is between fields: one blank, one tab, or spaces.
+    /// What is between fields: one space, one tab, or spaces.
     pub separator: Separator,
     /// Whether a number of the row, of no meaning, stands before each word; in columns alone.
     pub numbered: bool,
@@ -88,7 +88,7 @@ impl Layout {
             return Err((body_line, doubts::no_numbers(&sample, first)));
         }
         if separator != Separator::Spaces && !sample.is_empty() && sample.iter().all(|line| is_mixed(line)) {
-            let reason = "a tab ends the word and blanks separate the numbers; make it one separator for all, or have both \
+            let reason = "a tab ends the word and spaces separate the numbers; make it one separator for all, or have both \
                           taken for one with separator=\"spaces\"";
             return Err((body_line, reason.into()));
         }
@@ -200,7 +200,7 @@ impl Separator {
             return Separator::Spaces;
         }
         let tabbed = sample.iter().filter(|line| is_tabbed(line)).count();
-        if tabbed > 0 && 2 * tabbed >= sample.len() { Separator::Tab } else { Separator::Blank }
+        if tabbed > 0 && 2 * tabbed >= sample.len() { Separator::Tab } else { Separator::Space }
     }
 }
 
@@ -226,7 +226,7 @@ fn is_tabbed(line: &[u8]) -> bool {
     memchr::memrchr(b'\t', line).is_some_and(|tab| is_number(&line[tab + 1..]))
 }
 
-/// Whether a tab ends the word and blanks separate its numbers.
+/// Whether a tab ends the word and spaces separate its numbers.
 fn is_mixed(line: &[u8]) -> bool {
     let Some(tab) = memchr::memrchr(b'\t', line) else { return false };
     let numbers = trim_end(&line[tab + 1..], b' ');

@@ -1,6 +1,6 @@
 //! Text vectors: GloVe's, and word2vec's and fastText's with their "rows dim" header.
 //!
-//! A row is `word number … number`. Exactly one separator, a blank or (in a tab-separated file) a tab, stands between
+//! A row is `word number … number`. Exactly one separator, a space or (in a tab-separated file) a tab, stands between
 //! fields; the last `dim` fields are numbers and everything before them is the word, byte for byte. Where the rows as a whole
 //! are padded to columns, any number of spaces is one separator, and words lose theirs. Carriage returns and separators at the
 //! end of a line, a byte-order mark, and blank lines at the end of the file are passed over.
@@ -240,7 +240,7 @@ fn content_end(file: &File, length: u64, start: u64) -> io::Result<u64> {
         read_at(file, &mut tail, end - size)?;
         match tail.iter().rposition(|byte| !is_blank(*byte)) {
             Some(last) => {
-                // The line's own newline and trailing blanks stay with it, where they are in this window.
+                // The line's own newline and trailing spaces stay with it, where they are in this window.
                 let newline =
                     memchr::memchr(b'\n', &tail[last..]).map(|newline| end - size + (last + newline) as u64 + 1);
                 return Ok(newline.unwrap_or(end));

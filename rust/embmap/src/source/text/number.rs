@@ -2,7 +2,7 @@
 //!
 //! The value of a text is the float64 nearest to it, rounded to float32: what `numpy.float32(text)` gives, bit for bit
 //! (docs/decisions/0002-rounding.md). The grammar is `[+-] digits [. digits] [e [+-] digits]` with digits on at least one
-//! side of the dot; words such as `nan`, blanks, underscores and digits of other scripts are not numbers.
+//! side of the dot; words such as `nan`, spaces, underscores and digits of other scripts are not numbers.
 
 /// Why a text has no value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,17 +1,17 @@
-//! Whether the blanks of a text are those of its layout: columns that are padded to a width.
+//! Whether the spaces of a text are those of its layout: columns that are padded to a width.
 //!
-//! A word may begin or end with a blank, and one row may have a blank too many. So the rows must agree on why they have theirs:
+//! A word may begin or end with a space, and one row may have a space too many. So the rows must agree on why they have theirs:
 //! `%9.5f` and `% .5f` put some between numbers, `%-12s` behind words so that the numbers begin in one column, `%12s` before
 //! words so that those end in one, and some writers put one before each row, or two behind each word.
 
 use super::row::{is_space, trim_spaces_end};
 use crate::source::options::Separator;
 
-/// Rows from which blanks around words alone are believed.
+/// Rows from which spaces around words alone are believed.
 const ENOUGH: usize = 3;
 
-/// The blanks of a row of `dim` numbers.
-struct Blanks {
+/// The spaces of a row of `dim` numbers.
+struct Spaces {
     /// Before the row.
     indent: usize,
     /// Between the word and its first number.
@@ -24,15 +24,15 @@ struct Blanks {
     negative: bool,
 }
 
-/// Whether rows of `dim` numbers have blanks for one of those reasons.
+/// Whether rows of `dim` numbers have spaces for one of those reasons.
 pub(super) fn is_of_the_layout(sample: &[&[u8]], dim: usize) -> bool {
     if dim == 0 {
         return false;
     }
-    let rows: Vec<Blanks> = sample.iter().filter_map(|line| Blanks::of(line, dim)).collect();
-    let count = |is: fn(&Blanks) -> bool| rows.iter().filter(|row| is(row)).count();
+    let rows: Vec<Spaces> = sample.iter().filter_map(|line| Spaces::of(line, dim)).collect();
+    let count = |is: fn(&Spaces) -> bool| rows.iter().filter(|row| is(row)).count();
     let between = count(|row| row.between);
-    // Of numbers with room for a sign, some rows have no blank too many; a row of them alone has nothing to agree with.
+    // Of numbers with room for a sign, some rows have no space too many; a row of them alone has nothing to agree with.
     if 2 * between > rows.len() || (between > 1 && 5 * between >= rows.len()) {
         return true;
     }
@@ -40,7 +40,7 @@ pub(super) fn is_of_the_layout(sample: &[&[u8]], dim: usize) -> bool {
         return false;
     }
     let wide = count(|row| row.behind_word > 1);
-    let all = |is: &dyn Fn(&Blanks) -> bool| rows.iter().all(is);
+    let all = |is: &dyn Fn(&Spaces) -> bool| rows.iter().all(is);
     let start = rows.iter().filter(|row| row.behind_word > 1).map(|row| row.number_start).max().unwrap_or(0);
     let end = rows.iter().filter(|row| row.indent > 0).map(|row| row.word_end).max().unwrap_or(0);
     all(&|row| row.indent > 0)
@@ -52,9 +52,9 @@ pub(super) fn is_of_the_layout(sample: &[&[u8]], dim: usize) -> bool {
             && all(&|row| row.word_end == end || (row.indent == 0 && row.word_end > end)))
 }
 
-impl Blanks {
+impl Spaces {
     /// `None` where the row has no word and `dim` more fields.
-    fn of(line: &[u8], dim: usize) -> Option<Blanks> {
+    fn of(line: &[u8], dim: usize) -> Option<Spaces> {
         let line = trim_spaces_end(line);
         let (mut end, mut between, mut start) = (line.len(), false, line.len());
         let mut run = 0;
@@ -71,7 +71,7 @@ impl Blanks {
             (start, end) = (before + spaces.iter().take_while(|&&byte| is_space(byte)).count(), before);
         }
         let column = |at: usize| String::from_utf8_lossy(&line[..at]).chars().count();
-        Some(Blanks {
+        Some(Spaces {
             indent: line.iter().take_while(|&&byte| byte == b' ').count(),
             behind_word: run,
             between,
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_blank_of_one_row_or_of_a_word_is_no_layout() {
+    fn a_space_of_one_row_or_of_a_word_is_no_layout() {
         for (text, dim) in [
             ("a 1 2\nb 3  4\n", 2),
             ("first 1 2\na  3 4\nlast 5 6\n", 2),

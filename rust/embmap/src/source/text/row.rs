@@ -27,7 +27,7 @@ pub(crate) fn parse_line<'a>(line: &'a [u8], separator: u8, row: &mut [f32]) -> 
     Ok(&line[..end])
 }
 
-/// The same of a line whose fields are separated by any number of blanks and tabs, perhaps behind the row's own number.
+/// The same of a line whose fields are separated by any number of spaces and tabs, perhaps behind the row's own number.
 pub(crate) fn parse_columns<'a>(line: &'a [u8], numbered: bool, row: &mut [f32]) -> Result<&'a [u8], (Fault, String)> {
     let mut rest = trim_spaces_start(trim_spaces_end(line));
     let dim = row.len();
@@ -77,17 +77,17 @@ pub(crate) fn numbers(count: usize) -> String {
     format!("{count} number{}", if count == 1 { "" } else { "s" })
 }
 
-/// A blank or a tab.
+/// A space or a tab.
 pub(super) fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t')
 }
 
-/// `line` without the blanks and tabs that begin it.
+/// `line` without the spaces and tabs that begin it.
 pub(super) fn trim_spaces_start(line: &[u8]) -> &[u8] {
     &line[line.iter().position(|&byte| !is_space(byte)).unwrap_or(line.len())..]
 }
 
-/// `line` without the blanks, tabs and carriage returns that end it.
+/// `line` without the spaces, tabs and carriage returns that end it.
 pub(super) fn trim_spaces_end(line: &[u8]) -> &[u8] {
     let kept = line.iter().rposition(|&byte| !is_space(byte) && byte != b'\r').map_or(0, |last| last + 1);
     &line[..kept]

@@ -93,13 +93,13 @@ impl Seen {
         for _ in 0..SAMPLE {
             match Record::next(bytes, at, width) {
                 Next::Whole(record) => {
-                    seen.add(&bytes[record.word..record.blank], record.numbers(bytes, width));
-                    at = record.blank + 1 + width;
+                    seen.add(&bytes[record.word..record.space], record.numbers(bytes, width));
+                    at = record.space + 1 + width;
                 }
                 Next::Part { word } => {
                     let part = &bytes[word..];
-                    let blank = memchr::memchr(b' ', part).unwrap_or(part.len());
-                    seen.add(&part[..blank], part.get(blank + 1..).unwrap_or_default());
+                    let space = memchr::memchr(b' ', part).unwrap_or(part.len());
+                    seen.add(&part[..space], part.get(space + 1..).unwrap_or_default());
                     break;
                 }
                 Next::Nothing => break,

@@ -1,8 +1,8 @@
 //! Word2vec's binary form, as its C tool and gensim write it.
 //!
-//! A line "rows dim", then records: the word, a blank, `dim` float32, little-endian. The C tool ends each record with a
+//! A line "rows dim", then records: the word, a space, `dim` float32, little-endian. The C tool ends each record with a
 //! newline and gensim does not, so newlines before a word are passed over, as both do when they read; otherwise a word may
-//! hold any byte but a blank. Records are counted as lines are: line 3 of an error is the third record.
+//! hold any byte but a space. Records are counted as lines are: line 3 of an error is the third record.
 
 mod header;
 mod records;
@@ -142,7 +142,7 @@ impl Source for Word2vecSource {
         for record in &block.records {
             let origin = RowPosition { line: batch.lines, offset: block.offset + record.word as u64 };
             batch.lines += 1;
-            let word = &bytes[record.word..record.blank];
+            let word = &bytes[record.word..record.space];
             if batch.wants(word) {
                 batch.push_with(origin, |row| read(word, record.numbers(bytes, width), row));
                 if batch.is_refused() {
@@ -155,7 +155,7 @@ impl Source for Word2vecSource {
             batch.lines += 1;
             let (dim, left) = (self.header.dim, bytes.len() - word);
             let reason = format!(
-                "expected a word, a blank and {dim} numbers of 4 bytes, the file ends {left} bytes into the record"
+                "expected a word, a space and {dim} numbers of 4 bytes, the file ends {left} bytes into the record"
             );
             batch.reject(origin, Fault::FieldCount, reason);
         }
@@ -166,7 +166,7 @@ impl Source for Word2vecSource {
 /// Copies the numbers of a record to `row` and gives its word; on failure says what was found.
 fn read<'a>(word: &'a [u8], numbers: &[u8], row: &mut [f32]) -> Result<&'a [u8], (Fault, String)> {
     if word.is_empty() {
-        return Err((Fault::EmptyWord, "the word is empty: the record starts with a blank".into()));
+        return Err((Fault::EmptyWord, "the word is empty: the record starts with a space".into()));
     }
     bytemuck::cast_slice_mut::<f32, u8>(row).copy_from_slice(numbers);
     if are_finite(row) {

@@ -1,7 +1,7 @@
 //! A file cut into blocks of whole records, by whichever thread is free: it reads one block while the others copy theirs.
 //!
 //! Records have no fixed length, so that only who has read the one before knows where the next begins. But it takes no more
-//! than to look for the blank that ends its word: what is left to do, copying and checking numbers, is done side by side.
+//! than to look for the space that ends its word: what is left to do, copying and checking numbers, is done side by side.
 
 use std::{
     io::{self, Read},
@@ -16,11 +16,11 @@ use crate::source::{
 /// A record whose word, with the newlines before it, is longer is none.
 pub(crate) const LONGEST_WORD: usize = 1 << 20;
 
-/// Where a record lies: its word at `word..blank`, its numbers from `blank + 1` on.
+/// Where a record lies: its word at `word..space`, its numbers from `space + 1` on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Record {
     pub word: usize,
-    pub blank: usize,
+    pub space: usize,
 }
 
 /// What begins at a place where a record may begin.
@@ -32,7 +32,7 @@ pub(crate) enum Next {
     Nothing,
     /// A word that begins there, and not all of the record.
     Part { word: usize },
-    /// [`LONGEST_WORD`] bytes without a blank.
+    /// [`LONGEST_WORD`] bytes without a space.
     Endless,
 }
 
@@ -47,7 +47,7 @@ impl Record {
         let word = from + newlines;
         match memchr::memchr(b' ', &near[newlines..]) {
             Some(length) if rest.len() - newlines - length > width => {
-                Next::Whole(Record { word, blank: word + length })
+                Next::Whole(Record { word, space: word + length })
             }
             None if near.len() > LONGEST_WORD => Next::Endless,
             _ => Next::Part { word },
@@ -56,7 +56,7 @@ impl Record {
 
     /// The numbers of the record and nothing else.
     pub(crate) fn numbers(self, bytes: &[u8], width: usize) -> &[u8] {
-        &bytes[self.blank + 1..][..width]
+        &bytes[self.space + 1..][..width]
     }
 }
 
@@ -157,7 +157,7 @@ impl<R: Read> State<R> {
                 match Record::next(&block.buffer[..filled], end, width) {
                     Next::Whole(record) => {
                         block.records.push(record);
-                        end = record.blank + 1 + width;
+                        end = record.space + 1 + width;
                     }
                     next => break next,
                 }
@@ -202,7 +202,7 @@ fn endless(byte_offset: u64) -> BlockError {
         lines: 0,
         byte_offset,
         reason: format!(
-            "expected a word that a blank ends, found none within {} MiB: the file is damaged, or its header lies",
+            "expected a word that a space ends, found none within {} MiB: the file is damaged, or its header lies",
             LONGEST_WORD >> 20
         ),
     }
@@ -228,7 +228,7 @@ mod tests {
             for record in &block.records {
                 found.push((
                     block.offset + record.word as u64,
-                    block.bytes()[record.word..record.blank].to_vec(),
+                    block.bytes()[record.word..record.space].to_vec(),
                     record.numbers(block.bytes(), width).to_vec(),
                 ));
             }
@@ -244,15 +244,15 @@ mod tests {
             let newlines = bytes.iter().take_while(|&&byte| byte == b'\n').count();
             let word = &bytes[newlines..];
             let place = (length - word.len()) as u64;
-            let Some(blank) = word.iter().position(|&byte| byte == b' ').filter(|blank| word.len() - blank > width)
+            let Some(space) = word.iter().position(|&byte| byte == b' ').filter(|space| word.len() - space > width)
             else {
                 return match word {
                     [] => (found, None, newlines as u64),
                     part => (found, Some((place, part.to_vec())), 0),
                 };
             };
-            found.push((place, word[..blank].to_vec(), word[blank + 1..][..width].to_vec()));
-            bytes = &word[blank + 1 + width..];
+            found.push((place, word[..space].to_vec(), word[space + 1..][..width].to_vec()));
+            bytes = &word[space + 1 + width..];
         }
     }
 

@@ -122,7 +122,7 @@ pub(super) unsafe fn row(text: Padded, ends: &[u32], row: &mut [f32]) -> bool {
 /// Reads those of eight numbers that [`scalar::number`](super::scalar::number) reads at once, as it does and with its
 /// names; they are the bits of the answer. What is written for the others means nothing.
 ///
-/// Digits have the bit 0x10; dot, sign, blank, tab and newline have not: that is how many digits end a number.
+/// Digits have the bit 0x10; dot, sign, space, tab and newline have not: that is how many digits end a number.
 ///
 /// # Safety
 ///
