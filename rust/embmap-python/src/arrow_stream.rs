@@ -13,8 +13,8 @@ use embmap::{Dtype, Map, Number, Store, format::Kind};
 use pyo3::{exceptions::PyValueError, prelude::*, types::PyCapsule};
 
 /// Bytes of a batch's numbers, about, and the most rows.
-const BATCH: usize = 64 << 20;
-const MOST_ROWS: usize = 1 << 16;
+const BATCH_BYTES: usize = 64 << 20;
+const BATCH_ROWS: usize = 1 << 16;
 
 /// A capsule with the stream of the `first` rows of `store`, or of `only` some, as Arrow's PyCapsule interface asks for it.
 pub(crate) fn capsule<'py>(
@@ -49,7 +49,7 @@ impl Batches {
             Field::new("word", DataType::Utf8, true),
             Field::new("vector", DataType::FixedSizeList(item.clone(), dim), true),
         ]);
-        let rows = (BATCH / (store.dim() * if halves { 2 } else { 4 })).clamp(1, MOST_ROWS);
+        let rows = (BATCH_BYTES / (store.dim() * if halves { 2 } else { 4 })).clamp(1, BATCH_ROWS);
         // Every batch of more rows than a few begins at a multiple of 64 bytes, as Arrow recommends.
         let rows_of_a_batch = if rows > 64 { rows / 64 * 64 } else { rows };
         let end = only.as_ref().map_or(first.min(store.len()), Vec::len);

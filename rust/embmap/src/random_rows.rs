@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Numbers that are worth a thread of their own.
-const PART: usize = 1 << 16;
+const NUMBERS_PER_THREAD: usize = 1 << 16;
 
 /// Fills `row` with deviates of mean 0 and deviation 1 for `word` under `seed`.
 pub fn fill_standard(word: &[u8], seed: u64, row: &mut [f64]) {
@@ -35,7 +35,7 @@ pub fn fill_rows(words: &[&[u8]], seed: u64, mean: &[f64], deviation: &[f64], ou
     if dim == 0 {
         return Ok(());
     }
-    in_parts(words, out, dim, PART.div_ceil(dim), |_, words, out| {
+    in_parts(words, out, dim, NUMBERS_PER_THREAD.div_ceil(dim), |_, words, out| {
         let mut deviates = vec![0.0; dim];
         for (word, row) in words.iter().zip(out.chunks_exact_mut(dim)) {
             fill_standard(word, seed, &mut deviates);

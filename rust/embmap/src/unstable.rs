@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// Bytes that go through both stages at a time, as in a conversion.
-const PIECE: usize = 64 << 10;
+const PIECE_BYTES: usize = 64 << 10;
 
 /// The kernels that this processor can run, the best first.
 pub fn kernels() -> Vec<&'static str> {
@@ -53,7 +53,7 @@ impl Text {
         let mut start = FRONT;
         std::iter::from_fn(move || {
             let rest = &self.buffer[start..self.buffer.len() - BACK];
-            let near = PIECE.min(rest.len());
+            let near = PIECE_BYTES.min(rest.len());
             let length = match memchr::memrchr(b'\n', &rest[..near]) {
                 Some(newline) => newline + 1,
                 None => memchr::memchr(b'\n', rest)? + 1,

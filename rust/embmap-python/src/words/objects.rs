@@ -17,9 +17,9 @@ use super::{LookupError, no_str};
 use crate::errors::caught;
 
 /// Items ahead of the one that is read whose objects are asked for.
-const AHEAD: usize = 32;
+const PREFETCH_ITEMS: usize = 32;
 /// Words that are looked up before Python may run again: some ten milliseconds.
-const SPAN: usize = 1 << 18;
+const SPAN_WORDS: usize = 1 << 18;
 
 /// A list or a tuple.
 pub(crate) struct Objects<'py> {
@@ -76,8 +76,8 @@ impl<'py> Objects<'py> {
         missing: i64,
         ids: &mut [i64],
     ) -> Result<(), LookupError> {
-        for (span, ids) in ids.chunks_mut(SPAN).enumerate() {
-            let first = span * SPAN;
+        for (span, ids) in ids.chunks_mut(SPAN_WORDS).enumerate() {
+            let first = span * SPAN_WORDS;
             if first > 0 {
                 py.check_signals()?;
                 py.detach(|| ());
@@ -139,9 +139,9 @@ fn read<'w, 'py: 'w>(
     };
     let mut items = range.clone().map(asked);
     // The items between the one that is asked for and the one that is read.
-    let mut between: [_; AHEAD] = std::array::from_fn(|_| items.next());
+    let mut between: [_; PREFETCH_ITEMS] = std::array::from_fn(|_| items.next());
     for (turn, i) in range.enumerate() {
-        if let Some(item) = std::mem::replace(&mut between[turn % AHEAD], items.next()) {
+        if let Some(item) = std::mem::replace(&mut between[turn % PREFETCH_ITEMS], items.next()) {
             texts.push(text(item, i)?);
         }
     }

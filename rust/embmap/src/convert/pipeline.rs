@@ -15,7 +15,7 @@ use crate::{
     source::{Source, SourceError, batch::Batch, options::Options},
     sys::{
         threads,
-        turns::{Turns, WORTH_FLUSHING, Work},
+        turns::{FLUSH_BYTES, Turns, Work},
     },
     write::{
         dedup::Assignment,
@@ -68,7 +68,7 @@ pub(crate) fn run<S: Source>(
         threads,
         bytes: source.length().unwrap_or(u64::MAX),
         work: || pipeline.work(),
-        flush: || if done() < WORTH_FLUSHING { Ok(()) } else { writer.sync_data() },
+        flush: || if done() < FLUSH_BYTES { Ok(()) } else { writer.sync_data() },
         watch: || {
             let (done, total) = source.progress(done());
             tick(done, total)

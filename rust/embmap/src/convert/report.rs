@@ -10,14 +10,14 @@ use crate::{
     },
 };
 
-/// What a conversion did, and what it met.
+/// What [`convert`](crate::convert) did, and what it met.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
     /// The file that was read.
     pub source: PathBuf,
     /// Rows written.
     pub rows: u64,
-    /// Numbers a row.
+    /// The dimension: numbers a row.
     pub dim: usize,
     /// Bytes of the source read: all of it, unless a limit ended the conversion before.
     pub bytes_read: u64,

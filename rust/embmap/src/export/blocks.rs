@@ -12,12 +12,12 @@ use crate::{
         atomic_file::AtomicFile,
         pread::write_at,
         threads,
-        turns::{Turns, WORTH_FLUSHING, Work},
+        turns::{FLUSH_BYTES, Turns, Work},
     },
 };
 
 /// Bytes of a block, about.
-const BLOCK: usize = 1 << 20;
+const BLOCK_BYTES: usize = 1 << 20;
 
 /// How a format writes rows.
 pub(super) trait RowFormat: Sync {
@@ -66,7 +66,7 @@ pub(super) fn write(
 ) -> Result<(u64, Instant)> {
     let head = layout.head()?;
     write_at(file.file(), &head, 0).map_err(Error::io(file.target()))?;
-    let rows_of_a_block = (BLOCK / layout.row_len().max(1)).max(1);
+    let rows_of_a_block = (BLOCK_BYTES / layout.row_len().max(1)).max(1);
     let threads = threads::threads(threads).min(rows.div_ceil(rows_of_a_block));
     let turns = Turns::new(head.len() as u64, stop);
     drop(head);
@@ -78,7 +78,7 @@ pub(super) fn write(
         work: || blocks.work(),
         flush: || {
             let offset = blocks.turns.lock().state;
-            if offset - flushed < WORTH_FLUSHING {
+            if offset - flushed < FLUSH_BYTES {
                 return Ok(());
             }
             flushed = offset;

@@ -22,7 +22,7 @@ pub(crate) const SLOT_WORD: usize = SLOT_CHECK + 4;
 /// Bytes of one slot.
 pub(crate) const SLOT_LEN: usize = SLOT_WORD + 4;
 /// Words hashed and prefetched before the first of them is compared.
-const BATCH: usize = 32;
+const BATCH_WORDS: usize = 32;
 /// The id in a slot that no word has.
 pub(crate) const EMPTY: u32 = u32::MAX;
 
@@ -141,12 +141,12 @@ impl<'a> Index<'a> {
     /// The rows of many words, `missing` for those that are not there. Bucket, slot and bytes of a batch are asked for
     /// before any of them is read, so that their latencies overlap.
     pub fn find_all(&self, words: &[&[u8]], missing: i64, ids: &mut [i64]) -> Result<(), FormatError> {
-        let mut hashes = [0; BATCH];
-        let mut slots = [0; BATCH];
-        let mut later = words.iter().skip(BATCH);
-        for (words, ids) in words.chunks(BATCH).zip(ids.chunks_mut(BATCH)) {
+        let mut hashes = [0; BATCH_WORDS];
+        let mut slots = [0; BATCH_WORDS];
+        let mut later = words.iter().skip(BATCH_WORDS);
+        for (words, ids) in words.chunks(BATCH_WORDS).zip(ids.chunks_mut(BATCH_WORDS)) {
             // Another thread may have read the next words, and have them in a cache of its own.
-            later.by_ref().take(BATCH).for_each(|word| prefetch(word, 0));
+            later.by_ref().take(BATCH_WORDS).for_each(|word| prefetch(word, 0));
             for (hash_, word) in hashes.iter_mut().zip(words) {
                 *hash_ = hash(word, self.seed);
                 prefetch(self.pilots, self.shape.bucket(*hash_) * PILOT_LEN);

@@ -27,7 +27,7 @@ impl WordList {
         true
     }
 
-    /// How many.
+    /// Returns how many words there are.
     #[must_use]
     pub fn len(&self) -> usize {
         self.offsets.len() - 1

@@ -20,7 +20,7 @@ impl<'a> Words<'a> {
         Words { bytes, offsets }
     }
 
-    /// How many.
+    /// Returns how many words there are.
     #[must_use]
     pub fn len(&self) -> usize {
         self.offsets.len() / OFFSET_LEN - 1

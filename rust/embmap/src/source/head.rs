@@ -15,7 +15,7 @@ use crate::{
 pub(crate) const LONGEST_LINE: usize = 16 << 20;
 
 /// Read at first; more where two lines do not fit.
-pub(crate) const HEAD: usize = 256 << 10;
+pub(crate) const HEAD_BYTES: usize = 256 << 10;
 
 /// The first bytes of a text: at least two whole lines, unless it is shorter or a line absurdly long.
 pub(crate) struct Head {
@@ -38,7 +38,7 @@ impl Head {
 
     fn lines(input: &mut Input) -> Result<Head, BlockError> {
         let (mut bytes, mut filled) = (Vec::new(), 0);
-        let mut size = HEAD;
+        let mut size = HEAD_BYTES;
         loop {
             let ended = match input {
                 Input::File(file, length) => {

@@ -40,7 +40,7 @@ pub(crate) trait Source: Sync {
     fn member(&self) -> Option<&str> {
         None
     }
-    /// Numbers a row.
+    /// The dimension: numbers a row.
     fn dim(&self) -> usize;
     /// How many rows the source says it has.
     fn expected_rows(&self) -> Option<u64>;

@@ -96,7 +96,7 @@ impl WrongCount {
     pub const ALL: [(&'static str, WrongCount); 2] = [("error", WrongCount::Error), ("ignore", WrongCount::Ignore)];
 }
 
-/// How a source is converted.
+/// The options of [`convert`](crate::convert): what the source is, and what becomes of it.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// What the source is.

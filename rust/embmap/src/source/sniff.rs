@@ -5,7 +5,7 @@
 
 use memchr::memmem;
 
-use crate::source::head::HEAD;
+use crate::source::head::HEAD_BYTES;
 use Mark::{Like, Start, Tag};
 
 /// How a kind of file is told.
@@ -185,7 +185,7 @@ fn is_gguf(head: &[u8]) -> bool {
 
 /// An array or object, or the beginning of one.
 fn is_json(head: &[u8]) -> bool {
-    let text = &head[..head.len().min(HEAD)];
+    let text = &head[..head.len().min(HEAD_BYTES)];
     matches!(text.trim_ascii_start().first(), Some(b'{' | b'['))
         && match serde_json::Deserializer::from_slice(text).into_iter::<serde_json::Value>().next() {
             Some(Ok(_)) => true,

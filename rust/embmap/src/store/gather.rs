@@ -9,9 +9,9 @@ use crate::{
 };
 
 /// Rows asked for ahead of the one that is copied.
-const AHEAD: usize = 3;
+const PREFETCH_ROWS: usize = 3;
 /// Bytes that a thread copies at a time.
-const BLOCK: usize = 512 << 10;
+const BLOCK_BYTES: usize = 512 << 10;
 
 /// The rows of a store, as they are stored.
 #[derive(Debug, Clone, Copy)]
@@ -24,19 +24,19 @@ pub struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    /// How many.
+    /// Returns how many rows there are.
     #[must_use]
     pub fn len(&self) -> usize {
         self.stored.len() / self.row_len()
     }
 
-    /// Whether there are none.
+    /// Returns whether there is no row.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.stored.is_empty()
     }
 
-    /// Numbers a row.
+    /// The dimension: numbers a row.
     #[must_use]
     pub fn dim(&self) -> usize {
         self.dim
@@ -77,10 +77,10 @@ impl<'a> Rows<'a> {
         if let Some(position) = ids.iter().position(|&id| id < -1 || id >= rows as i64) {
             return Err(Error::NoSuchRow { id: ids[position], position, rows });
         }
-        in_blocks(ids, out, dim, BLOCK.div_ceil(self.row_len()), |ids, out| {
+        in_blocks(ids, out, dim, BLOCK_BYTES.div_ceil(self.row_len()), |ids, out| {
             let mut scratch = vec![0.0; if T::DTYPE == Dtype::Float32 || ids.is_empty() { 0 } else { dim }];
             for (i, (&id, row)) in ids.iter().zip(out.chunks_exact_mut(dim)).enumerate() {
-                if let Some(&next) = ids.get(i + AHEAD) {
+                if let Some(&next) = ids.get(i + PREFETCH_ROWS) {
                     self.prefetch(next);
                 }
                 match usize::try_from(id) {

@@ -15,11 +15,11 @@ use crate::{
 };
 
 /// Words that are worth a thread of their own.
-const PART: usize = 8192;
+const WORDS_PER_THREAD: usize = 8192;
 /// Words that are read, and looked up, together.
-const BLOCK: usize = 2048;
+const BLOCK_WORDS: usize = 2048;
 /// Blocks that a thread may have waiting for it; with more, whoever reads looks some up as well.
-const AHEAD: usize = 2;
+const WAITING_BLOCKS: usize = 2;
 
 impl<D: AsRef<[u8]> + Sync> Store<D> {
     /// The rows of words, `missing` for those that are not there, on several threads when there are many.
@@ -30,7 +30,7 @@ impl<D: AsRef<[u8]> + Sync> Store<D> {
     pub fn find_all(&self, words: &[&[u8]], missing: i64, ids: &mut [i64]) -> Result<(), FormatError> {
         assert_eq!(words.len(), ids.len(), "one id for each word");
         let index = self.index();
-        in_parts(words, ids, 1, PART, |_, words, ids| index.find_all(words, missing, ids))
+        in_parts(words, ids, 1, WORDS_PER_THREAD, |_, words, ids| index.find_all(words, missing, ids))
     }
 
     /// The rows of words that any thread can read: `read` calls what it is given with the words of that range.
@@ -41,9 +41,9 @@ impl<D: AsRef<[u8]> + Sync> Store<D> {
         read: impl Fn(Range<usize>, &mut Find) -> Result<(), FormatError> + Sync,
     ) -> Result<(), FormatError> {
         let index = self.index();
-        let starts: Vec<usize> = (0..ids.len()).step_by(BLOCK).collect();
-        let mut blocks: Vec<&mut [i64]> = ids.chunks_mut(BLOCK).collect();
-        in_parts(&starts, &mut blocks, 1, PART / BLOCK, |_, starts, blocks| {
+        let starts: Vec<usize> = (0..ids.len()).step_by(BLOCK_WORDS).collect();
+        let mut blocks: Vec<&mut [i64]> = ids.chunks_mut(BLOCK_WORDS).collect();
+        in_parts(&starts, &mut blocks, 1, WORDS_PER_THREAD / BLOCK_WORDS, |_, starts, blocks| {
             starts.iter().zip(blocks).try_for_each(|(&start, ids)| {
                 read(start..start + ids.len(), &mut |words| index.find_all(words, missing, ids))
             })
@@ -58,7 +58,7 @@ impl<D: AsRef<[u8]> + Sync> Store<D> {
         ids: &mut [i64],
         mut read: impl FnMut(Range<usize>, &mut Vec<&'w [u8]>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let parts = ids.len() / PART;
+        let parts = ids.len() / WORDS_PER_THREAD;
         let helpers = if parts <= 1 { 0 } else { threads(None).min(parts) - 1 };
         let waiting = Waiting::default();
         let index = self.index();
@@ -68,12 +68,12 @@ impl<D: AsRef<[u8]> + Sync> Store<D> {
             let running: Vec<_> = (0..helpers).map_while(|_| spawn(scope, work)).collect();
             let helpers = running.len();
             let mut start = 0;
-            let result = ids.chunks_mut(BLOCK).try_for_each(|ids| {
+            let result = ids.chunks_mut(BLOCK_WORDS).try_for_each(|ids| {
                 let mut block = LookupBlock { words: waiting.room(), ids };
                 read(start..start + block.ids.len(), &mut block.words)?;
                 assert_eq!(block.words.len(), block.ids.len(), "one word for each id");
                 start += block.ids.len();
-                match waiting.add(block, helpers * AHEAD) {
+                match waiting.add(block, helpers * WAITING_BLOCKS) {
                     Some(block) => waiting.find(block, &index, missing).map_err(E::from),
                     None => Ok(()),
                 }
@@ -124,7 +124,7 @@ impl<'w, 'i> Waiting<'w, 'i> {
     }
 
     fn room(&self) -> Vec<&'w [u8]> {
-        self.lock().rooms.pop().unwrap_or_else(|| Vec::with_capacity(BLOCK))
+        self.lock().rooms.pop().unwrap_or_else(|| Vec::with_capacity(BLOCK_WORDS))
     }
 
     /// Leaves a block for others, or gives it back where so many wait already.
@@ -185,7 +185,7 @@ mod tests {
     #[test]
     fn all_ways_find_the_same_rows() {
         let (_folder, store) = store();
-        for count in [0, 1, BLOCK, 2 * PART - 1, 2 * PART, 5 * PART + 3] {
+        for count in [0, 1, BLOCK_WORDS, 2 * WORDS_PER_THREAD - 1, 2 * WORDS_PER_THREAD, 5 * WORDS_PER_THREAD + 3] {
             let words: Vec<String> = (0..count as u64).map(|i| format!("w{}", seed_from(i, 0) % 6_000)).collect();
             let words: Vec<&[u8]> = words.iter().map(String::as_bytes).collect();
             let expected: Vec<i64> = words
@@ -211,10 +211,10 @@ mod tests {
     #[test]
     fn what_cannot_be_read_ends_the_search() {
         let (_folder, store) = store();
-        let mut ids = vec![0; 4 * PART];
+        let mut ids = vec![0; 4 * WORDS_PER_THREAD];
         let read = |range: Range<usize>, room: &mut Vec<&[u8]>| {
             room.resize(range.len(), b"w1");
-            if range.contains(&(3 * PART)) { Err(FormatError::Corrupt("no word".into())) } else { Ok(()) }
+            if range.contains(&(3 * WORDS_PER_THREAD)) { Err(FormatError::Corrupt("no word".into())) } else { Ok(()) }
         };
         let error = store.find_while_reading(-1, &mut ids, read).expect_err("a word that cannot be read");
         assert_eq!(error, FormatError::Corrupt("no word".into()));

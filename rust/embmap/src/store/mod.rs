@@ -80,19 +80,19 @@ impl<D: AsRef<[u8]>> Store<D> {
         &self.data
     }
 
-    /// Rows.
+    /// Returns how many rows there are.
     #[must_use]
     pub fn len(&self) -> usize {
         self.header.rows as usize
     }
 
-    /// Whether there are none.
+    /// Returns whether there is no row.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Numbers a row.
+    /// The dimension: numbers a row.
     #[must_use]
     pub fn dim(&self) -> usize {
         self.header.dim as usize
@@ -155,7 +155,7 @@ impl<D: AsRef<[u8]>> Store<D> {
         Words::new(self.section(Kind::Words), self.section(Kind::Offsets))
     }
 
-    /// The index.
+    /// The hash index, from a word to its row.
     #[must_use]
     pub fn index(&self) -> Index<'_> {
         Index::new(self.header.seed, self.section(Kind::Pilots), self.section(Kind::Slots), self.words())

@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// Rows that are worth a thread of their own.
-const PART: usize = 2048;
+const ROWS_PER_THREAD: usize = 2048;
 
 /// What a vector is made of: a run of ids.
 #[derive(Debug, Clone, Copy)]
@@ -54,7 +54,7 @@ impl Rows<'_> {
                 return Err(Error::Length { name, expected, found });
             }
         }
-        let least = PART / (ids.len() / texts.len().max(1)).max(1);
+        let least = ROWS_PER_THREAD / (ids.len() / texts.len().max(1)).max(1);
         in_parts(&texts, out, dim, least.max(1), |_, texts, out| {
             let mut values = vec![0.0; dim];
             for (text, sum) in texts.iter().zip(out.chunks_exact_mut(dim)) {

@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// Bytes checked between two looks at whether to go on.
-const STEP: usize = 8 << 20;
+const STEP_BYTES: usize = 8 << 20;
 
 impl<D: AsRef<[u8]>> Store<D> {
     /// Proves the file whole: every section against its checksum, every word found at its own row by the index, every
@@ -15,7 +15,7 @@ impl<D: AsRef<[u8]>> Store<D> {
     pub fn verify(&self, mut go_on: impl FnMut() -> bool) -> Result<bool, FormatError> {
         for kind in Kind::ALL {
             let mut crc = crc32fast::Hasher::new();
-            for step in self.section(kind).chunks(STEP) {
+            for step in self.section(kind).chunks(STEP_BYTES) {
                 crc.update(step);
                 if !go_on() {
                     return Ok(false);
@@ -34,7 +34,7 @@ impl<D: AsRef<[u8]>> Store<D> {
             if index.find(word.as_bytes())? != Some(i as u32) {
                 return Err(corrupt(format!("the index does not lead word {i} to its row")));
             }
-            if i % (STEP / SLOT_LEN) == 0 && !go_on() {
+            if i % (STEP_BYTES / SLOT_LEN) == 0 && !go_on() {
                 return Ok(false);
             }
         }
@@ -67,7 +67,7 @@ impl<D: AsRef<[u8]>> Store<D> {
                     return Err(corrupt(format!("the codes of row {i} are not those of its numbers")));
                 }
             }
-            if i % (STEP / (self.dim() * 4) + 1) == 0 && !go_on() {
+            if i % (STEP_BYTES / (self.dim() * 4) + 1) == 0 && !go_on() {
                 return Ok(false);
             }
         }

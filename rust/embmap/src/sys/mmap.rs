@@ -23,9 +23,9 @@ use crate::{
 };
 
 /// Bytes that one thread brings into memory at a time.
-const PRELOADED: usize = 32 << 20;
+const PRELOAD_BYTES: usize = 32 << 20;
 /// The smallest page there is.
-const TOUCHED: usize = 4096;
+const PAGE_BYTES: usize = 4096;
 
 /// How a file will be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,16 +78,16 @@ impl Map {
         // where all is read: one look-up would read 2 MiB for a row.
         #[cfg(target_os = "linux")]
         let _ = self.raw.advise(Advice::HugePage);
-        let mut parts: Vec<usize> = (0..self.raw.len()).step_by(PRELOADED).collect();
+        let mut parts: Vec<usize> = (0..self.raw.len()).step_by(PRELOAD_BYTES).collect();
         for_each(None, &mut parts, |start| {
-            let length = PRELOADED.min(self.raw.len() - *start);
+            let length = PRELOAD_BYTES.min(self.raw.len() - *start);
             #[cfg(target_os = "linux")]
             if self.raw.advise_range(Advice::PopulateRead, *start, length).is_ok() {
                 return Ok(());
             }
             // A system that cannot be asked, or one older than the request, reads what is touched.
             let touched =
-                self[*start..*start + length].iter().step_by(TOUCHED).map(|&byte| u64::from(byte)).sum::<u64>();
+                self[*start..*start + length].iter().step_by(PAGE_BYTES).map(|&byte| u64::from(byte)).sum::<u64>();
             std::hint::black_box(touched);
             Ok(())
         })

@@ -21,7 +21,7 @@ use crate::{
 /// Between two calls to the system to write what is there already.
 const FLUSH: Duration = Duration::from_millis(20);
 /// Bytes from which that is worth a thread.
-pub(crate) const WORTH_FLUSHING: u64 = 64 << 20;
+pub(crate) const FLUSH_BYTES: u64 = 64 << 20;
 
 /// What one thread at a time may change.
 pub(crate) struct Ordered<T> {
@@ -91,7 +91,7 @@ impl<'a, T: Send> Turns<'a, T> {
                     break;
                 }
             }
-            if bytes >= WORTH_FLUSHING {
+            if bytes >= FLUSH_BYTES {
                 // Without this thread the sync at the end waits longer, and that is all.
                 spawn(scope, || self.flush(flush));
             }

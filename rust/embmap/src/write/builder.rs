@@ -19,9 +19,9 @@ use crate::{
 };
 
 /// Values that are encoded, summed and written at a time: they stay in a near cache.
-const PIECE: usize = 1 << 16;
+const PIECE_VALUES: usize = 1 << 16;
 
-/// How a store is made.
+/// The options of [`Builder::create`]: the type of the numbers, and what becomes of repeated words.
 #[derive(Debug, Clone, Default)]
 pub struct BuilderOptions {
     /// The type of the store's numbers.
@@ -36,7 +36,7 @@ pub struct BuilderOptions {
     pub metadata: serde_json::Map<String, serde_json::Value>,
 }
 
-/// What was built.
+/// What [`Builder::finish`] tells of the store.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Built {
     /// Rows of the store.
@@ -146,7 +146,7 @@ impl Builder {
         self.append(&words, Given::Encoded(store.rows(), ids))
     }
 
-    /// Numbers a row.
+    /// The dimension: numbers a row.
     #[must_use]
     pub fn dim(&self) -> usize {
         self.dim
@@ -261,7 +261,7 @@ impl Builder {
         summary: &mut Summary,
         refuse: &ErrorAt,
     ) -> Result<()> {
-        let piece = (PIECE / self.dim).max(1) as u64;
+        let piece = (PIECE_VALUES / self.dim).max(1) as u64;
         let (mut values, mut stored) = (Vec::new(), EncodedRows::new(self.options.dtype, self.dim));
         while !rows.is_empty() {
             let stop = (rows.start + piece).min(rows.end);

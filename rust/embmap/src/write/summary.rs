@@ -9,11 +9,11 @@ use crate::{
 };
 
 /// Values of a step through rows.
-const STEP: usize = 1 << 20;
+const STEP_VALUES: usize = 1 << 20;
 
 /// Rows whose summaries are taken together where rows come in no batches of their own, so that how they come does not show.
 pub(crate) fn step(dim: usize) -> usize {
-    (STEP / dim).max(1)
+    (STEP_VALUES / dim).max(1)
 }
 
 /// What written rows add.

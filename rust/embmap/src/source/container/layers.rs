@@ -12,7 +12,7 @@ use liblzma::{
 };
 
 use super::{
-    SNIFFED, Unpacking, damage,
+    SNIFFED_BYTES, Unpacking, damage,
     limit::Limited,
     members::Members,
     tar::{self, Tar},
@@ -21,9 +21,9 @@ use super::{
 /// Streams inside streams: a `.txt.gz` in a `.tar.xz` has three.
 const DEEPEST: usize = 4;
 /// Read from the layer below at a time.
-const BUFFER: usize = 256 << 10;
+const BUFFER_BYTES: usize = 256 << 10;
 /// More memory than any ordinary `.xz` asks for (64 MiB), so that a crafted one cannot ask for 4 GiB.
-const XZ_MEMORY: u64 = 1 << 30;
+const XZ_MEMORY_BYTES: u64 = 1 << 30;
 
 /// Bytes from somewhere, on whichever thread.
 pub(super) type Bytes = Box<dyn Read + Send>;
@@ -76,12 +76,14 @@ impl Layer {
 
     /// The stream inside. All members of a `.gz`, all streams of a `.bz2` or `.xz`, all frames of a `.zst` are read.
     fn unpack(self, packed: impl Read + Send + 'static, how: &Unpacking) -> io::Result<Bytes> {
-        let packed = BufReader::with_capacity(BUFFER, packed);
+        let packed = BufReader::with_capacity(BUFFER_BYTES, packed);
         let inside: Bytes = match self {
             Layer::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(packed)),
             Layer::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(packed)),
-            Layer::Xz => Box::new(XzDecoder::new_stream(packed, Stream::new_stream_decoder(XZ_MEMORY, CONCATENATED)?)),
-            Layer::Lzma => Box::new(XzDecoder::new_stream(packed, Stream::new_lzma_decoder(XZ_MEMORY)?)),
+            Layer::Xz => {
+                Box::new(XzDecoder::new_stream(packed, Stream::new_stream_decoder(XZ_MEMORY_BYTES, CONCATENATED)?))
+            }
+            Layer::Lzma => Box::new(XzDecoder::new_stream(packed, Stream::new_lzma_decoder(XZ_MEMORY_BYTES)?)),
             Layer::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(packed)?),
             Layer::Deflate64 => Box::new(Deflate64Decoder::with_buffer(packed)),
             Layer::Tar => return Ok(Box::new(Tar::new(packed, Members::new(how.member)))),
@@ -107,8 +109,8 @@ fn is_lzma(head: &[u8]) -> bool {
 pub(super) fn unpack(mut bytes: Bytes, packed: &Arc<AtomicU64>, how: &Unpacking) -> io::Result<Bytes> {
     let mut in_archive = false;
     for depth in 0.. {
-        let mut head = Vec::with_capacity(SNIFFED);
-        bytes.by_ref().take(SNIFFED as u64).read_to_end(&mut head)?;
+        let mut head = Vec::with_capacity(SNIFFED_BYTES);
+        bytes.by_ref().take(SNIFFED_BYTES as u64).read_to_end(&mut head)?;
         if is_zip(&head) {
             return Err(damage(
                 "a zip archive can be read from a file only, because its table of contents is at its end: save it as one",
@@ -133,12 +135,14 @@ pub(super) fn unpack(mut bytes: Bytes, packed: &Arc<AtomicU64>, how: &Unpacking)
 
 /// The stream of one member of a zip archive.
 pub(super) fn unpack_member(packed: impl Read + Send + 'static, layer: Option<Layer>) -> io::Result<Bytes> {
-    let packed = BufReader::with_capacity(BUFFER, packed);
+    let packed = BufReader::with_capacity(BUFFER_BYTES, packed);
     let (name, inside): (_, Bytes) = match layer {
         // In a zip archive, deflated bytes have no gzip header around them.
         Some(Layer::Gzip) => ("deflate", Box::new(flate2::bufread::DeflateDecoder::new(packed))),
         Some(Layer::Bzip2) => ("bzip2", Box::new(bzip2::bufread::BzDecoder::new(packed))),
-        Some(Layer::Xz) => ("xz", Box::new(XzDecoder::new_stream(packed, Stream::new_stream_decoder(XZ_MEMORY, 0)?))),
+        Some(Layer::Xz) => {
+            ("xz", Box::new(XzDecoder::new_stream(packed, Stream::new_stream_decoder(XZ_MEMORY_BYTES, 0)?)))
+        }
         Some(Layer::Zstd) => ("zstd", Box::new(zstd::stream::read::Decoder::with_buffer(packed)?)),
         Some(Layer::Deflate64) => ("Deflate64", Box::new(Deflate64Decoder::with_buffer(packed))),
         Some(Layer::Lzma | Layer::Tar) | None => ("zip", Box::new(packed)),

@@ -11,7 +11,7 @@ use std::{
 use super::damage;
 
 /// Unpacked whatever it was packed in: small files of zeros are no bombs.
-const FREE: u64 = 64 << 20;
+const FREE_BYTES: u64 = 64 << 20;
 
 /// Counts what is read, and reads no more once it is told to stop.
 pub(super) struct Counted<R> {
@@ -51,7 +51,7 @@ impl<R: Read> Read for Limited<R> {
         let read = self.inner.read(buffer)?;
         self.unpacked += read as u64;
         let packed = self.packed.load(Ordering::Relaxed);
-        if self.unpacked > FREE && self.unpacked as f64 > self.most * packed as f64 {
+        if self.unpacked > FREE_BYTES && self.unpacked as f64 > self.most * packed as f64 {
             return Err(damage(format!(
                 "{} bytes came out of {packed}, more than {} times as many: this may be a bomb; a larger max_expansion \
                  reads on",

@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// Bytes that tell what a file is: a tar archive's mark ends at byte 262.
-const SNIFFED: usize = 512;
+const SNIFFED_BYTES: usize = 512;
 
 /// Where the text is.
 pub(crate) enum Input {
@@ -101,7 +101,7 @@ pub(crate) fn open(path: &Path, how: &Unpacking) -> Result<Input> {
         return Stream::of_pipe(pipe, how).map(Input::Stream).map_err(fail);
     }
     let file = File::open(path).map_err(fail)?;
-    let mut head = [0; SNIFFED];
+    let mut head = [0; SNIFFED_BYTES];
     let read = read_at(&file, &mut head, 0).map_err(fail)?;
     let head = &head[..read];
     if layers::is_zip(head) {

@@ -8,17 +8,17 @@ use std::io::{self, Read};
 
 use super::{damage, members::Members};
 
-const BLOCK: usize = 512;
+const BLOCK_BYTES: usize = 512;
 /// Longer names and extensions are no names.
 const LONGEST_EXTENSION: u64 = 64 << 10;
 
 /// Whether `head` starts a tar archive: POSIX's and GNU's, which have a mark.
 pub(super) fn is_archive(head: &[u8]) -> bool {
-    head.first_chunk::<BLOCK>().is_some_and(|block| &block[257..262] == b"ustar" && sound(block).is_some())
+    head.first_chunk::<BLOCK_BYTES>().is_some_and(|block| &block[257..262] == b"ustar" && sound(block).is_some())
 }
 
 /// A header that matches its checksum: the sum of all bytes, its own eight counted as spaces.
-fn sound(block: &[u8; BLOCK]) -> Option<&tar::Header> {
+fn sound(block: &[u8; BLOCK_BYTES]) -> Option<&tar::Header> {
     let header = tar::Header::from_byte_slice(block);
     let sum = |bytes: &[u8]| bytes.iter().map(|&byte| u32::from(byte)).sum::<u32>();
     (header.cksum().ok() == Some(sum(&block[..148]) + sum(&[b' '; 8]) + sum(&block[156..]))).then_some(header)
@@ -57,7 +57,8 @@ impl<R: Read> Tar<R> {
                 Some(size) if !kind.is_pax_local_extensions() => size,
                 _ => header.entry_size().map_err(|error| damaged(&error.to_string()))?,
             };
-            let padded = size.checked_next_multiple_of(BLOCK as u64).ok_or_else(|| damaged("a size out of range"))?;
+            let padded =
+                size.checked_next_multiple_of(BLOCK_BYTES as u64).ok_or_else(|| damaged("a size out of range"))?;
             if kind.is_gnu_longname() || kind.is_pax_local_extensions() {
                 let extension = self.extension(size, padded - size)?;
                 if kind.is_gnu_longname() {
@@ -84,7 +85,7 @@ impl<R: Read> Tar<R> {
 
     /// The next header; `None` at the end mark.
     fn header(&mut self) -> io::Result<Option<tar::Header>> {
-        let mut block = [0; BLOCK];
+        let mut block = [0; BLOCK_BYTES];
         self.inner.read_exact(&mut block).map_err(cut_short)?;
         if block.iter().all(|&byte| byte == 0) {
             return Ok(None);

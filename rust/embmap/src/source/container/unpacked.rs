@@ -10,7 +10,7 @@ use super::{Stream, Unpacking, explain};
 use crate::error::{Error, Result};
 
 /// Unpacked at a time.
-const STEP: usize = 1 << 20;
+const STEP_BYTES: usize = 1 << 20;
 
 /// A file of `head`, which has been read already, and of the rest of the stream, unless reading has failed; and how long it
 /// is.
@@ -27,7 +27,7 @@ pub(crate) fn unpacked(
     let mut file = tempfile::tempfile_in(how.folder).map_err(Error::io(how.folder))?;
     file.write_all(head).map_err(Error::io(how.folder))?;
     let mut length = head.len() as u64;
-    let mut buffer = vec![0; STEP];
+    let mut buffer = vec![0; STEP_BYTES];
     loop {
         let read = match stream.read(&mut buffer) {
             Ok(0) => return Ok((file, length)),

@@ -7,7 +7,7 @@ use encoding_rs::{Decoder, DecoderResult, Encoding};
 use super::damage;
 
 /// Read from the text at a time.
-const BUFFER: usize = 64 << 10;
+const BUFFER_BYTES: usize = 64 << 10;
 
 /// A text that is UTF-8 on its way out, without its mark.
 pub(super) struct Utf16<R> {
@@ -47,12 +47,12 @@ impl<R: Read> Utf16<R> {
         self.decoded.clear();
         while self.decoded.is_empty() {
             if self.at == self.read.len() && !self.ended {
-                let mut next = vec![0; BUFFER];
+                let mut next = vec![0; BUFFER_BYTES];
                 let count = self.inner.read(&mut next)?;
                 next.truncate(count);
                 (self.read, self.at, self.ended) = (next, 0, count == 0);
             }
-            self.decoded.resize(3 * BUFFER, 0);
+            self.decoded.resize(3 * BUFFER_BYTES, 0);
             let (result, read, written) =
                 self.decoder.decode_to_utf8_without_replacement(&self.read[self.at..], &mut self.decoded, self.ended);
             self.decoded.truncate(written);

@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// Source bytes from which a batch is full.
-const FULL: u64 = 1 << 20;
+const BATCH_BYTES: u64 = 1 << 20;
 
 /// A table, ready to be read.
 pub(crate) struct CsvSource {
@@ -202,7 +202,7 @@ impl Source for CsvSource {
         }
         batch.begin(&[]);
         let (start, first_line) = (state.given, state.line);
-        while state.reader.position().byte() - start < FULL {
+        while state.reader.position().byte() - start < BATCH_BYTES {
             let (offset, line) = (state.reader.position().byte(), state.reader.position().line());
             match state.reader.read_byte_record(record) {
                 Ok(true) => {}

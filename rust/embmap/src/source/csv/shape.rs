@@ -15,7 +15,7 @@ use crate::source::{
 };
 
 /// Records looked at.
-const SAMPLE: usize = 1000;
+const SAMPLE_RECORDS: usize = 1000;
 
 /// How a table is to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub(crate) struct Shape {
     pub glued: bool,
     /// Whether a delimiter ends each record.
     pub trailing: bool,
-    /// Numbers a row.
+    /// The dimension: numbers a row.
     pub dim: usize,
 }
 
@@ -121,9 +121,9 @@ impl Table {
             builder.escape(Some(b'\\')).double_quote(false);
         }
         let mut reader = builder.from_reader(text);
-        let mut records: Vec<ByteRecord> = reader.byte_records().take(SAMPLE).map_while(Result::ok).collect();
+        let mut records: Vec<ByteRecord> = reader.byte_records().take(SAMPLE_RECORDS).map_while(Result::ok).collect();
         // The last one may go on behind the head.
-        if records.len() > 1 && records.len() < SAMPLE && text.len() < head.bytes.len() {
+        if records.len() > 1 && records.len() < SAMPLE_RECORDS && text.len() < head.bytes.len() {
             records.pop();
         }
         (!records.is_empty()).then_some(Table { shape, records })

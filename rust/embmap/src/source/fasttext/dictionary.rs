@@ -6,7 +6,7 @@ use super::{header::Header, reader::Reader};
 use crate::error::Result;
 
 /// Behind each word and its NUL: its count, and whether it is a label.
-const BEHIND: usize = 9;
+const TRAILER_LEN: usize = 9;
 /// No word is as long; a file without NULs is none of fastText's.
 const LONGEST_WORD: usize = 1 << 20;
 
@@ -35,7 +35,7 @@ impl Dictionary {
                 reader.refuse(format!("{words} words and {labels} labels make {size}: this is no fastText model"))
             );
         }
-        if u64::from(size) * (BEHIND as u64 + 1) > reader.left() {
+        if u64::from(size) * (TRAILER_LEN as u64 + 1) > reader.left() {
             return Err(reader.cut_short(&format!("a dictionary of {size} words")));
         }
         let mut starts = Vec::new();
@@ -44,9 +44,9 @@ impl Dictionary {
                 starts.push(reader.at());
             }
             reader.skip_word(LONGEST_WORD)?;
-            let behind = reader.array::<BEHIND>("the count of a word")?;
-            if behind[BEHIND - 1] != u8::from(i >= words) {
-                let (kind, n) = (behind[BEHIND - 1], i + 1);
+            let behind = reader.array::<TRAILER_LEN>("the count of a word")?;
+            if behind[TRAILER_LEN - 1] != u8::from(i >= words) {
+                let (kind, n) = (behind[TRAILER_LEN - 1], i + 1);
                 return Err(reader.refuse(format!("word {n} has type {kind}: words, then labels, were expected")));
             }
         }
@@ -100,7 +100,7 @@ impl Dictionary {
         std::iter::from_fn(move || {
             let nul = memchr::memchr(0, bytes)?;
             let (word, start) = (&bytes[..nul], at);
-            let next = nul + 1 + BEHIND;
+            let next = nul + 1 + TRAILER_LEN;
             at += next;
             bytes = bytes.get(next..)?;
             Some((start, word))

@@ -11,7 +11,7 @@ const MAGIC: u32 = 793_712_314;
 /// The versions that have been since then.
 const VERSIONS: std::ops::RangeInclusive<i32> = 11..=12;
 /// The arguments: twelve `i32` and a float64.
-const ARGUMENTS: usize = 56;
+const ARGUMENTS_LEN: usize = 56;
 /// The model that is a classifier.
 const SUPERVISED: i32 = 3;
 
@@ -65,7 +65,7 @@ impl Header {
             let (oldest, newest) = (VERSIONS.start(), VERSIONS.end());
             return Err(reader.refuse(format!("fastText's version {version}; embmap reads {oldest} to {newest}")));
         }
-        let rest = reader.array::<{ ARGUMENTS - 4 }>("the arguments of a model")?;
+        let rest = reader.array::<{ ARGUMENTS_LEN - 4 }>("the arguments of a model")?;
         let field = |i: usize| {
             let at = 4 * (i - 1);
             i32::from_le_bytes([rest[at], rest[at + 1], rest[at + 2], rest[at + 3]])

@@ -42,9 +42,9 @@ use matrix::{Matrix, Raw};
 use reader::Reader;
 
 /// Words of a batch, however short their rows.
-const MOST_WORDS: usize = 1 << 14;
+const BATCH_WORDS: usize = 1 << 14;
 /// Bytes that are counted at a time.
-const STEP: u64 = 8 << 20;
+const STEP_BYTES: u64 = 8 << 20;
 
 /// A model, ready to be read by several threads.
 pub(crate) struct FastTextSource {
@@ -90,7 +90,7 @@ impl FastTextSource {
         if let Some(asked) = options.dim.filter(|&asked| asked != dim) {
             return Err(reader.refuse(format!("expected vectors of dimension {asked}, found {dim}")));
         }
-        let batch = (options.block_bytes / (dim * 4)).clamp(1, MOST_WORDS);
+        let batch = (options.block_bytes / (dim * 4)).clamp(1, BATCH_WORDS);
         let dictionary = Dictionary::read(&mut reader, &header, batch)?;
         let quantized = header.marked && reader.flag("whether the matrix is quantized")?;
         if dictionary.kept.is_some() && !quantized {
@@ -274,13 +274,13 @@ impl Buckets for FastTextSource {
 /// Length and checksum of a range of the file.
 fn framing(file: &File, range: Range<u64>, threads: Option<usize>, how: &Unpacking) -> io::Result<Envelope> {
     let mut parts: Vec<(u64, Envelope)> =
-        range.clone().step_by(STEP as usize).map(|start| (start, Envelope::default())).collect();
+        range.clone().step_by(STEP_BYTES as usize).map(|start| (start, Envelope::default())).collect();
     threads::for_each(threads, &mut parts, |(start, framing)| -> io::Result<()> {
         // Whoever has said so asks no more what has been found.
         if how.stop.load(Ordering::Relaxed) {
             return Ok(());
         }
-        let mut bytes = vec![0; STEP.min(range.end - *start) as usize];
+        let mut bytes = vec![0; STEP_BYTES.min(range.end - *start) as usize];
         read_exact_at(file, &mut bytes, *start)?;
         framing.add(&bytes);
         Ok(())

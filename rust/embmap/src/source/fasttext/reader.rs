@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Read at a time.
-const WINDOW: usize = 256 << 10;
+const WINDOW_BYTES: usize = 256 << 10;
 
 /// A place in a file, and what lies behind it.
 pub(super) struct Reader<'a> {
@@ -147,7 +147,7 @@ impl<'a> Reader<'a> {
     fn refill(&mut self, n: usize) -> Result<()> {
         self.start = self.at();
         self.used = 0;
-        self.window.resize(n.max(WINDOW).min(self.left() as usize), 0);
+        self.window.resize(n.max(WINDOW_BYTES).min(self.left() as usize), 0);
         let read = read_at(self.file, &mut self.window, self.start).map_err(Error::io(&self.path))?;
         self.window.truncate(read);
         Ok(())

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use crate::error::{Error, ParseError, Result, Unit};
 
 /// Longer files are no vocabularies: the largest of today have some 50 MB.
-const LONGEST: u64 = 1 << 30;
+const LONGEST_BYTES: u64 = 1 << 30;
 
 /// A JSON file in memory.
 pub(super) struct Json {
@@ -59,9 +59,9 @@ impl Json {
 pub(super) fn read_short(path: &Path) -> Result<Vec<u8>> {
     let file = fs::File::open(path).map_err(Error::io(path))?;
     let mut bytes = Vec::new();
-    file.take(LONGEST + 1).read_to_end(&mut bytes).map_err(Error::io(path))?;
-    if bytes.len() as u64 > LONGEST {
-        let reason = format!("the file is longer than {} MiB: this is no vocabulary", LONGEST >> 20);
+    file.take(LONGEST_BYTES + 1).read_to_end(&mut bytes).map_err(Error::io(path))?;
+    if bytes.len() as u64 > LONGEST_BYTES {
+        let reason = format!("the file is longer than {} MiB: this is no vocabulary", LONGEST_BYTES >> 20);
         return Err(refuse(path, &[], 0, reason));
     }
     Ok(bytes)

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Read past a block's end at first, for its last line.
-const TAIL: usize = 4 << 10;
+const TAIL_BYTES: usize = 4 << 10;
 
 /// LineBlock `i` holds the lines that begin in bytes `i * size .. (i + 1) * size` of the body.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ impl FileBlocks {
         let room = (self.end - origin) as usize;
         let inside = (self.size.min(self.end - begin) + before) as usize;
         block.sequence = sequence;
-        let mut filled = self.extend(block, origin, 0, room.min(inside + TAIL))?;
+        let mut filled = self.extend(block, origin, 0, room.min(inside + TAIL_BYTES))?;
 
         let from = match (before, memchr::memchr(b'\n', &block.data()[..inside - 1])) {
             (0, _) => 0,

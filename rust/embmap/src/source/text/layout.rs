@@ -12,7 +12,7 @@ use crate::source::{
 };
 
 /// Rows looked at to find the dimension.
-const SAMPLE: usize = 1000;
+const SAMPLE_LINES: usize = 1000;
 
 /// Numbers from which a first row 0, 1, 2, ... is no vector but the names that pandas gives to columns.
 pub(crate) const COUNTED: usize = 8;
@@ -28,7 +28,7 @@ pub(crate) struct Layout {
     pub separator: Separator,
     /// Whether a number of the row, of no meaning, stands before each word; in columns alone.
     pub numbered: bool,
-    /// Numbers a row.
+    /// The dimension: numbers a row.
     pub dim: usize,
     /// The rows that a header announces.
     pub rows: Option<u64>,
@@ -75,7 +75,7 @@ impl Layout {
         };
         let body_line = 1 + u64::from(has_header);
         let body_lines = head[body..].split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
-        let sample: Vec<&[u8]> = body_lines.take(SAMPLE).collect();
+        let sample: Vec<&[u8]> = body_lines.take(SAMPLE_LINES).collect();
         if 2 * sample.iter().filter(|line| is_sparse(line)).count() > sample.len() {
             return Err((body_line, doubts::SPARSE.into()));
         }

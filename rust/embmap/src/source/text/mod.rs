@@ -28,7 +28,7 @@ use crate::{
         Envelope, Source, SourceError,
         batch::{Batch, Fault, RowPosition},
         container::{Input, Progress, Stream},
-        head::{HEAD, Head},
+        head::{HEAD_BYTES, Head},
         options::{Options, Separator},
         sniff,
     },
@@ -42,10 +42,10 @@ pub(crate) use layout::Layout;
 use stream::{StreamBlocks, is_blank};
 
 /// Numbers from which a row is large.
-const WIDE: usize = 10_000;
+const WIDE_DIM: usize = 10_000;
 
 /// Bytes that go through both stages at a time.
-const PIECE: usize = 64 << 10;
+const PIECE_BYTES: usize = 64 << 10;
 
 /// Text vectors, ready to be read by several threads.
 pub(crate) struct TextSource {
@@ -184,13 +184,13 @@ impl TextSource {
     /// Rows whose fields have one separator between them.
     fn rows(&self, block: &LineBlock, marks: &mut Positions, batch: &mut Batch) {
         let separator = self.layout.separator.byte();
-        for piece in block.pieces(PIECE) {
+        for piece in block.pieces(PIECE_BYTES) {
             let mut indexed = Scanned::new(self.kernel, piece, separator, marks);
             for i in 0..indexed.len() {
                 let (line, start) = indexed.line(i);
                 let origin = RowPosition { line: batch.lines, offset: block.offset_of(start) };
                 batch.lines += 1;
-                if self.layout.dim > WIDE && line.len() <= 2 * self.layout.dim {
+                if self.layout.dim > WIDE_DIM && line.len() <= 2 * self.layout.dim {
                     // Room for such a row is not worth making where the line cannot hold it.
                     let reason =
                         format!("expected a word and {} numbers, the line has {} bytes", self.layout.dim, line.len());
@@ -253,7 +253,7 @@ fn content_end(file: &File, length: u64, start: u64) -> io::Result<u64> {
 
 /// Adds bytes `start..end` of the file to `framing`.
 fn frame_rest(file: &File, start: u64, end: u64, framing: &mut Envelope) -> io::Result<()> {
-    let mut buffer = vec![0; (end - start).min(HEAD as u64) as usize];
+    let mut buffer = vec![0; (end - start).min(HEAD_BYTES as u64) as usize];
     let mut at = start;
     while at < end {
         let read = read_at(file, &mut buffer, at)?;

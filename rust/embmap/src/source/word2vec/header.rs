@@ -7,10 +7,10 @@ use crate::source::{
 };
 
 /// Longer first lines are no header.
-const LONGEST: usize = 64;
+const LONGEST_BYTES: usize = 64;
 
 /// Records and lines that are looked at.
-const SAMPLE: usize = 1000;
+const SAMPLE_RECORDS: usize = 1000;
 
 /// What a file announces in its first line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub(crate) struct Header {
 impl Header {
     /// The header that `head` begins with, if it does.
     pub(crate) fn of(head: &[u8]) -> Option<Header> {
-        let newline = memchr::memchr(b'\n', &head[..head.len().min(LONGEST)])?;
+        let newline = memchr::memchr(b'\n', &head[..head.len().min(LONGEST_BYTES)])?;
         let (rows, dim) = layout::announced(&head[..newline])?;
         Some(Header { rows, dim, length: newline + 1 })
     }
@@ -54,7 +54,7 @@ impl Form {
     pub(crate) fn of(head: &Head) -> Form {
         let Some(header) = Header::of(&head.bytes) else { return Form::Other };
         let lines = head.whole_lines().get(header.length..).unwrap_or_default();
-        let lines = lines.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()).take(SAMPLE);
+        let lines = lines.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()).take(SAMPLE_RECORDS);
         let (mut rows, mut others) = (0, 0);
         for line in lines {
             // A row with some numbers too few is one still.
@@ -90,7 +90,7 @@ struct Seen {
 impl Seen {
     fn records(bytes: &[u8], width: usize) -> Seen {
         let (mut seen, mut at) = (Seen::default(), 0);
-        for _ in 0..SAMPLE {
+        for _ in 0..SAMPLE_RECORDS {
             match Record::next(bytes, at, width) {
                 Next::Whole(record) => {
                     seen.add(&bytes[record.word..record.space], record.numbers(bytes, width));

@@ -18,7 +18,7 @@ use crate::{
         Envelope, Source, SourceError,
         batch::{Batch, Fault, RowPosition},
         container::{Input, Progress, Sequential},
-        head::{HEAD, Head},
+        head::{HEAD_BYTES, Head},
         options::Options,
     },
 };
@@ -47,7 +47,7 @@ impl Word2vecSource {
         }
         let known_length = match &input {
             Input::File(_, length) => Some(*length),
-            Input::Stream(_) if head.bytes.len() < HEAD => Some(head.bytes.len() as u64),
+            Input::Stream(_) if head.bytes.len() < HEAD_BYTES => Some(head.bytes.len() as u64),
             Input::Stream(_) => None,
         };
         let header = checked(&head, known_length, options.dim).map_err(|reason| ParseError::of(path, reason))?;

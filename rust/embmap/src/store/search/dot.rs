@@ -6,10 +6,10 @@ use crate::sys::{
 };
 
 /// Fewer queries are multiplied row by row, as fast as the rows come from memory; more are worth packing them first.
-pub(crate) const FEW: usize = 4;
+pub(crate) const FEW_QUERIES: usize = 4;
 
 /// Rows asked for ahead of the one that is multiplied.
-const AHEAD: usize = 8;
+const PREFETCH_ROWS: usize = 8;
 
 /// Product of every query with every row, query by query: `products[q * rows + r]`. Both hold vectors of `dim` numbers.
 ///
@@ -19,7 +19,7 @@ const AHEAD: usize = 8;
 pub(crate) fn products(queries: &[f32], rows: &[f32], dim: usize, products: &mut [f32]) {
     let (m, n) = (queries.len() / dim, rows.len() / dim);
     assert!(queries.len() == m * dim && rows.len() == n * dim && products.len() == m * n, "lengths that do not fit");
-    if m > FEW {
+    if m > FEW_QUERIES {
         return gemm(queries, rows, dim, products);
     }
     for (query, products) in queries.chunks_exact(dim).zip(products.chunks_exact_mut(n.max(1))) {
@@ -134,7 +134,7 @@ fn gemv_generic<T: Element>(
     let (query_fours, query_few) = query_blocks.as_chunks::<4>();
     for (row, product) in rows.chunks_exact(query.len()).zip(products) {
         // The processor itself does not look ahead beyond the end of a page.
-        let later = row.as_ptr().wrapping_add(AHEAD * row.len());
+        let later = row.as_ptr().wrapping_add(PREFETCH_ROWS * row.len());
         for line in (0..row.len()).step_by(64 / size_of::<T>()) {
             prefetch_address(later.wrapping_add(line).cast());
         }

@@ -15,7 +15,7 @@ use crate::{
         Store,
         gather::Rows,
         search::{
-            dot::{FEW, gemv, products},
+            dot::{FEW_QUERIES, gemv, products},
             screen::{Screen, Screened},
         },
         selection::RowSelection,
@@ -24,13 +24,13 @@ use crate::{
 };
 
 /// Rows compared at a time: their products with all queries of a pass lie in a near cache.
-const BLOCK: usize = 256;
+const BLOCK_ROWS: usize = 256;
 /// Queries compared in one pass over the rows.
-const PASS: usize = 256;
+const PASS_QUERIES: usize = 256;
 /// Rows that are worth a thread of their own.
-const PART: usize = 4 * BLOCK;
+const ROWS_PER_THREAD: usize = 4 * BLOCK_ROWS;
 /// Rows kept beyond those asked for, among which float64 decides.
-const SPARE: usize = 16;
+const SPARE_ROWS: usize = 16;
 
 /// A row and its cosine.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -71,7 +71,7 @@ impl<D: AsRef<[u8]> + Sync> Store<D> {
         }
         let mut found = Vec::with_capacity(queries.len() / dim);
         if let (Some(screen), RowSelection::First(first)) = (self.screen(), candidates)
-            && queries.len() <= FEW * dim
+            && queries.len() <= FEW_QUERIES * dim
             && Screen::is_worth(k, first)
         {
             for query in queries.chunks_exact(dim) {
@@ -82,11 +82,11 @@ impl<D: AsRef<[u8]> + Sync> Store<D> {
             }
             return Ok(found);
         }
-        for queries in queries.chunks(PASS * dim) {
+        for queries in queries.chunks(PASS_QUERIES * dim) {
             if !go_on() {
                 return Err(Error::Cancelled);
             }
-            let search = Search { rows, inverse_norms, candidates, queries, kept: k.saturating_add(SPARE) };
+            let search = Search { rows, inverse_norms, candidates, queries, kept: k.saturating_add(SPARE_ROWS) };
             for (best, query) in search.run().into_iter().zip(queries.chunks_exact(dim)) {
                 found.push(nearest(&rows, best.into_iter().map(|(_, id)| id).collect(), query, k));
             }
@@ -98,7 +98,7 @@ impl<D: AsRef<[u8]> + Sync> Store<D> {
 /// The `k` nearest of some rows, by float64.
 fn nearest(rows: &Rows, ids: Vec<u32>, query: &[f32], k: usize) -> Vec<Neighbor> {
     let mut best = vec![Neighbor { id: 0, cosine: 0.0 }; ids.len()];
-    in_blocks(&ids, &mut best, 1, PART, |ids, best| {
+    in_blocks(&ids, &mut best, 1, ROWS_PER_THREAD, |ids, best| {
         for (&id, best) in ids.iter().zip(best) {
             *best = Neighbor { id, cosine: cosine(rows, id, query) };
         }
@@ -121,8 +121,8 @@ fn screened(screen: Screen, query: &[f32], k: usize, first: usize) -> Vec<u32> {
 
 /// What `work` makes of equal parts of so many rows, each on a thread of its own.
 fn on_parts<T: Send>(all: usize, work: impl Fn(Range<usize>) -> T + Sync) -> Vec<T> {
-    let parts = threads(None).min(all.div_ceil(PART)).max(1);
-    let size = all.div_ceil(parts).next_multiple_of(BLOCK);
+    let parts = threads(None).min(all.div_ceil(ROWS_PER_THREAD)).max(1);
+    let size = all.div_ceil(parts).next_multiple_of(BLOCK_ROWS);
     let part = |i: usize| (i * size).min(all)..((i + 1) * size).min(all);
     let mut found: Vec<(Range<usize>, Option<T>)> = (0..parts).map(|i| (part(i), None)).collect();
     let done: Result<(), std::convert::Infallible> = for_each(Some(parts), &mut found, |(rows, result)| {
@@ -166,10 +166,10 @@ impl Search<'_> {
         let queries = self.queries.len() / dim;
         let mut best = vec![Best::new(); queries];
         let mut block = Vec::new();
-        let mut scores = vec![0f32; queries * BLOCK];
-        let mut norms = [0f32; BLOCK];
-        for start in places.clone().step_by(BLOCK) {
-            let here = start..(start + BLOCK).min(places.end);
+        let mut scores = vec![0f32; queries * BLOCK_ROWS];
+        let mut norms = [0f32; BLOCK_ROWS];
+        for start in places.clone().step_by(BLOCK_ROWS) {
+            let here = start..(start + BLOCK_ROWS).min(places.end);
             for (norm, place) in norms.iter_mut().zip(here.clone()) {
                 *norm = self.inverse_norms[self.candidates.id(place)];
             }
@@ -183,9 +183,9 @@ impl Search<'_> {
     }
 
     /// Products of all queries and the rows at those places. Where codes are multiplied as they are, `norms` take their scale.
-    fn products(&self, places: Range<usize>, scores: &mut [f32], norms: &mut [f32; BLOCK], block: &mut Vec<f32>) {
+    fn products(&self, places: Range<usize>, scores: &mut [f32], norms: &mut [f32; BLOCK_ROWS], block: &mut Vec<f32>) {
         let (dim, dtype) = (self.rows.dim(), self.rows.dtype);
-        let few = self.queries.len() <= FEW * dim && matches!(self.candidates, RowSelection::First(_));
+        let few = self.queries.len() <= FEW_QUERIES * dim && matches!(self.candidates, RowSelection::First(_));
         let stored = || &self.rows.stored[places.start * dim * dtype.size()..places.end * dim * dtype.size()];
         let each = self.queries.chunks_exact(dim).zip(scores.chunks_exact_mut(places.len()));
         match dtype {

@@ -8,9 +8,9 @@ use super::dot::gemv;
 use crate::dtype::Dtype;
 
 /// Rows compared at a time.
-const BLOCK: usize = 256;
+const BLOCK_ROWS: usize = 256;
 /// Rows that may have been among the nearest when they were seen: from so many on they are looked through again.
-const MANY: usize = 1 << 14;
+const MANY_ROWS: usize = 1 << 14;
 
 /// `scale`, and the length of the rest: how large the error of a cosine can be.
 pub(crate) type Bound = [f32; 2];
@@ -42,10 +42,10 @@ impl Screen<'_> {
         // What summing in float32, in whatever order, can be off by, for a query and rows of length 1, twice over.
         let margin = (dim + 8) as f32 * 2.0 * f32::EPSILON;
         let mut found = Screened { least: Vec::with_capacity(k + 1), rows: Vec::new() };
-        let mut room = MANY;
-        let (mut scores, mut highest) = ([0f32; BLOCK], [0f32; BLOCK]);
-        for start in rows.clone().step_by(BLOCK) {
-            let here = start..(start + BLOCK).min(rows.end);
+        let mut room = MANY_ROWS;
+        let (mut scores, mut highest) = ([0f32; BLOCK_ROWS], [0f32; BLOCK_ROWS]);
+        for start in rows.clone().step_by(BLOCK_ROWS) {
+            let here = start..(start + BLOCK_ROWS).min(rows.end);
             let bounds = &self.bounds[here.clone()];
             gemv(query, &self.codes[here.start * dim..here.end * dim], &mut scores[..here.len()]);
             for ((high, score), [scale, error]) in highest.iter_mut().zip(&mut scores).zip(bounds) {
@@ -67,7 +67,7 @@ impl Screen<'_> {
             }
             if found.rows.len() > room {
                 found.rows.retain(|(high, _)| *high >= least);
-                room = MANY.max(found.rows.len() * 2);
+                room = MANY_ROWS.max(found.rows.len() * 2);
             }
         }
         found

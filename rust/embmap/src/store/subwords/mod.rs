@@ -16,11 +16,11 @@ use crate::{
 };
 
 /// Words whose n-grams are found before their rows are read.
-const BLOCK: usize = 32;
+const BLOCK_WORDS: usize = 32;
 /// Rows asked for ahead of the one that is added.
-const AHEAD: usize = 4;
+const PREFETCH_ROWS: usize = 4;
 /// Words that are worth a thread of their own.
-const PART: usize = 256;
+const WORDS_PER_THREAD: usize = 256;
 
 /// The n-gram buckets of a store.
 #[derive(Debug, Clone, Copy)]
@@ -98,10 +98,10 @@ impl<'a> Subwords<'a> {
         if words.is_empty() {
             return Ok(());
         }
-        in_parts(words, out, dim, PART, |_, words, out| {
+        in_parts(words, out, dim, WORDS_PER_THREAD, |_, words, out| {
             let (mut rows, mut ends) = (Vec::new(), Vec::new());
             let (mut scratch, mut values) = (Vec::new(), vec![0.0; dim]);
-            for (words, out) in words.chunks(BLOCK).zip(out.chunks_mut(BLOCK * dim)) {
+            for (words, out) in words.chunks(BLOCK_WORDS).zip(out.chunks_mut(BLOCK_WORDS * dim)) {
                 rows.clear();
                 ends.clear();
                 for word in words {
@@ -126,7 +126,7 @@ impl<'a> Subwords<'a> {
     fn add(&self, rows: &[u32], wanted: Range<usize>, sum: &mut [f32], values: &mut [f32]) {
         sum.fill(0.0);
         for i in wanted {
-            if let Some(&next) = rows.get(i + AHEAD) {
+            if let Some(&next) = rows.get(i + PREFETCH_ROWS) {
                 self.rows.prefetch(i64::from(next));
             }
             let row = self.rows.values(rows[i] as usize, values);
