@@ -210,3 +210,34 @@ def test_state_dict_round_trips(store, tmp_path):
     layer.load_state_dict(other.state_dict())
     assert not layer.weight.any()
     assert store["king"].any()
+
+
+@pytest.mark.parametrize("mode", ["mean", "sum", "max"])
+def test_a_bag_of_the_whole_table(store, mode):
+    bag = embmap.torch.embedding_bag(store, mode=mode, padding_idx=len(store))
+    assert type(bag) is torch.nn.EmbeddingBag
+    assert not bag.weight.requires_grad
+    ids = torch.tensor([[0, 1, 6], [6, 6, 6]])
+    rows = embmap.torch.tensor(store)[:2]
+    expected = {"mean": rows.mean(0), "sum": rows.sum(0), "max": rows.max(0).values}[mode]
+    assert torch.allclose(bag(ids)[0], expected)
+    assert not bag(ids)[1].any()
+
+
+def test_a_bag_of_a_task(store):
+    bag = embmap.torch.embedding_bag(store, ["", "king", "queen"], mode="sum", freeze=False)
+    assert (bag.padding_idx, bag.weight.requires_grad) == (0, True)
+    assert torch.equal(bag(torch.tensor([[0, 1]])), bag.weight[1:2])
+    with pytest.raises(ValueError, match="pass vocab="):
+        embmap.torch.embedding_bag(store, oov="zeros")
+
+
+def test_an_output_layer_may_share_the_weights(store):
+    for freeze in (True, False):
+        layer = embmap.torch.embedding(store, freeze=freeze)
+        out = torch.nn.Linear(store.dim, len(store), bias=False)
+        out.weight = layer.weight
+        logits = out(layer(torch.tensor([1])))
+        assert logits.argmax().item() == 1
+        assert out.weight.data_ptr() == layer.weight.data_ptr()
+        assert logits.requires_grad is not freeze

@@ -7,6 +7,7 @@ import torch
 
 from .._choices import TensorMode
 from .._core.store import CoreStore
+from .to_device import natural_dtype, rows_on
 
 
 def tensor(
@@ -27,9 +28,9 @@ def tensor(
         writing, but a write shows in those tensors alone and neither crashes nor reaches the store or the file.
         ``"copy"``: ordinary memory.
     device, dtype : optional
-        Where the tensor goes and what it becomes, as in `torch.Tensor.to`; a change of either makes a copy. Without `dtype`
-        it has the store's type; a store of int8, whose numbers mean something with their scales only, gives float32,
-        which is a copy in every mode.
+        Where the tensor goes and what it becomes, as in `torch.Tensor.to`; a change of either makes a copy, of the file
+        itself: no page of a mapping that is handed out is read for it. Without `dtype` it has the store's type; a store of
+        int8, whose numbers mean something with their scales only, gives float32, which is a copy in every mode.
 
     Returns
     -------
@@ -43,12 +44,8 @@ def tensor(
     """
     if mode not in ("cow", "readonly", "copy"):
         raise ValueError(f"mode must be 'cow', 'readonly' or 'copy', not {mode!r}")
-    if store.dtype == np.int8:
-        table = torch.from_numpy(store.take(np.arange(len(store))))
-    else:
-        table = torch.from_numpy(store._vectors_shared() if mode == "readonly" else store._vectors_cow())
-        if store.dtype == "bfloat16":
-            table = table.view(torch.bfloat16)
-        if mode == "copy":
-            table = table.clone()
-    return table.to(device=device, dtype=dtype)
+    stored = None if store.dtype == np.int8 else natural_dtype(store)
+    if mode == "copy" or torch.device(device or "cpu").type != "cpu" or (dtype or stored) != stored or stored is None:
+        return rows_on(store, None, device, dtype)
+    table = torch.from_numpy(store._vectors_shared() if mode == "readonly" else store._vectors_cow())
+    return table.view(torch.bfloat16) if stored == torch.bfloat16 else table

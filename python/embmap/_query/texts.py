@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -19,14 +19,25 @@ def indices_padded(
     store: CoreStore, texts: Iterable[Sequence[str]], length: int | None, padding: int, missing: int, start: int
 ) -> NDArray[np.int64]:
     """Do what `Store.indices_padded` says."""
+
+    def find(words: list[str]) -> NDArray[np.int64]:
+        ids = store.indices(words, missing=-1)
+        return np.where(ids < 0, missing, ids + start)
+
+    return padded(texts, length, padding, find)
+
+
+def padded(
+    texts: Iterable[Sequence[str]], length: int | None, padding: int, find: Callable[[list[str]], NDArray[np.int64]]
+) -> NDArray[np.int64]:
+    """Put what `find` gives for all words of texts into one array, a text a row, cut or filled up to one length."""
     if length is not None and length < 0:
         raise ValueError(f"length must not be negative, not {length}")
     words, lengths = _flatten(texts, length)
-    ids = store.indices(words, missing=-1)
     width = length if length is not None else int(lengths.max(initial=0))
-    padded = np.full((len(lengths), width), padding, np.int64)
-    padded[np.arange(width) < lengths[:, None]] = np.where(ids < 0, missing, ids + start)
-    return padded
+    ids = np.full((len(lengths), width), padding, np.int64)
+    ids[np.arange(width) < lengths[:, None]] = find(words)
+    return ids
 
 
 def pooled(

@@ -5,8 +5,8 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use embmap::{Access, Dtype, Map, Number, Pooling, RowSelection};
-use half::f16;
+use embmap::{Access, Dtype, Map, Pooling, RowSelection};
+use half::{bf16, f16};
 use numpy::{
     Element, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2, PyReadwriteArray2, PyUntypedArray,
     PyUntypedArrayMethods,
@@ -153,31 +153,28 @@ impl Store {
         drop(writing);
         Ok(values)
     }
+}
 
-    fn gather_into<T: Number + Element>(
-        &self,
-        py: Python<'_>,
-        open: &Open,
-        ids: &PyReadonlyArray1<'_, i64>,
-        mut out: PyReadwriteArray2<'_, T>,
-    ) -> PyResult<()> {
-        if out.shape() != [ids.len(), open.store.dim()] {
-            return Err(PyValueError::new_err(format!(
-                "out has shape {:?}, these rows need {:?}",
-                out.shape(),
-                [ids.len(), open.store.dim()]
-            )));
-        }
-        if !out.is_c_contiguous() {
-            return Err(PyValueError::new_err("out must be C-contiguous"));
-        }
-        let (ids, out) = (ids.as_slice()?, out.as_slice_mut()?);
-        let map = open.store.data().as_ptr_range();
-        if map.contains(&out.as_ptr().cast()) {
-            return Err(PyValueError::new_err("out is the store's own memory"));
-        }
-        detached(py, || open.store.gather(ids, out))?.map_err(|error| raise(py, error))
+/// Has `gather` fill `out`, without the GIL, where it has room for the rows of `ids` and is none of the store's own memory.
+fn gather_into<T: Element + Send>(
+    py: Python<'_>,
+    store: &embmap::Store<Map>,
+    ids: &PyReadonlyArray1<'_, i64>,
+    mut out: PyReadwriteArray2<'_, T>,
+    gather: impl FnOnce(&[i64], &mut [T]) -> embmap::Result<()> + Send,
+) -> PyResult<()> {
+    let needed = [ids.len(), store.dim()];
+    if out.shape() != needed {
+        return Err(PyValueError::new_err(format!("out has shape {:?}, these rows need {needed:?}", out.shape())));
     }
+    if !out.is_c_contiguous() {
+        return Err(PyValueError::new_err("out must be C-contiguous"));
+    }
+    let (ids, out) = (ids.as_slice()?, out.as_slice_mut()?);
+    if store.data().as_ptr_range().contains(&out.as_ptr().cast()) {
+        return Err(PyValueError::new_err("out is the store's own memory"));
+    }
+    detached(py, || gather(ids, out))?.map_err(|error| raise(py, error))
 }
 
 #[pymethods]
@@ -259,14 +256,40 @@ impl Store {
         Ok((PyArray1::from_vec(py, ids), missing))
     }
 
-    /// Rows by id into `out`, float32 or float16; -1 gives zeros.
+    /// Rows by id into `out`; -1 gives zeros. They become float32 or float16, or, in an array of uint16, the bits of bfloat16. An
+    /// array of int8 takes the codes of a store of int8.
     #[pyo3(name = "_gather")]
     fn gather(&self, py: Python<'_>, ids: PyReadonlyArray1<'_, i64>, out: &Bound<'_, PyAny>) -> PyResult<()> {
         let open = self.open()?;
-        if out.cast::<PyArray2<f16>>().is_ok() {
-            return self.gather_into(py, &open, &ids, out.extract::<PyReadwriteArray2<'_, f16>>()?);
+        let (store, rows) = (&open.store, open.store.rows());
+        let no_float32 = match out.extract::<PyReadwriteArray2<'_, f32>>() {
+            Ok(out) => return gather_into(py, store, &ids, out, |ids, out| rows.gather(ids, out)),
+            Err(error) => error,
+        };
+        if let Ok(out) = out.extract::<PyReadwriteArray2<'_, f16>>() {
+            gather_into(py, store, &ids, out, |ids, out| rows.gather(ids, out))
+        } else if let Ok(out) = out.extract::<PyReadwriteArray2<'_, u16>>() {
+            gather_into(py, store, &ids, out, |ids, out| rows.gather::<bf16>(ids, bytemuck::cast_slice_mut(out)))
+        } else if store.header().dtype == Dtype::Int8
+            && let Ok(out) = out.extract::<PyReadwriteArray2<'_, i8>>()
+        {
+            gather_into(py, store, &ids, out, |ids, out| rows.gather_stored(ids, bytemuck::cast_slice_mut(out)))
+        } else {
+            Err(no_float32)
         }
-        self.gather_into(py, &open, &ids, out.extract::<PyReadwriteArray2<'_, f32>>()?)
+    }
+
+    /// What one whole number is worth in those rows of a store of int8; 0 for -1.
+    #[pyo3(name = "_scales")]
+    fn scales<'py>(&self, py: Python<'py>, ids: PyReadonlyArray1<'_, i64>) -> PyResult<Bound<'py, PyArray1<f32>>> {
+        let open = self.open()?;
+        let scales = open.store.rows().scales();
+        let scale = |&id: &i64| match usize::try_from(id) {
+            Ok(id) => scales.get(id).copied(),
+            Err(_) => (id == -1).then_some(0.0),
+        };
+        let found: Option<Vec<f32>> = ids.as_slice()?.iter().map(scale).collect();
+        Ok(PyArray1::from_vec(py, found.ok_or_else(|| PyIndexError::new_err("no such rows"))?))
     }
 
     /// What the n-grams of words give, into `out`, `[n, dim]`; ValueError where the store has none.

@@ -1,6 +1,6 @@
 //! Rows by id, copied into one matrix, converted on the way where the types differ.
 
-use half::{f16, slice::HalfFloatSliceExt};
+use half::{bf16, f16, slice::HalfFloatSliceExt};
 
 use crate::{
     dtype::Dtype,
@@ -70,24 +70,48 @@ impl<'a> Rows<'a> {
 
     /// Copies row `ids[i]` to row `i` of `out`; an id of -1 gives zeros, any other id without a row is an error.
     pub fn gather<T: Number>(&self, ids: &[i64], out: &mut [T]) -> Result<()> {
-        let (rows, dim) = (self.len(), self.dim);
-        if out.len() != ids.len() * dim {
-            return Err(Error::Length { name: "out", expected: ids.len() * dim, found: out.len() });
+        if self.dtype == T::DTYPE && out.len() == ids.len() * self.dim {
+            return self.gather_stored(ids, bytemuck::cast_slice_mut(out));
+        }
+        let room = if T::DTYPE == Dtype::Float32 { 0 } else { self.dim };
+        self.each(ids, out, self.dim, room, |id, row, scratch| T::put(self, id, row, scratch))
+    }
+
+    /// The same of the bytes of the rows, as they are stored: what int8 numbers mean, their [`scales`](Self::scales) say.
+    pub fn gather_stored(&self, ids: &[i64], out: &mut [u8]) -> Result<()> {
+        self.each(ids, out, self.row_len(), 0, |id, row, _| row.copy_from_slice(self.get(id)))
+    }
+
+    /// What one whole number of each row is worth where the store keeps int8; otherwise there are none.
+    #[must_use]
+    pub fn scales(&self) -> &'a [f32] {
+        self.scales
+    }
+
+    /// Has `put` fill `width` elements of `out` for each id, with room for so many float32 values; -1 gives zeros.
+    fn each<T: bytemuck::Zeroable + Clone + Send>(
+        &self,
+        ids: &[i64],
+        out: &mut [T],
+        width: usize,
+        room: usize,
+        put: impl Fn(usize, &mut [T], &mut [f32]) + Sync,
+    ) -> Result<()> {
+        let rows = self.len();
+        if out.len() != ids.len() * width {
+            return Err(Error::Length { name: "out", expected: ids.len() * width, found: out.len() });
         }
         if let Some(position) = ids.iter().position(|&id| id < -1 || id >= rows as i64) {
             return Err(Error::NoSuchRow { id: ids[position], position, rows });
         }
-        in_blocks(ids, out, dim, BLOCK_BYTES.div_ceil(self.row_len()), |ids, out| {
-            let mut scratch = vec![0.0; if T::DTYPE == Dtype::Float32 || ids.is_empty() { 0 } else { dim }];
-            for (i, (&id, row)) in ids.iter().zip(out.chunks_exact_mut(dim)).enumerate() {
+        in_blocks(ids, out, width, BLOCK_BYTES.div_ceil(self.row_len()), |ids, out| {
+            let mut scratch = vec![0.0; if ids.is_empty() { 0 } else { room }];
+            for (i, (&id, row)) in ids.iter().zip(out.chunks_exact_mut(width)).enumerate() {
                 if let Some(&next) = ids.get(i + PREFETCH_ROWS) {
                     self.prefetch(next);
                 }
                 match usize::try_from(id) {
-                    Ok(id) if self.dtype == T::DTYPE => {
-                        bytemuck::cast_slice_mut(row).copy_from_slice(self.get(id));
-                    }
-                    Ok(id) => T::put(self, id, row, &mut scratch),
+                    Ok(id) => put(id, row, &mut scratch),
                     Err(_) => row.fill(T::zeroed()),
                 }
             }
@@ -130,6 +154,15 @@ impl Number for f16 {
     }
 }
 
+impl Number for bf16 {
+    const DTYPE: Dtype = Dtype::BFloat16;
+
+    fn put(rows: &Rows, i: usize, row: &mut [bf16], scratch: &mut [f32]) {
+        rows.decode(i, scratch);
+        row.convert_from_f32_slice(scratch);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,11 +179,16 @@ mod tests {
             dtype.encode(&row, 4, &mut stored, &mut scales);
             dtype.decode(&stored, scales.first().copied().unwrap_or(1.0), &mut values);
             let rows = Rows { dtype, dim: 4, stored: &stored, scales: &scales };
-            let (mut floats, mut halves) = ([f32::NAN; 8], [f16::NAN; 8]);
+            let (mut floats, mut halves, mut brains) = ([f32::NAN; 8], [f16::NAN; 8], [bf16::NAN; 8]);
             rows.gather(&[-1, 0], &mut floats).expect("a row");
             rows.gather(&[-1, 0], &mut halves).expect("a row");
+            rows.gather(&[-1, 0], &mut brains).expect("a row");
+            let mut bytes = vec![1; 2 * stored.len()];
+            rows.gather_stored(&[-1, 0], &mut bytes).expect("a row");
+            assert_eq!((vec![0; stored.len()], &stored[..]), (bytes[..stored.len()].to_vec(), &bytes[stored.len()..]));
             assert_eq!((&floats[..4], &floats[4..]), (&[0.0; 4][..], &values[..]), "{dtype:?}");
             assert_eq!(halves[4..], values.map(f16::from_f32), "{dtype:?}");
+            assert_eq!(brains[4..], values.map(bf16::from_f32), "{dtype:?}");
         }
     }
 

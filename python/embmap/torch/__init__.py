@@ -1,0 +1,13 @@
+"""Tensors and layers for PyTorch.
+
+The whole table becomes a tensor without a copy: its memory is the file's, mapped copy-on-write, shared by all processes
+until someone writes. What is written stays in the writing tensor's own pages; it never reaches the file. What goes to a
+device is copied from the file itself, by way of pinned memory where the device is CUDA's.
+"""
+
+from .._export.tensors import tensor
+from ._collate import Collate
+from ._host import HostEmbedding
+from ._layers import embedding, embedding_bag
+
+__all__ = ["Collate", "HostEmbedding", "embedding", "embedding_bag", "tensor"]

@@ -1,0 +1,318 @@
+"""A layer whose table stays in the file: only the rows that are asked for travel."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+from weakref import WeakValueDictionary
+
+import numpy as np
+import torch
+
+from .._export.tensors import tensor
+from .._export.to_device import natural_dtype, rows_on
+from .._store import Store, _reopen
+from ._layers import padding_row
+
+# Ids from which it is worth telling which are the same, where rows travel.
+_WORTH_UNIQUE = 1024
+
+
+class HostEmbedding(torch.nn.Module):
+    """An embedding whose table stays in the file, mapped on the host; only the rows that are asked for travel.
+
+    For tables that are larger than the device's memory, or than they are worth there: each call looks its rows up on the
+    host and copies them to the device, each row once, on a CUDA device through pinned memory and on a stream of its own. Ids
+    that lie on a CUDA device must come to the host first, which waits for them: keep them on the CPU where you can.
+
+    The layer has no parameters and its `state_dict` is empty, unless it learns. Pickled, as `torch.save` of a whole model
+    does, it refers to the store's path, and a changed file is an error when it is read back. `Module.to` moves where the
+    rows go and which floating-point type they have.
+
+    `torch.compile`, `torch.export` and `torch.jit.trace` meet one operator, ``embmap::host_rows``, which they leave as it
+    is: a program that was exported opens the store by its path, after ``import embmap.torch``. ONNX has no such operator;
+    export a model with `embmap.torch.embedding` there.
+
+    Parameters
+    ----------
+    store : Store
+    device : torch.device or str, optional
+        Where the rows go; the CPU by default.
+    padding_idx : int, optional
+        Rows of this id are zeros. As in `embedding` of the whole table: ``len(store)``, one more row than the store has, or
+        the row of a padding token; a ValueError for the row of any other word.
+    dtype : torch.dtype, optional
+        Floating-point type of the rows. By default the store's, which for int8 is float32.
+    hot : int
+        So many of the first rows are kept on the device: published files are sorted by frequency, and a few thousand words
+        are most of any text.
+    learn : bool
+        Fine-tune: `weight` is a parameter over the whole table, on the host, whose gradients are sparse. Rows that an
+        optimizer writes become this process's own pages, the others stay the file's. `state_dict` holds the rows that were
+        asked for in training, ``learned_ids`` and ``learned_rows``, and no others. Take an optimizer that knows sparse
+        gradients and writes no other rows: `torch.optim.SGD` without momentum, `SparseAdam`, `Adagrad`.
+
+    Examples
+    --------
+    >>> layer = embmap.torch.HostEmbedding(store, padding_idx=len(store))
+    >>> layer
+    HostEmbedding(7, 4, padding_idx=6)
+    >>> ids = store.indices_padded([["king", "queen"], ["unheard-of"]], padding=len(store), missing=len(store))
+    >>> layer(torch.from_numpy(ids)).any(-1)
+    tensor([[ True,  True],
+            [False, False]])
+    """
+
+    _hot: torch.Tensor
+    weight: torch.nn.Parameter | None
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        device: torch.device | str | None = None,
+        padding_idx: int | None = None,
+        dtype: torch.dtype | None = None,
+        hot: int = 0,
+        learn: bool = False,
+    ) -> None:
+        super().__init__()
+        padding_idx = padding_row(store, padding_idx)
+        dtype = dtype or natural_dtype(store)
+        if not dtype.is_floating_point:
+            raise ValueError(f"dtype must be of floating point, not {dtype}")
+        if hot < 0 or (hot and learn):
+            raise ValueError(
+                "hot must not be negative" if hot < 0 else "a layer that learns keeps no rows on the device"
+            )
+        self.store = store
+        self.num_embeddings, self.embedding_dim = len(store) + (padding_idx == len(store)), store.dim
+        self.padding_idx = padding_idx
+        self.hot = min(hot, len(store))
+        # Module.to, half, cuda and their kin find this, and so say where the rows go and what they become.
+        self.register_buffer("_hot", torch.empty(0, store.dim, device=device, dtype=dtype), persistent=False)
+        self._fill_hot()
+        self.weight = None
+        self._open()
+        if learn:
+            # The row behind the words is never read: its ids are masked.
+            self.weight = torch.nn.Parameter(tensor(store))
+            self._asked = torch.zeros(len(store), dtype=torch.bool)
+
+    def _open(self) -> None:
+        self._table = _table_of(self.store)
+
+    def _fill_hot(self) -> None:
+        ids = np.arange(self.hot, dtype=np.int64)
+        self._hot = rows_on(self.store, ids, self._hot.device, self._hot.dtype)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        r"""Copy the rows of `ids`.
+
+        Parameters
+        ----------
+        ids : Tensor of int, any shape, on any device
+
+        Returns
+        -------
+        Tensor, shape (\*ids.shape, dim)
+            On the layer's device, of its type; it needs no gradient, unless the layer learns.
+
+        Raises
+        ------
+        IndexError
+            There is no such row.
+        """
+        if ids.dtype not in (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8):
+            raise TypeError(f"ids must be of an integer type, not {ids.dtype}")
+        if self.weight is not None:
+            return self._learning(self.weight, ids)
+        rows: torch.Tensor = torch.ops.embmap.host_rows(ids, self._hot, self._table.key, self.padding_idx)
+        return rows
+
+    def _learning(self, weight: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+        flat = _checked(ids, len(self.store), self.padding_idx)
+        # Padding has no row, and so no gradient, which an optimizer with momentum would take for one of zeros.
+        places = (flat >= 0).nonzero()[:, 0]
+        known = flat[places]
+        if torch.is_grad_enabled():
+            self._asked[known] = True
+        rows = torch.nn.functional.embedding(known, weight, sparse=True)
+        if len(known) < len(flat):
+            rows = rows.new_zeros(len(flat), self.embedding_dim).index_copy(0, places, rows)
+        return rows.to(self._hot.device, self._hot.dtype).reshape(*ids.shape, self.embedding_dim)
+
+    def prefetch(self, ids: torch.Tensor) -> None:
+        """Begin to copy the rows of the next batch, in a thread of its own; the next call with these ids has them.
+
+        Parameters
+        ----------
+        ids : Tensor of int, any shape
+            On the CPU. What is not asked for next is dropped.
+
+        Raises
+        ------
+        ValueError
+            The layer learns: its rows may change before they are asked for.
+        """
+        if self.weight is not None:
+            raise ValueError("the rows of a layer that learns cannot be fetched ahead: they may change")
+        self._table.prefetch(_checked(ids, len(self.store), self.padding_idx), self._hot)
+
+    def _apply(self, fn: Any, recurse: bool = True) -> HostEmbedding:
+        # The table stays on the host, of the store's type, whatever becomes of the model.
+        weight, before = self._parameters.pop("weight", None), self._hot
+        try:
+            super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        finally:
+            if weight is not None:
+                self._parameters["weight"] = weight
+        if self._hot.dtype != before.dtype:
+            # Not what is left of rows that were rounded before.
+            self._fill_hot()
+        return self
+
+    def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        if self.weight is not None:
+            destination.pop(prefix + "weight")
+            ids = self._asked.nonzero()[:, 0]
+            destination[prefix + "learned_ids"] = ids
+            destination[prefix + "learned_rows"] = self.weight.detach()[ids]
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, local_metadata: Any, strict: bool, *rest: Any
+    ) -> None:
+        if self.weight is None:
+            super()._load_from_state_dict(state_dict, prefix, local_metadata, strict, *rest)
+            return
+        missing, _, errors = rest
+        names = [prefix + "learned_ids", prefix + "learned_rows"]
+        if absent := [name for name in names if name not in state_dict]:
+            missing.extend(absent if strict else [])
+            return
+        ids, rows = (state_dict[name].cpu() for name in names)
+        known = not len(ids) or 0 <= int(ids.min()) <= int(ids.max()) < len(self.store)
+        if rows.shape != (len(ids), self.embedding_dim) or not known:
+            errors.append(
+                f"{prefix}learned_rows, {list(rows.shape)}, are no rows of a table of {list(self.weight.shape)}"
+            )
+            return
+        with torch.no_grad():
+            old = self._asked.nonzero()[:, 0]
+            self.weight[old] = rows_on(self.store, old.numpy(), None, self.weight.dtype)
+            self.weight[ids] = rows.to(self.weight.dtype)
+        self._asked.zero_()
+        self._asked[ids] = True
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self.__dict__ | {"_buffers": self._buffers | {"_hot": self._hot[:0].clone()}}
+        del state["_table"]
+        if self.weight is not None:
+            ids = self._asked.nonzero()[:, 0]
+            state["_parameters"] = {name: value for name, value in self._parameters.items() if name != "weight"}
+            state["_asked"] = (ids, self.weight.detach()[ids], self.weight.requires_grad)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
+        self._open()
+        self._fill_hot()
+        if learned := self.__dict__.get("_asked"):
+            ids, rows, requires_grad = learned
+            self.weight = torch.nn.Parameter(tensor(self.store), requires_grad=requires_grad)
+            self._asked = torch.zeros(len(self.store), dtype=torch.bool)
+            self._asked[ids] = True
+            with torch.no_grad():
+                self.weight[ids] = rows
+
+    def extra_repr(self) -> str:
+        """Say what `repr` shows."""
+        padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
+        hot = f", hot={self.hot}" if self.hot else ""
+        return f"{self.num_embeddings}, {self.embedding_dim}{padding}{hot}" + (
+            ", learn=True" if self.weight is not None else ""
+        )
+
+
+def _checked(ids: torch.Tensor, rows: int, padding_idx: int | None) -> torch.Tensor:
+    """Give ids on the host, in a row, -1 for the padding; IndexError where one is none."""
+    flat = ids.detach().reshape(-1).to("cpu", torch.int64)
+    if len(flat) and int(flat.min()) < 0:
+        raise IndexError(f"id {int(flat.min())} is not a row: there are {rows}")
+    if padding_idx is not None:
+        flat = flat.masked_fill(flat == padding_idx, -1)
+    if len(flat) and int(flat.max()) >= rows:
+        raise IndexError(f"id {int(flat.max())} is not a row: there are {rows}")
+    return flat
+
+
+class _Table:
+    """A store of this process, from which the operator copies rows; all layers of one file share it."""
+
+    def __init__(self, store: Store, key: str) -> None:
+        self.store, self.key = store, key
+        self._ahead: tuple[torch.Tensor, torch.Tensor, Future[torch.Tensor]] | None = None
+        self._thread: tuple[int, ThreadPoolExecutor] | None = None
+
+    def prefetch(self, flat: torch.Tensor, hot: torch.Tensor) -> None:
+        if self._thread is None or self._thread[0] != os.getpid():
+            self._thread = (os.getpid(), ThreadPoolExecutor(1, "embmap-prefetch"))
+        self._ahead = (flat, hot, self._thread[1].submit(self._copied, flat, hot))
+
+    def rows(self, flat: torch.Tensor, hot: torch.Tensor) -> torch.Tensor:
+        """Give the rows of ids that are checked, where `hot` lies and of its type."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None and ahead[1] is hot and torch.equal(ahead[0], flat):
+            rows = ahead[2].result()
+            if rows.is_cuda:
+                # Copied on the stream of another thread, which the copy itself has waited for there.
+                current = torch.cuda.current_stream(rows.device)
+                current.wait_stream(torch.cuda.default_stream(rows.device))
+                rows.record_stream(current)
+            return rows
+        return self._copied(flat, hot)
+
+    def _copied(self, flat: torch.Tensor, hot: torch.Tensor) -> torch.Tensor:
+        if not len(hot):
+            return self._travelled(flat, hot)
+        cold = ((flat >= len(hot)) | (flat < 0)).nonzero()[:, 0]
+        rows = torch.nn.functional.embedding(flat.clamp(0, len(hot) - 1).to(hot.device), hot)
+        if len(cold):
+            rows.index_copy_(0, cold.to(hot.device), self._travelled(flat[cold], hot))
+        return rows
+
+    def _travelled(self, flat: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+        if like.device.type in ("cpu", "meta") or len(flat) < _WORTH_UNIQUE:
+            return rows_on(self.store, flat.numpy(), like.device, like.dtype)
+        once, where = torch.unique(flat, return_inverse=True)
+        return rows_on(self.store, once.numpy(), like.device, like.dtype)[where.to(like.device)]
+
+
+_tables: WeakValueDictionary[str, _Table] = WeakValueDictionary()
+# Those that no layer of this process has opened: an exported program's.
+_opened: dict[str, _Table] = {}
+
+
+def _table_of(store: Store) -> _Table:
+    key = f"{store.identity.hex()} {store.path}"
+    table = _tables.get(key)
+    if table is None or table.store.closed:
+        table = _tables[key] = _Table(store, key)
+    return table
+
+
+@torch.library.custom_op("embmap::host_rows", mutates_args=())
+def _host_rows(ids: torch.Tensor, hot: torch.Tensor, store: str, padding_idx: int | None) -> torch.Tensor:
+    table = _tables.get(store)
+    if table is None:
+        identity, _, path = store.partition(" ")
+        table = _opened[store] = _tables[store] = _Table(_reopen(path, bytes.fromhex(identity)), store)
+    flat = _checked(ids, len(table.store), padding_idx)
+    return table.rows(flat, hot).reshape(*ids.shape, table.store.dim)
+
+
+@_host_rows.register_fake
+def _(ids: torch.Tensor, hot: torch.Tensor, store: str, padding_idx: int | None) -> torch.Tensor:
+    return hot.new_empty(*ids.shape, hot.shape[-1])

@@ -1,0 +1,126 @@
+"""How rows reach a device: by a ring of buffers, never from a map that is handed out."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import SMALL, store_of
+
+import embmap
+from embmap._export import to_device
+from embmap._export.to_device import Ring, rows_on
+
+STORED = ["float32", "float16", "bfloat16", "int8"]
+WANTED = [torch.float64, torch.float32, torch.float16, torch.bfloat16]
+
+
+class Late:
+    """A device whose copies begin when someone waits for them, as late as a device may."""
+
+    def __init__(self):
+        self.made = self.began = 0
+        self._copies = []
+
+    def buffer(self, nbytes):
+        self.made += 1
+        return torch.empty(nbytes, dtype=torch.uint8)
+
+    def begin(self):
+        self.began += 1
+
+    def copy(self, work):
+        self._copies.append(work)
+
+        def wait():
+            while work in self._copies:
+                self._copies.pop(0)()
+
+        return wait
+
+    def end(self):
+        while self._copies:
+            self._copies.pop(0)()
+
+
+@pytest.fixture
+def late(monkeypatch):
+    """Send what goes to the meta device's stand-in, the CPU under another name, through a late link."""
+    link = Late()
+    ring = Ring(link, slots=3, slot_bytes=100)
+    monkeypatch.setattr(to_device, "ring_of", lambda device: ring)
+    # Nothing is gathered in place: all of it travels.
+    monkeypatch.setattr(to_device, "_in_place", lambda device, dtype: False)
+    return link
+
+
+@pytest.mark.parametrize("stored", STORED)
+@pytest.mark.parametrize("dtype", WANTED)
+def test_rows_that_travel_are_those_that_stay(tmp_path, late, stored, dtype):
+    store = store_of(tmp_path, "".join(f"w{i} {i} {-i}.25 {i}e-3 0.1\n" for i in range(200)), dtype=stored)
+    whole = rows_on(store, None, "cpu", dtype, spare=1)
+    assert late.began == 1
+    assert late.made == 3
+    expected = torch.from_numpy(store.take(np.arange(200))).to(dtype)
+    assert torch.equal(whole[:200], expected)
+    assert not whole[200].any()
+    ids = np.array([3, 199, -1, 3, 0])
+    some = rows_on(store, ids, "cpu", dtype)
+    assert torch.equal(some, whole[torch.tensor([3, 199, 200, 3, 0])])
+    with pytest.raises(IndexError):
+        rows_on(store, np.array([0, 200]), "cpu", dtype)
+
+
+def test_a_row_wider_than_a_buffer_travels(tmp_path, late):
+    store = store_of(tmp_path, "a " + "1 " * 64 + "2\nb " + "3 " * 65 + "\n")
+    assert rows_on(store, None, "cpu", torch.float32)[:, 63:].tolist() == [[1, 2], [3, 3]]
+
+
+@pytest.mark.parametrize("stored", STORED)
+@pytest.mark.parametrize("mode", ["cow", "readonly", "copy"])
+def test_the_meta_device_reads_nothing(tmp_path, stored, mode):
+    store = store_of(tmp_path, SMALL, dtype=stored)
+    table = embmap.torch.tensor(store, mode=mode, device="meta")
+    assert (table.device.type, table.shape) == ("meta", (6, 4))
+    assert embmap.torch.embedding(store, device="meta", padding_idx=6).weight.shape == (7, 4)
+
+
+def anonymous():
+    """Kilobytes of this process's own memory."""
+    status = Path("/proc/self/status").read_text()
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("RssAnon"))
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("large")
+    rows = np.random.default_rng(0).normal(size=(60_000, 200)).astype("f4")
+    embmap.write(folder / "large.embmap", [f"w{i}" for i in range(len(rows))], rows)
+    return embmap.open(folder / "large.embmap")
+
+
+def test_no_page_of_a_map_becomes_memory_of_this_process(large):
+    size = large.vectors.nbytes // 1024
+    layer = embmap.torch.embedding(large, padding_idx=len(large))
+    layer(torch.arange(0, 60_000, 7))
+    embmap.torch.tensor(large, device="meta")
+    before = anonymous()
+    layer = embmap.torch.embedding(large)
+    assert layer.weight[:, 0].sum().isfinite()
+    embmap.torch.tensor(large, device="meta", dtype=torch.float16)
+    assert anonymous() - before < size / 20
+    half = embmap.torch.tensor(large, dtype=torch.float16)
+    assert half.dtype == torch.float16
+    # The copy, and not the file beside it.
+    assert anonymous() - before < 0.6 * size
+
+
+def test_what_travels_is_the_copy_and_the_ring(large, monkeypatch):
+    ring = Ring(Late(), slots=4, slot_bytes=1 << 20)
+    monkeypatch.setattr(to_device, "ring_of", lambda device: ring)
+    monkeypatch.setattr(to_device, "_in_place", lambda device, dtype: False)
+    size = large.vectors.nbytes // 1024
+    before = anonymous()
+    moved = rows_on(large, None, "cpu", torch.float32)
+    assert anonymous() - before < 1.1 * size + 8 * 1024
+    assert torch.equal(moved, embmap.torch.tensor(large, mode="readonly"))
