@@ -9,11 +9,12 @@ export PIP_CONSTRAINT := $(abspath constraints.txt)
 SOURCES := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock pyproject.toml
 
 .NOTPARALLEL:
-.PHONY: help demo test rust-test python-test lint clean
+.PHONY: help demo test rust-test python-test test-engines lint clean
 
 help:
 	@echo "make demo         the main job on an embedded sample, timed against the tutorials' way"
 	@echo "make test         every test, Rust's (make rust-test) and Python's (make python-test)"
+	@echo "make test-engines look-ups in Ray, Spark, Daft, Dask and others, JAX, Keras' backends; Spark needs a Java runtime"
 	@echo "make lint         formatting, clippy, rustdoc, ruff, mypy, stubtest"
 	@echo "make clean        take away .venv and target"
 
@@ -29,6 +30,11 @@ rust-test:
 python-test: $(VENV)/.built $(VENV)/.demo $(VENV)/.test
 	@echo "==> Python tests"
 	$(BIN)/python -m pytest
+
+# One after the other: an engine has processes of its own.
+test-engines: $(VENV)/.built $(VENV)/.demo $(VENV)/.test $(VENV)/.engines
+	@echo "==> tests in other engines"
+	$(BIN)/python -m pytest -n 0 tests/engines
 
 lint: $(VENV)/.built $(VENV)/.demo $(VENV)/.test $(VENV)/.lint
 	cargo fmt --all --check

@@ -16,7 +16,7 @@ from conftest import SMALL, store_of
 
 import embmap
 
-pytest.importorskip("usearch", reason="the extra `ann` is not installed")
+pytest.importorskip("embmap.ann", reason="the extra `ann` is not installed", exc_type=ImportError)
 from embmap import ann
 
 TYPES = ["bf16", "f32", "f16", "i8"]
@@ -48,7 +48,8 @@ def names(folder):
 
 @pytest.mark.parametrize("dtype", TYPES)
 def test_nine_of_ten_neighbours_of_random_vectors_are_found_in_any_type(random_store, tmp_path, dtype):
-    index = ann.build(random_store, tmp_path / "x.usearch", dtype=dtype)
+    # On several threads usearch leaves a row out of reach now and then.
+    index = ann.build(random_store, tmp_path / "x.usearch", dtype=dtype, threads=1)
     assert index.recall(sample=200) > 0.9
     index.expansion_search = 1000
     assert index.recall(sample=200) > 0.995
@@ -464,3 +465,15 @@ except ImportError as error:
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "embmap.ann needs usearch: pip install 'embmap[ann]'\n"
+
+
+def test_other_libraries_can_still_write_numbers(store):
+    """usearch's wheel brings a C++ library, whose streams are broken where it is the first of a process."""
+    code = (
+        "import sys, embmap.ann, numpy\n"
+        "embmap.ann.build(embmap.open(sys.argv[1]), sys.argv[1] + '.ann')\n"
+        "import pyarrow\n"
+        "print(pyarrow.list_(pyarrow.float32(), 4))"
+    )
+    found = subprocess.run([sys.executable, "-c", code, store.path], capture_output=True, text=True, check=True)
+    assert found.stdout == "fixed_size_list<item: float>[4]\n"

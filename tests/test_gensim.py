@@ -346,7 +346,7 @@ def test_an_indexer_is_asked_instead(both):
 
 
 def test_an_index_of_embmap_is_an_indexer(tmp_path, both):
-    pytest.importorskip("usearch")
+    pytest.importorskip("embmap.ann", exc_type=ImportError)
     _, kv = both
     # The graph of several threads is another each time, and may miss a neighbour.
     index = embmap.ann.build(kv.store, tmp_path / "v.index", threads=1, expansion_search=len(kv))

@@ -6,6 +6,7 @@ import pickle
 import threading
 import warnings
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -110,3 +111,39 @@ def test_pickle_protocols(wide):
     for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
         assert pickle.loads(pickle.dumps(wide, protocol)).index("w5") == 5
     assert isinstance(pickle.loads(pickle.dumps(embmap.ParseError("p", 1, 2, "r"))), embmap.ParseError)
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="only Linux tells how pages are shared")
+def test_eight_readers_hold_one_copy(tmp_path):
+    """Proportional set sizes of the store's pages add up to the file, whoever opened it."""
+    rows = np.random.default_rng(0).normal(size=(20_000, 300)).astype("f4")
+    path = tmp_path / "shared.embmap"
+    embmap.write(path, [f"w{i}" for i in range(len(rows))], rows)
+    context = multiprocessing.get_context("spawn")
+    barrier = context.Barrier(8)
+    with context.Pool(8, _meet, (barrier,)) as pool:
+        sizes = pool.map(_pages, [str(path)] * 8, chunksize=1)
+    size = path.stat().st_size / 1024
+    assert 0.9 * size < sum(proportional for proportional, _ in sizes) < 1.1 * size
+    assert all(resident > 0.9 * size for _, resident in sizes)
+
+
+def _meet(barrier):
+    global _barrier
+    _barrier = barrier
+
+
+def _pages(path):
+    store = embmap.open(path)
+    store.vectors.sum()
+    store.indices(["w1"])
+    _barrier.wait(60)
+    found, here = {"Pss": 0, "Rss": 0}, False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        name = line.split(":")[0]
+        if "-" in line.split()[0] and ":" not in line.split()[0]:
+            here = line.endswith(path)
+        elif here and name in found:
+            found[name] += int(line.split()[1])
+    _barrier.wait(60)
+    return found["Pss"], found["Rss"]

@@ -184,7 +184,7 @@ def test_a_model_saved_by_torch_or_joblib_moves_with_its_store(moved, tmp_path):
 
 
 def test_an_index_of_neighbours_moves_with_its_store(moved, tmp_path):
-    pytest.importorskip("usearch")
+    pytest.importorskip("embmap.ann", exc_type=ImportError)
     saved, served = moved
     with embmap.relocated(served):
         index = embmap.ann.build(pickle.loads(saved))

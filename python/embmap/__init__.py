@@ -8,7 +8,8 @@
 
 `convert` and `load` take what GloVe, word2vec, fastText and Hugging Face publish, and tables; `write` and `Writer` take
 arrays and dicts; `Store` is a read-only mapping from word to vector; `Store.matrix` builds the embedding matrix of a task;
-`embmap.torch` and `embmap.keras` make layers of it; `embmap.gensim` and `embmap.torchtext` have those libraries' names.
+`embmap.torch` and `embmap.keras` make layers of it, `embmap.jax` arrays, `embmap.sklearn` a transformer; `embmap.arrow`
+looks words up in the batches of any engine; `embmap.gensim` and `embmap.torchtext` have those libraries' names.
 """
 
 from __future__ import annotations
@@ -32,8 +33,11 @@ from ._store import Store, open
 
 if TYPE_CHECKING:
     from . import ann as ann
+    from . import arrow as arrow
     from . import gensim as gensim
+    from . import jax as jax
     from . import keras as keras
+    from . import sklearn as sklearn
     from . import torch as torch
     from . import torchtext as torchtext
 
@@ -67,6 +71,6 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     # What these need is optional and slow to import: they load when they are first used.
-    if name in ("ann", "gensim", "keras", "torch", "torchtext"):
+    if name in ("ann", "arrow", "gensim", "jax", "keras", "sklearn", "torch", "torchtext"):
         return importlib.import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -447,10 +447,10 @@ class Store(GensimNames, Exports, Mapping[str, NDArray[np.float32]]):
         return _reopen, (str(self.path), self.identity)
 
 
-def _reopen(path: str | Path, identity: bytes) -> Store:
+def _reopen(path: str | Path, identity: bytes | None) -> Store:
     def opened(place: Path) -> Store | None:
         store = Store(place)
-        if store.identity == identity:
+        if identity in (None, store.identity):
             return store
         store.close()
         return None

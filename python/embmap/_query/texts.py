@@ -48,7 +48,10 @@ def pooled(
         raise ValueError(f"pool must be 'mean', 'sum' or 'tfidf', not {pool!r}")
     words, lengths = _flatten(texts, None)
     if pool == "tfidf" and weights is None:
-        weights = _idf(words, lengths)
+        ends = np.cumsum(lengths).tolist()
+        weights = inverse_document_frequencies(
+            words[end - n : end] for end, n in zip(ends, lengths.tolist(), strict=True)
+        )
     given = None if weights is None else np.fromiter((weights.get(word, 0.0) for word in words), np.float32, len(words))
     return store._pool(store.indices(words), lengths.astype(np.uintp), given, pool != "sum")
 
@@ -65,12 +68,11 @@ def _flatten(texts: Iterable[Sequence[str]], length: int | None) -> tuple[list[s
     return words, np.array(lengths, np.int64)
 
 
-def _idf(words: Sequence[str], lengths: NDArray[np.int64]) -> dict[str, float]:
-    """Give the inverse document frequency of each word, smoothed as scikit-learn smooths it: ``ln((1+n) / (1+df)) + 1``."""
-    ends = np.cumsum(lengths).tolist()
+def inverse_document_frequencies(texts: Iterable[Sequence[str]]) -> dict[str, float]:
+    """Give the weight of each word, smoothed as scikit-learn smooths it: ``ln((1+n) / (1+df)) + 1``."""
     frequency: Counter[str] = Counter()
-    start = 0
-    for end in ends:
-        frequency.update(set(words[start:end]))
-        start = end
-    return {word: float(np.log((1 + len(ends)) / (1 + count)) + 1) for word, count in frequency.items()}
+    count = 0
+    for text in texts:
+        frequency.update(set(text))
+        count += 1
+    return {word: float(np.log((1 + count) / (1 + found)) + 1) for word, found in frequency.items()}

@@ -7,7 +7,6 @@ them.
 
 from __future__ import annotations
 
-import importlib
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -28,14 +27,10 @@ from .._store import Store
 from . import _file as _annfile
 from . import _hnsw as _graph
 from ._file import MOST_CANDIDATES, VECTOR_BYTES
+from ._usearch import usearch as _usearch
 
 if TYPE_CHECKING:
     from .._query.queries import Keys, WeightedKeys
-
-try:
-    _usearch: Any = importlib.import_module("usearch.index")
-except ImportError as error:
-    raise ImportError("embmap.ann needs usearch: pip install 'embmap[ann]'") from error
 
 __all__ = ["ApproximateIndex", "build", "open"]
 

@@ -1,0 +1,175 @@
+"""Look-ups over Arrow record batches: one picklable object for every engine that hands batches to Python."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from ._paths import local
+from ._query.texts import Pool
+from ._store import Store, _reopen
+
+__all__ = ["Lookup"]
+
+_Batch = TypeVar("_Batch", pa.RecordBatch, pa.Table)
+
+
+class Lookup:
+    """Add a column of vectors to record batches: of the words of a column, or one for each text.
+
+    It pickles as a path and a few options. The store is opened when the first batch comes, once in each process: workers of
+    one host share one copy of its pages. Where the file lies elsewhere on a host, ``EMBMAP_PATH`` there says so.
+
+    Parameters
+    ----------
+    store : path or Store
+        The file. Where a `Store` is given, or the object was used before it was pickled, workers check that theirs is the
+        same.
+    column : str
+        The words: text of any Arrow type, dictionaries too. With `pool`, lists of words, or text that `tokenizer` cuts.
+    out : str
+        The new column; one of this name is replaced.
+    missing : {"null", "zeros", "error"}
+        What a word without a row becomes. A null stays null; a text of no known word is zeros.
+    pool : {"mean", "sum"}, optional
+        One vector for each text, as in `Store.lookup`.
+    tokenizer : callable
+        Gives the words of a text; `str.split` by default. Engines pickle it.
+    fixed : bool
+        ``False`` for engines that have no lists of a fixed size, as Spark: the column is a plain list.
+
+    Examples
+    --------
+    >>> lookup = embmap.arrow.Lookup(store.path, "word", "vector")
+    >>> batch = pa.record_batch({"word": ["king", "nobody", None]})
+    >>> lookup(batch).column("vector").is_valid().to_pylist()
+    [True, False, False]
+    >>> lookup(batch).schema.field("vector").type
+    FixedSizeListType(fixed_size_list<item: float>[4])
+    """
+
+    def __init__(
+        self,
+        store: Store | str | os.PathLike[str],
+        column: str,
+        out: str = "vector",
+        *,
+        missing: Literal["null", "zeros", "error"] = "null",
+        pool: Pool | None = None,
+        tokenizer: Callable[[str], Sequence[str]] = str.split,
+        fixed: bool = True,
+    ) -> None:
+        if missing not in ("null", "zeros", "error"):
+            raise ValueError(f"missing must be 'null', 'zeros' or 'error', not {missing!r}")
+        if pool not in (None, "mean", "sum"):
+            raise ValueError(f"pool must be 'mean' or 'sum', not {pool!r}: other weights need all texts")
+        self.column, self.out, self.missing = column, out, missing
+        self.pool, self.tokenizer, self.fixed = pool, tokenizer, fixed
+        self.path = store.path if isinstance(store, Store) else Path.cwd() / local(store)
+        self._identity = store.identity if isinstance(store, Store) else None
+
+    @property
+    def store(self) -> Store:
+        """The store, which this process opens once."""
+        store = _opened(str(self.path), self._identity)
+        self._identity = store.identity
+        return store
+
+    def __call__(self, batch: _Batch) -> _Batch:
+        """Give the batch with the column of vectors.
+
+        Parameters
+        ----------
+        batch : pyarrow.RecordBatch or pyarrow.Table
+
+        Returns
+        -------
+        pyarrow.RecordBatch or pyarrow.Table
+            With `out`, lists of float32, behind the other columns, or in place of the one of that name.
+
+        Raises
+        ------
+        KeyError
+            There is no such column; with ``missing="error"``, a word has no row.
+        TypeError
+            The column holds neither text nor, with `pool`, lists of it.
+        """
+        at = batch.schema.get_field_index(self.column)
+        if at < 0:
+            raise KeyError(f"no column {self.column!r} among {batch.schema.names}")
+        vectors = self.vectors(batch.column(at))
+        place = batch.schema.get_field_index(self.out)
+        if place < 0:
+            return batch.append_column(self.out, vectors)
+        return batch.set_column(place, self.out, vectors)
+
+    def vectors(self, words: pa.Array | pa.ChunkedArray) -> pa.Array:
+        """Give the vectors of a column: what a user-defined function over Arrow arrays returns.
+
+        Parameters
+        ----------
+        words : pyarrow.Array or pyarrow.ChunkedArray
+            As `column` says.
+
+        Returns
+        -------
+        pyarrow.FixedSizeListArray, or pyarrow.ListArray
+            As long as `words`.
+        """
+        if isinstance(words, pa.ChunkedArray):
+            words = words.combine_chunks()
+        return self._of_texts(words, self.pool) if self.pool else self._of_words(words)
+
+    def type(self) -> pa.DataType:
+        """Give the type of the new column, for engines that want to know it before."""
+        return pa.list_(pa.float32(), self.store.dim) if self.fixed else pa.list_(pa.float32())
+
+    def _of_words(self, words: pa.Array) -> pa.Array:
+        store, null = self.store, words.is_null().to_numpy(zero_copy_only=False)
+        if null.any():
+            # Arrow itself cannot take the nulls out of views.
+            words = words.cast(pa.large_string()) if pa.types.is_string_view(words.type) else words
+            ids = np.full(len(words), -1, np.int64)
+            ids[~null] = store.indices(words.drop_null())
+        else:
+            ids = store.indices(words)
+        absent = ids < 0
+        if self.missing == "error" and (absent & ~null).any():
+            raise KeyError(words[int((absent & ~null).argmax())].as_py())
+        rows = np.empty((len(ids), store.dim), np.float32)
+        store._gather(ids, rows)
+        return self._column(rows, absent if self.missing == "null" else null)
+
+    def _of_texts(self, texts: pa.Array, pool: Pool) -> pa.Array:
+        given = texts.to_pylist()
+        tokens = [text if isinstance(text, list) else self.tokenizer(text) if text else () for text in given]
+        return self._column(self.store.lookup(tokens, pool=pool), texts.is_null().to_numpy(zero_copy_only=False))
+
+    def _column(self, rows: NDArray[np.float32], null: NDArray[np.bool_]) -> pa.Array:
+        values, mask = pa.array(rows.reshape(-1)), pa.array(null) if null.any() else None
+        if self.fixed:
+            return pa.FixedSizeListArray.from_arrays(values, self.store.dim, mask=mask)
+        offsets = pa.array(np.arange(len(rows) + 1, dtype=np.int64) * self.store.dim).cast(pa.int32())
+        return pa.ListArray.from_arrays(offsets, values, mask=mask)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A `Path` of one system cannot be made on another.
+        return self.__dict__ | {"path": str(self.path)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, path=Path(state["path"]))
+
+    def __repr__(self) -> str:
+        return f"Lookup({str(self.path)!r}, {self.column!r}, {self.out!r})"
+
+
+@lru_cache(maxsize=8)
+def _opened(path: str, identity: bytes | None) -> Store:
+    return _reopen(path, identity)
