@@ -128,8 +128,11 @@ class HostEmbedding(torch.nn.Module):
             raise TypeError(f"ids must be of an integer type, not {ids.dtype}")
         if self.weight is not None:
             return self._learning(self.weight, ids)
-        rows: torch.Tensor = torch.ops.embmap.host_rows(ids, self._hot, self._table.key, self.padding_idx)
-        return rows
+        if torch.compiler.is_compiling() or torch.jit.is_tracing():
+            rows: torch.Tensor = torch.ops.embmap.host_rows(ids, self._hot, self._table.key, self.padding_idx)
+            return rows
+        # The first call of an operator of Python's takes PyTorch a second.
+        return self._table.rows(ids, self._hot, self.padding_idx)
 
     def _learning(self, weight: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
         flat = _checked(ids, len(self.store), self.padding_idx)
@@ -261,8 +264,12 @@ class _Table:
             self._thread = (os.getpid(), ThreadPoolExecutor(1, "embmap-prefetch"))
         self._ahead = (flat, hot, self._thread[1].submit(self._copied, flat, hot))
 
-    def rows(self, flat: torch.Tensor, hot: torch.Tensor) -> torch.Tensor:
-        """Give the rows of ids that are checked, where `hot` lies and of its type."""
+    def rows(self, ids: torch.Tensor, hot: torch.Tensor, padding_idx: int | None) -> torch.Tensor:
+        """Give the rows of ids, where `hot` lies and of its type; IndexError where there is no such row."""
+        flat = _checked(ids, len(self.store), padding_idx)
+        return self._flat(flat, hot).reshape(*ids.shape, self.store.dim)
+
+    def _flat(self, flat: torch.Tensor, hot: torch.Tensor) -> torch.Tensor:
         ahead, self._ahead = self._ahead, None
         if ahead is not None and ahead[1] is hot and torch.equal(ahead[0], flat):
             rows = ahead[2].result()
@@ -309,8 +316,7 @@ def _host_rows(ids: torch.Tensor, hot: torch.Tensor, store: str, padding_idx: in
     if table is None:
         identity, _, path = store.partition(" ")
         table = _opened[store] = _tables[store] = _Table(_reopen(path, bytes.fromhex(identity)), store)
-    flat = _checked(ids, len(table.store), padding_idx)
-    return table.rows(flat, hot).reshape(*ids.shape, table.store.dim)
+    return table.rows(ids, hot, padding_idx)
 
 
 @_host_rows.register_fake
