@@ -20,11 +20,14 @@ PYTHON_FLOORS = [
     ("_core",),
     ("_query", "_export"),
     ("_store",),
+    ("_sharded",),
+    ("_open",),
     ("_ingest", "_keyed_vectors", "_cli"),
 ]
 PUBLIC = """
 Analogies ConversionReport ConversionWarning EmbmapError ExportReport FormatError Matrix ParseError RejectedRow Section
-Similarities Store WriteReport Writer __version__ convert evaluate from_arrow from_gensim load merge open relocated write
+ShardedStore Similarities Store WriteReport Writer __version__ convert evaluate from_arrow from_gensim load merge open
+relocated write
 """
 
 

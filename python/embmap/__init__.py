@@ -26,10 +26,12 @@ from ._ingest.from_arrow import from_arrow
 from ._ingest.from_gensim import from_gensim
 from ._ingest.load import load
 from ._ingest.merge import merge
+from ._open import open
 from ._query.evaluate import Analogies, Section, Similarities, evaluate
 from ._query.matrix import Matrix
 from ._relocate import relocated
-from ._store import Store, open
+from ._sharded import ShardedStore
+from ._store import Store
 
 if TYPE_CHECKING:
     from . import ann as ann
@@ -52,6 +54,7 @@ __all__ = [
     "ParseError",
     "RejectedRow",
     "Section",
+    "ShardedStore",
     "Similarities",
     "Store",
     "WriteReport",

@@ -1,6 +1,6 @@
 """The extension: the calls that must be fast. Long ones release the GIL and answer Ctrl-C."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any, Final, TypeVar, final, overload
@@ -21,7 +21,9 @@ __all__ = [
     "__version__",
     "convert",
     "fill_normal",
+    "find_in_shards",
     "model_files",
+    "shard_of",
     "strings",
 ]
 
@@ -46,6 +48,7 @@ def convert(
     on_wrong_count: str,
     limit: int | None,
     keep: WordsLike | None,
+    shard: tuple[int, int] | None,
     dtype: str,
     normalize: bool,
     screen: bool,
@@ -54,6 +57,12 @@ def convert(
     metadata: str,
 ) -> dict[str, Any]:
     """Convert a file; return what `ConversionReport` holds. Raises ParseError, OSError, ValueError."""
+
+def find_in_shards(stores: Sequence[Store], words: WordsLike, missing: int) -> NDArray[np.int64]:
+    """The rows of words in stores that split them, counted through; `missing` for words that are in none."""
+
+def shard_of(word: object, count: int) -> int:
+    """The number of the store that has a word, of so many; -1 for what is no word."""
 
 def model_files(folder: str | PathLike[str], member: str | None) -> list[Path]:
     """The files that a conversion of a model's folder reads; some may be missing. Raises ParseError, OSError."""
@@ -113,8 +122,8 @@ class Store:
     def _gather(self, ids: NDArray[np.int64], out: NDArray[Any]) -> None: ...
     def _scales(self, ids: NDArray[np.int64]) -> NDArray[np.float32]: ...
     def _nearest(
-        self, queries: NDArray[np.float32], k: int, first: int, only: NDArray[np.uint32] | None
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]: ...
+        self, queries: NDArray[np.float32], k: int, first: int, only: NDArray[np.int64] | None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]: ...
     def _pool(
         self, ids: NDArray[np.int64], lengths: NDArray[np.uintp], weights: NDArray[np.float32] | None, mean: bool
     ) -> NDArray[np.float32]: ...
@@ -127,13 +136,13 @@ class Store:
     def statistics(self) -> NDArray[np.float64]: ...
     def _metadata_json(self) -> str: ...
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
-    def _arrow_stream(self, first: int, only: NDArray[np.uint32] | None) -> object: ...
+    def _arrow_stream(self, first: int, only: NDArray[np.int64] | None) -> object: ...
     def _export(
         self,
         target: str | PathLike[str],
         format: str,
         first: int,
-        only: NDArray[np.uint32] | None,
+        only: NDArray[np.int64] | None,
         threads: int | None,
         progress: Callable[[int, int], object] | None,
     ) -> dict[str, Any]: ...

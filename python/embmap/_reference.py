@@ -101,6 +101,11 @@ def check_of(hashed: int, length: int) -> int:
     return (hashed & 0xFFFF) << 16 | min(length, 0xFFFF)
 
 
+def shard_of(word: str, count: int) -> int:
+    """Give the number of the file that a word is in, of so many that split the words."""
+    return scale(hash_word(word.encode(), 0x656D_626D_6170_0001), count)
+
+
 def build_index(words: Sequence[bytes]) -> tuple[int, list[int], list[tuple[int, int, int]]]:
     """Give seed, pilots and slots for distinct words."""
     material = zlib.crc32(b"".join(words))

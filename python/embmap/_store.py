@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, overload
@@ -12,7 +11,6 @@ from numpy.typing import DTypeLike, NDArray
 
 from ._core.vocabulary import Vocab
 from ._export.exports import Exports
-from ._paths import explained, local
 from ._query import queries as _queries
 from ._query import similarity as _similarity
 from ._query import texts as _texts
@@ -26,44 +24,6 @@ if TYPE_CHECKING:
     from ._query.queries import Key, Keys, WeightedKeys
     from ._query.similarity import Restrict
     from ._query.texts import Pool
-
-
-def open(path: str | os.PathLike[str], *, preload: bool = False) -> Store:
-    """Open a store; the time it takes does not depend on its size, unless it is preloaded.
-
-    Parameters
-    ----------
-    path : path
-        A file that `convert` wrote; ``~`` and ``file://`` are understood, other URLs are refused.
-    preload : bool
-        Bring all of it into memory, as `Store.preload` does: worth it where the file is on a slow disk and most of it will
-        be used. Without it, the system reads what is touched.
-
-    Returns
-    -------
-    Store
-
-    Raises
-    ------
-    FormatError
-        The file is no store, or is truncated, corrupt or written by a later version.
-    OSError
-        It cannot be read.
-
-    Examples
-    --------
-    >>> store = embmap.open("vectors.embmap")
-    >>> store["king"][:2]
-    array([0.9, 0.8], dtype=float32)
-    """
-    found = local(path)
-    try:
-        store = Store(found)
-    except IsADirectoryError as error:
-        raise explained(error, found, (".embmap",)) from None
-    if preload:
-        store.preload()
-    return store
 
 
 class Store(GensimNames, Exports, Mapping[str, NDArray[np.float32]]):

@@ -12,9 +12,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from ._open import reopened
 from ._paths import local
 from ._query.texts import Pool
-from ._store import Store, _reopen
+from ._store import Store
 
 __all__ = ["Lookup"]
 
@@ -172,4 +173,4 @@ class Lookup:
 
 @lru_cache(maxsize=8)
 def _opened(path: str, identity: bytes | None) -> Store:
-    return _reopen(path, identity)
+    return reopened(path, identity)

@@ -13,9 +13,9 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
+from ._open import open as open_store
 from ._query.texts import inverse_document_frequencies
 from ._store import Store
-from ._store import open as open_store
 
 __all__ = ["EmbeddingVectorizer"]
 

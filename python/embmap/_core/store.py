@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,6 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 from .._embmap import Store as _Store
 from .._errors import FormatError
 from .words import Words
+
+if TYPE_CHECKING:
+    from .._embmap import Writer
 
 
 class CoreStore(_Store):
@@ -86,6 +90,14 @@ class CoreStore(_Store):
             raise ValueError("out must be a C-contiguous, writable float32 or float16 array")
         self._gather(ids, out)
         return out
+
+    def _of_file(self, path: str | os.PathLike[str]) -> Self:
+        """Open a store that was made of this one."""
+        return type(self)(path)
+
+    def _copy_into(self, writer: Writer, ids: NDArray[np.int64]) -> None:
+        """Append rows by id to a store that is being written."""
+        writer.copy(self, ids)
 
     def __enter__(self) -> Self:
         return self

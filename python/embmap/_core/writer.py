@@ -194,7 +194,7 @@ class Writer:
         writer, self._whole = self._open(), False
         step = max(_BLOCK // self.dim, 1)
         for start in range(0, len(ids), step):
-            writer.copy(store, ids[start : start + step])
+            store._copy_into(writer, ids[start : start + step])
         self._whole = True
 
     def _open(self) -> _Writer:

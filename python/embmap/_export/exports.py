@@ -61,7 +61,7 @@ class Exports(CoreStore):
         >>> list(small), small.metadata["selected"][0]["of"]
         (['queen', 'king'], 6)
         """
-        return type(self)(_write.select(self, words, path, missing).path)
+        return self._of_file(_write.select(self, words, path, missing).path)
 
     def to_gensim(self) -> Any:
         """Give gensim's `KeyedVectors` of this store.

@@ -117,12 +117,12 @@ def _format_of(path: Path) -> ExportFormat:
         raise ValueError(f"{path}: {message} {', '.join(FORMATS)}") from None
 
 
-def _ids_of(store: CoreStore, words: WordsLike) -> NDArray[np.uint32]:
+def _ids_of(store: CoreStore, words: WordsLike) -> NDArray[np.int64]:
     ids, missing = store._find(words)
     if missing:
         raise KeyError(missing[0])
     _, first_places = np.unique(ids, return_index=True)
-    return ids[np.sort(first_places)].astype(np.uint32)
+    return ids[np.sort(first_places)]
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ class _Rows:
 
     store: CoreStore
     first: int
-    only: NDArray[np.uint32] | None
+    only: NDArray[np.int64] | None
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         return self.store._arrow_stream(self.first, self.only)
@@ -142,7 +142,7 @@ def _export_arrow(
     path: Path,
     format: Literal["parquet", "arrow"],
     first: int,
-    ids: NDArray[np.uint32] | None,
+    ids: NDArray[np.int64] | None,
     tick: Progress | None,
 ) -> dict[str, Any]:
     started = time.perf_counter()

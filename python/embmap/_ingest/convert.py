@@ -17,9 +17,12 @@ from .._embmap import convert as _convert
 from .._paths import explained, local
 from .._progress import Progress, shown
 from .keep import words_to_keep
+from .shards import convert_shards
 
 _PACKED = (".gz", ".bz2", ".xz", ".lzma", ".zst", ".zip", ".tar", ".tgz", ".tbz2", ".txz")
 _PLAIN = (".txt", ".vec", ".emb", ".tsv", ".csv", ".bin", ".ftz", ".embmap")
+# As many files as a process can have open everywhere.
+_MOST_SHARDS = 512
 # What names of sources end in, and names of models do not.
 SUFFIXES = (*_PACKED, *_PLAIN, ".safetensors")
 
@@ -162,6 +165,7 @@ def convert(
     on_wrong_count: OnWrongCount = "error",
     limit: int | None = None,
     keep: Iterable[str] | os.PathLike[str] | None = None,
+    shards: int | None = None,
     normalize: bool = False,
     screen: bool = False,
     threads: int | None = None,
@@ -229,6 +233,10 @@ def convert(
         Only these words, and all n-grams of a fastText model. The numbers of other rows are not read, and so not checked
         either. Of a file (a `Path`, not a str), each line is a word, with or without its count behind it. That none of the
         words is in the source is an error.
+    shards : int, optional
+        Split the words over so many stores, by a hash, in the new folder `target`, which `open` takes as one
+        (`ShardedStore`): for more than 4 GiB of words, or 2³² rows, and to hold the words of one store in memory at a time.
+        The source is read once for each of them, and so must be a file. Not with `limit`.
     normalize : bool
         Scale each row to length 1; rows of zeros stay. Vectors made of n-grams are scaled when they are made.
     screen : bool
@@ -276,8 +284,14 @@ def convert(
         raise ValueError(f"metadata may not have the keys {sorted(reserved)}: embmap writes them")
     if target.exists() and source.exists() and target.samefile(source):
         raise ValueError(f"source and target are the same file: {source}")
-    with shown(progress, source.name) as tick, _meant(source):
-        found = _convert(
+    if shards is not None and not 1 <= shards <= _MOST_SHARDS:
+        raise ValueError(f"shards must be between 1 and {_MOST_SHARDS}, not {shards}")
+    if shards is not None and limit is not None:
+        raise ValueError("limit= counts the rows of one store: with shards=, leave it out")
+    kept = None if keep is None else words_to_keep(keep)
+
+    def converted(target: Path, shard: tuple[int, int] | None, tick: Progress | None) -> dict[str, Any]:
+        return _convert(
             source,
             target,
             format=format,
@@ -292,13 +306,19 @@ def convert(
             on_bad_row=on_bad_row,
             on_wrong_count=on_wrong_count,
             limit=limit,
-            keep=None if keep is None else words_to_keep(keep),
+            keep=kept,
+            shard=shard,
             dtype=dtype,
             normalize=normalize,
             screen=bool(screen),
             threads=threads,
             progress=tick,
             metadata=json.dumps(metadata or {}),
+        )
+
+    with shown(progress, source.name) as tick, _meant(source):
+        found = (
+            converted(target, None, tick) if shards is None else convert_shards(source, target, shards, converted, tick)
         )
     found["rejected_rows"] = tuple(RejectedRow(*row) for row in found["rejected_rows"])
     return ConversionReport(**found, path=target, dtype=dtype)

@@ -13,9 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from .._core.manifest import NAME as MANIFEST
 from .._dtype import dtype_name
 from .._embmap import FORMAT_VERSION, MAGIC, model_files, strings
 from .._errors import FormatError
+from .._open import opened
 from .._paths import explained, local
 from .._store import Store
 from . import hub as _hub
@@ -82,10 +84,12 @@ def load(source: str | os.PathLike[str], *, cache_dir: str | os.PathLike[str] | 
     source = local(source)
     if source.exists() and not (source.is_file() or source.is_dir()):
         raise ValueError(f"{source} cannot be read again, as load() must: convert() reads it once")
-    if not source.is_dir() and is_store(source):
+    if (source / MANIFEST).is_file() or (not source.is_dir() and is_store(source)):
         if options.keys() - set(_UNREMEMBERED):
             raise ValueError(f"{source} is a store already: {', '.join(options)} cannot change it")
-        return Store(source)
+        return opened(source)
+    if "shards" in options:
+        raise ValueError("load() keeps one file for a source: convert(..., shards=) makes a folder, which open() takes")
     if (keep := options.get("keep")) is not None:
         options["keep"] = sorted(set(strings(words_to_keep(keep))))
     if "dtype" in options:

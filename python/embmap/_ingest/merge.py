@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from .._core.writer import Writer
 from .._dtype import DtypeName, dtype_name
+from .._open import opened as opened_at
 from .._paths import local
 from .._progress import Progress, shown
 from .._query.similarity import unit
@@ -98,7 +99,7 @@ def merge(
             raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, not {value!r}")
     if "merged" in (metadata or {}):
         raise ValueError("metadata may not have the key 'merged': merge writes it")
-    opened = [given if isinstance(given, Store) else Store(local(given)) for given in stores]
+    opened = [given if isinstance(given, Store) else opened_at(local(given)) for given in stores]
     if not opened:
         raise ValueError("there is no store to merge")
     dims = [store.dim for store in opened]

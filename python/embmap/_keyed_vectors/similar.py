@@ -90,10 +90,10 @@ class SimilarKeys(Keys):
         if not topn:
             return self._over_norms(mean, rows)
         own = {self._row(key) for key in keys if not isinstance(key, np.ndarray)}
-        only = np.arange(rows.start, rows.stop, dtype=np.uint32) if rows.start else None
+        only = np.arange(rows.start, rows.stop, dtype=np.int64) if rows.start else None
         k = min(topn + len(own), len(rows))
         ids, cosines = self._store._nearest(mean[np.newaxis], k, rows.stop if only is None else 0, only)
-        return self._named(ids[0], cosines[0], own, topn)
+        return self._named(ids[0], cosines[0].astype(np.float32), own, topn)
 
     def similar_by_key(
         self, key: Key, topn: int | None = 10, restrict_vocab: int | None = None

@@ -39,7 +39,7 @@ def neighbors(
         # As many as are excluded have been found beyond k, so that k are left in each row.
         order = np.argsort(np.isin(ids, excluded), axis=1, kind="stable")[:, :k]
         ids, cosines = np.take_along_axis(ids, order, 1), np.take_along_axis(cosines, order, 1)
-    return ids, cosines
+    return ids, cosines.astype(np.float32)
 
 
 def _check_finite(queries: NDArray[np.float32]) -> None:
@@ -47,14 +47,14 @@ def _check_finite(queries: NDArray[np.float32]) -> None:
         raise ValueError("a query has a number that is not finite")
 
 
-def _candidates(store: CoreStore, restrict: Restrict) -> tuple[int, NDArray[np.uint32] | None]:
+def _candidates(store: CoreStore, restrict: Restrict) -> tuple[int, NDArray[np.int64] | None]:
     if restrict is None:
         return len(store), None
     if isinstance(restrict, str):
         raise TypeError("restrict must be a number of rows or words, not one str")
     if isinstance(restrict, Iterable):
         ids = store.indices(restrict)
-        return 0, np.unique(ids[ids >= 0]).astype(np.uint32)
+        return 0, np.unique(ids[ids >= 0])
     if restrict < 0:
         raise ValueError(f"restrict must not be negative, not {restrict}")
     return min(restrict, len(store)), None

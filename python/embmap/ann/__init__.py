@@ -288,10 +288,11 @@ class ApproximateIndex:
             wanted = max(k, self.expansion_search) if exact_scores else k
             for i, (rows, distances) in enumerate(self._search(vectors, min(wanted, self._rows))):
                 query = vectors[i : i + 1]
+                best: tuple[NDArray[np.int64], NDArray[np.floating]]
                 if len(rows) < k:
                     best = self._store._nearest(query, k, self._rows, None)
                 elif exact_scores:
-                    best = self._store._nearest(query, k, 0, np.sort(rows).astype(np.uint32))
+                    best = self._store._nearest(query, k, 0, np.sort(rows).astype(np.int64))
                 else:
                     order = np.lexsort((rows, distances))
                     best = rows[order].astype(np.int64), 1 - distances[order]

@@ -12,7 +12,8 @@ import torch
 
 from .._export.tensors import tensor
 from .._export.to_device import natural_dtype, rows_on
-from .._store import Store, _reopen
+from .._open import reopened
+from .._store import Store
 from ._layers import padding_row
 
 # Ids from which it is worth telling which are the same, where rows travel.
@@ -128,7 +129,7 @@ class HostEmbedding(torch.nn.Module):
             raise TypeError(f"ids must be of an integer type, not {ids.dtype}")
         if self.weight is not None:
             return self._learning(self.weight, ids)
-        if torch.compiler.is_compiling() or torch.jit.is_tracing():
+        if torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None:
             rows: torch.Tensor = torch.ops.embmap.host_rows(ids, self._hot, self._table.key, self.padding_idx)
             return rows
         # The first call of an operator of Python's takes PyTorch a second.
@@ -315,7 +316,7 @@ def _host_rows(ids: torch.Tensor, hot: torch.Tensor, store: str, padding_idx: in
     table = _tables.get(store)
     if table is None:
         identity, _, path = store.partition(" ")
-        table = _opened[store] = _tables[store] = _Table(_reopen(path, bytes.fromhex(identity)), store)
+        table = _opened[store] = _tables[store] = _Table(reopened(path, bytes.fromhex(identity)), store)
     return table.rows(ids, hot, padding_idx)
 
 

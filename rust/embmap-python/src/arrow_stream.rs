@@ -52,6 +52,9 @@ impl Batches {
         let rows = (BATCH_BYTES / (store.dim() * if halves { 2 } else { 4 })).clamp(1, BATCH_ROWS);
         // Every batch of more rows than a few begins at a multiple of 64 bytes, as Arrow recommends.
         let rows_of_a_batch = if rows > 64 { rows / 64 * 64 } else { rows };
+        if let Some(id) = only.iter().flatten().find(|id| **id as usize >= store.len()) {
+            return Err(ArrowError::InvalidArgumentError(format!("{id} is not a row: there are {}", store.len())));
+        }
         let end = only.as_ref().map_or(first.min(store.len()), Vec::len);
         Ok(Batches { store, only, next: 0, end, rows_of_a_batch, schema: Arc::new(schema), item })
     }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use embmap::{
     Dtype, Duplicates, Encoding, Fault, Format, OnBadRow, Options, Report, Separator, Utf8Errors, WrongCount,
+    format::Shard,
 };
 use pyo3::{
     exceptions::PyValueError,
@@ -19,7 +20,7 @@ use crate::{
 
 /// Converts the vectors in `source` to a store at `target`; returns what `ConversionReport` holds.
 #[pyfunction]
-#[pyo3(signature = (source, target, *, format, member, max_expansion, header, separator, encoding, dim, duplicates, errors, on_bad_row, on_wrong_count, limit, keep, dtype, normalize, screen, threads, progress, metadata))]
+#[pyo3(signature = (source, target, *, format, member, max_expansion, header, separator, encoding, dim, duplicates, errors, on_bad_row, on_wrong_count, limit, keep, shard, dtype, normalize, screen, threads, progress, metadata))]
 #[allow(clippy::too_many_arguments)]
 pub(crate) fn convert<'py>(
     py: Python<'py>,
@@ -38,6 +39,7 @@ pub(crate) fn convert<'py>(
     on_wrong_count: &str,
     limit: Option<u64>,
     keep: Option<WordArgs<'py>>,
+    shard: Option<(u32, u32)>,
     dtype: &str,
     normalize: bool,
     screen: bool,
@@ -61,6 +63,7 @@ pub(crate) fn convert<'py>(
         on_wrong_count: choose("on_wrong_count", on_wrong_count, WrongCount::ALL)?,
         limit,
         keep: keep.map(|words| words.to_list().map(|words| words.iter().collect())).transpose()?,
+        shard: shard.map(|(index, count)| Shard { index, count }),
         dtype: choose("dtype", dtype, Dtype::ALL.map(|dtype| (dtype.name(), dtype)))?,
         normalize,
         screen,

@@ -6,6 +6,7 @@ mod convert;
 mod errors;
 mod export;
 mod neighbors;
+mod shards;
 mod store;
 mod ticks;
 mod words;
@@ -50,6 +51,7 @@ mod _embmap {
     use super::{
         convert::{convert, model_files},
         fill_normal,
+        shards::{find_in_shards, shard_of},
         store::Store,
         strings,
         writer::Writer,

@@ -2,12 +2,15 @@
 
 use embmap::{Map, RowSelection, Store};
 use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2, PyUntypedArrayMethods};
-use pyo3::{exceptions::PyValueError, prelude::*};
+use pyo3::{
+    exceptions::{PyIndexError, PyValueError},
+    prelude::*,
+};
 
 use crate::{errors::raise, ticks::ticking};
 
 /// Ids and cosines, a row for each query.
-pub(crate) type Nearest<'py> = (Bound<'py, PyArray2<i64>>, Bound<'py, PyArray2<f32>>);
+pub(crate) type Nearest<'py> = (Bound<'py, PyArray2<i64>>, Bound<'py, PyArray2<f64>>);
 
 /// Ids and cosines of the `k` rows nearest to each query, of the `first` rows or of `only` some.
 pub(crate) fn nearest<'py>(
@@ -16,20 +19,27 @@ pub(crate) fn nearest<'py>(
     queries: &PyReadonlyArray2<'_, f32>,
     k: usize,
     first: usize,
-    only: Option<PyReadonlyArray1<'_, u32>>,
+    only: Option<PyReadonlyArray1<'_, i64>>,
 ) -> PyResult<Nearest<'py>> {
     let [n, dim] = [queries.shape()[0], queries.shape()[1]];
     if dim != store.dim() {
         return Err(PyValueError::new_err(format!("queries of {dim} numbers, rows of {}", store.dim())));
     }
     let queries = queries.as_slice()?;
+    let only = only.as_ref().map(rows).transpose()?;
     let candidates = match &only {
-        Some(only) => RowSelection::Only(only.as_slice()?),
+        Some(only) => RowSelection::Only(only),
         None => RowSelection::First(first),
     };
     let found = ticking(py, None, raise, |tick| store.nearest(queries, k, candidates, || tick(0, 0)))?;
     let k = found.first().map_or(k, Vec::len);
     let ids = found.iter().flatten().map(|neighbor| i64::from(neighbor.id)).collect();
-    let cosines = found.iter().flatten().map(|neighbor| neighbor.cosine as f32).collect();
+    let cosines = found.iter().flatten().map(|neighbor| neighbor.cosine).collect();
     Ok((PyArray1::from_vec(py, ids).reshape([n, k])?, PyArray1::from_vec(py, cosines).reshape([n, k])?))
+}
+
+/// Rows that Python names; those of a store are numbered by `u32`.
+pub(crate) fn rows(named: &PyReadonlyArray1<'_, i64>) -> PyResult<Vec<u32>> {
+    let row = |&id: &i64| u32::try_from(id).map_err(|_| PyIndexError::new_err(format!("{id} is not a row")));
+    named.as_slice()?.iter().map(row).collect()
 }

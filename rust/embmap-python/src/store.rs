@@ -399,7 +399,7 @@ impl Store {
         queries: PyReadonlyArray2<'_, f32>,
         k: usize,
         first: usize,
-        only: Option<PyReadonlyArray1<'_, u32>>,
+        only: Option<PyReadonlyArray1<'_, i64>>,
     ) -> PyResult<neighbors::Nearest<'py>> {
         neighbors::nearest(py, &self.open()?.store, &queries, k, first, only)
     }
@@ -481,12 +481,13 @@ impl Store {
         target: PathBuf,
         format: &str,
         first: usize,
-        only: Option<PyReadonlyArray1<'_, u32>>,
+        only: Option<PyReadonlyArray1<'_, i64>>,
         threads: Option<usize>,
         progress: Option<Py<PyAny>>,
     ) -> PyResult<Bound<'py, PyDict>> {
+        let only = only.as_ref().map(neighbors::rows).transpose()?;
         let selection = match &only {
-            Some(only) => RowSelection::Only(only.as_slice()?),
+            Some(only) => RowSelection::Only(only),
             None => RowSelection::First(first),
         };
         export::export(py, &self.open()?.store, &target, format, selection, threads, progress)
@@ -512,9 +513,9 @@ impl Store {
         &self,
         py: Python<'py>,
         first: usize,
-        only: Option<PyReadonlyArray1<'_, u32>>,
+        only: Option<PyReadonlyArray1<'_, i64>>,
     ) -> PyResult<Bound<'py, PyCapsule>> {
-        let only = only.map(|only| only.as_slice().map(<[u32]>::to_vec)).transpose()?;
+        let only = only.as_ref().map(neighbors::rows).transpose()?;
         arrow_stream::capsule(py, &self.open()?.whole(py)?.0, first, only)
     }
 

@@ -74,7 +74,8 @@ fn store(
     stop: &AtomicBool,
     tick: &mut dyn FnMut(u64, u64) -> bool,
 ) -> Result<Report> {
-    let kept = source.buckets().map(BucketRows::of);
+    let first = options.shard.is_none_or(|shard| shard.index == 0);
+    let kept = source.buckets().filter(|_| first).map(BucketRows::of);
     let rows = kept.as_ref().map_or(0, |kept| kept.rows);
     let writer = StoreWriter::create(target, options.dtype, source.dim(), rows)?;
     let buckets = kept.map(|kept| kept.store(source, &writer, options, stop, tick)).transpose()?;

@@ -6,6 +6,7 @@ pub(crate) mod hash;
 mod header;
 pub(crate) mod index;
 pub(crate) mod row_stats;
+mod shard;
 pub(crate) mod subwords;
 pub(crate) mod word_list;
 pub(crate) mod words;
@@ -13,6 +14,7 @@ pub(crate) mod words;
 #[doc(hidden)]
 pub use header::{CRC_AT, FILE_LENGTH_AT};
 pub use header::{Header, MAGIC, VERSION};
+pub use shard::{Shard, shard_of};
 
 use crate::dtype::Dtype;
 

@@ -83,6 +83,8 @@ pub(crate) struct Batch<'a> {
     pub padded: Vec<u64>,
     /// The first words that are not wanted.
     pub unwanted: Vec<Vec<u8>>,
+    /// Whether the row's word was found before the row was read, and is this store's of several.
+    routed: bool,
     /// Lines read, the bad ones included.
     pub lines: u64,
     /// Source bytes read.
@@ -107,6 +109,7 @@ impl<'a> Batch<'a> {
             spaced: Vec::new(),
             padded: Vec::new(),
             unwanted: Vec::new(),
+            routed: false,
             lines: 0,
             bytes: 0,
             crc: crc32fast::Hasher::new(),
@@ -169,6 +172,7 @@ impl<'a> Batch<'a> {
                 false
             }
         };
+        self.routed = false;
         if !kept {
             self.rows.truncate(start);
         }
@@ -186,12 +190,20 @@ impl<'a> Batch<'a> {
     /// Whether the row of `word` is worth reading: one that is decoded first may become a word that is kept.
     #[inline]
     pub(crate) fn wants(&mut self, word: &[u8]) -> bool {
-        let Some(keep) = &self.options.keep else { return true };
-        let wanted = keep.contains(word)
-            || if self.options.encoding.is_utf8() { std::str::from_utf8(word).is_err() } else { !word.is_ascii() };
+        let Options { keep, shard, encoding, .. } = self.options;
+        if keep.is_none() && shard.is_none() {
+            return true;
+        }
+        let changes = if encoding.is_utf8() { std::str::from_utf8(word).is_err() } else { !word.is_ascii() };
+        if changes {
+            return true;
+        }
+        let ours = shard.is_none_or(|shard| shard.has(word));
+        let wanted = ours && keep.as_ref().is_none_or(|keep| keep.contains(word));
         if !wanted {
             self.miss(word);
         }
+        self.routed = wanted && shard.is_some();
         wanted
     }
 
@@ -203,7 +215,8 @@ impl<'a> Batch<'a> {
     }
 
     fn keeps(&self, word: &[u8]) -> bool {
-        self.options.keep.as_ref().is_none_or(|keep| keep.contains(word))
+        let Options { keep, shard, .. } = self.options;
+        keep.as_ref().is_none_or(|keep| keep.contains(word)) && shard.is_none_or(|shard| shard.has(word))
     }
 
     /// The word as the store will have it.
@@ -230,6 +243,10 @@ impl<'a> Batch<'a> {
 
     /// Notes a row that cannot be read.
     pub(crate) fn reject(&mut self, origin: RowPosition, fault: Fault, reason: String) {
+        // Of several stores, one counts it: that of the word, or the first where no word was found.
+        if !std::mem::take(&mut self.routed) && self.options.shard.is_some_and(|shard| shard.index > 0) {
+            return;
+        }
         self.rejections.push((origin.line, fault));
         if self.rejected.len() < DESCRIBED {
             self.rejected.push(Rejected { line: origin.line, byte_offset: origin.offset, fault, reason, cut: false });

@@ -1,7 +1,11 @@
 //! What the caller says of a source, and how it is read.
 
 use super::encoding::{Encoding, Utf8Errors};
-use crate::{dtype::Dtype, format::word_list::WordSet, write::dedup::Duplicates};
+use crate::{
+    dtype::Dtype,
+    format::{Shard, word_list::WordSet},
+    write::dedup::Duplicates,
+};
 
 /// The kinds of sources there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -125,6 +129,8 @@ pub struct Options {
     pub limit: Option<u64>,
     /// Only these words.
     pub keep: Option<WordSet>,
+    /// Only the words of one of several stores, which split the words among them; n-grams are in the first.
+    pub shard: Option<Shard>,
     /// The type of the store's numbers.
     pub dtype: Dtype,
     /// Scale each row to length 1.
@@ -155,6 +161,7 @@ impl Default for Options {
             on_wrong_count: WrongCount::default(),
             limit: None,
             keep: None,
+            shard: None,
             dtype: Dtype::default(),
             normalize: false,
             screen: false,
