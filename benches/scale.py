@@ -1,10 +1,10 @@
-"""How time and memory grow from a million rows to a hundred million: conversion, opening, look-ups; in one file and in several.
+"""How time and memory grow from a million rows to a hundred million: conversion, opening, look-ups; in one file and in four.
 
     python benches/scale.py [--rows 1000000 10000000 100000000] [--dim 8] [--shards 4] [--words 1000000] [--json OUT]
 
 The rows are those of a knowledge graph in shape: words `<Q123>`, few numbers. Each conversion runs in a process of its own,
-whose memory of its own (RssAnon) is watched; look-ups are of words drawn evenly, of which a hundredth are in no store, as one
-list of `str`. The text is made anew and taken away.
+whose memory of its own (RssAnon) is watched; look-ups are of words drawn evenly, of which a hundredth are in no store, as
+one list of `str`. The text is made anew and taken away.
 """
 
 from __future__ import annotations
