@@ -91,14 +91,14 @@ def test_it_travels_as_a_path_and_opens_the_store_once(store, tmp_path, monkeypa
     moved = store.path.rename(elsewhere / "v.embmap")
     monkeypatch.setenv("EMBMAP_PATH", str(elsewhere))
     for absent in (Lookup(tmp_path / "v.embmap", "word"), pickle.loads(pickle.dumps(again))):
-        embmap.arrow._opened.cache_clear()
+        embmap.arrow._stores.clear()
         assert absent.store.path == moved
 
 
 def test_another_file_in_its_place_is_an_error(store, tmp_path):
     saved = pickle.dumps(Lookup(store, "word"))
     store_of(tmp_path, "other 1 2\n")
-    embmap.arrow._opened.cache_clear()
+    embmap.arrow._stores.clear()
     with pytest.raises(embmap.FormatError, match="has changed"):
         pickle.loads(saved)(pa.record_batch({"word": ["king"]}))
 
@@ -115,3 +115,17 @@ def test_what_cannot_be(store, tmp_path):
         Lookup(store, "word", pool="tfidf")
     with pytest.raises(FileNotFoundError):
         Lookup(tmp_path / "absent.embmap", "word")(batch)
+
+
+def test_a_new_file_is_seen_and_a_closed_store_is_opened_again(store, tmp_path):
+    king = pa.array(["king"])
+    lookup = Lookup(store.path, "word")
+    with lookup.store as opened:
+        assert opened["king"].any()
+    assert lookup.vectors(king).to_pylist() == [store["king"].tolist()]
+    store_of(tmp_path, "king 1 2\n")
+    assert Lookup(store.path, "word").vectors(king).to_pylist() == [[1, 2]]
+
+
+def test_a_column_of_nothing_but_nulls(store):
+    assert Lookup(store, "word").vectors(pa.nulls(3)).to_pylist() == [None] * 3

@@ -112,12 +112,23 @@ def test_neighbours_are_merged_exactly(both):
     assert many.most_similar(positive=["w1", "w2"], negative=["w3"]) == one.most_similar(["w1", "w2"], ["w3"])
     some = WORDS[::9]
     assert nearest(many, "w1", 5, restrict=some) == nearest(one, "w1", 5, restrict=some)
-    first = [many.word(i) for i in range(300)]
-    assert nearest(many, "w1", 5, restrict=300) == nearest(one, "w1", 5, restrict=first)
+    with pytest.raises(ValueError, match="not in the source's order"):
+        many.neighbors("w1", 5, restrict=300)
+    assert nearest(many, "w1", 5, restrict=1_000) == nearest(one, "w1", 5, restrict=1_000)
     everything = dict(zip(many, many.most_similar("w1", topn=None), strict=True))
     assert [everything[word] for word in one] == pytest.approx(list(one.most_similar("w1", topn=None)), abs=1e-6)
     assert many.similarity("w1", "w2") == one.similarity("w1", "w2")
     assert many.doesnt_match(["w1", "w2", "w3"]) == one.doesnt_match(["w1", "w2", "w3"])
+
+
+def test_questions_about_the_first_rows_are_not_answered_with_others(both, tmp_path):
+    one, many = both
+    (tmp_path / "q.txt").write_text(": a\nw1 w2 w3 w4\nw900 w901 w902 w903\n")
+    assert str(embmap.evaluate(many, tmp_path / "q.txt")) == str(embmap.evaluate(one, tmp_path / "q.txt"))
+    with pytest.raises(ValueError, match="not in the source's order"):
+        embmap.evaluate(many, tmp_path / "q.txt", restrict=500)
+    with pytest.raises(TypeError, match="one file"):
+        embmap.gensim.KeyedVectors(many)
 
 
 def test_ties_are_broken_by_the_row(tmp_path):

@@ -86,3 +86,9 @@ def test_what_is_no_text(store):
             EmbeddingVectorizer(store).fit(wrong)
     with pytest.raises(ValueError, match="pooling must be"):
         EmbeddingVectorizer(store, "max").fit(["king"])
+
+
+def test_texts_that_can_be_read_once(store):
+    assert np.array_equal(
+        EmbeddingVectorizer(store).fit_transform(iter(["king", "man"])), store.lookup(["king", "man"])
+    )

@@ -18,6 +18,8 @@ WANTED = [torch.float64, torch.float32, torch.float16, torch.bfloat16]
 class Late:
     """A device whose copies begin when someone waits for them, as late as a device may."""
 
+    asynchronous = True
+
     def __init__(self):
         self.made = self.began = 0
         self._copies = []
@@ -124,3 +126,17 @@ def test_what_travels_is_the_copy_and_the_ring(large, monkeypatch):
     moved = rows_on(large, None, "cpu", torch.float32)
     assert anonymous() - before < 1.1 * size + 8 * 1024
     assert torch.equal(moved, embmap.torch.tensor(large, mode="readonly"))
+
+
+def test_copies_are_waited_for_where_filling_fails(late):
+    target = torch.zeros(40, 5)
+
+    def fill(start, rows):
+        if start >= 20:
+            raise OSError("gone")
+        rows.fill_(1)
+
+    with pytest.raises(OSError, match="gone"):
+        to_device.ring_of(None).send(target, torch.float32, fill)
+    assert target[:20].all()
+    assert not late._copies

@@ -3,6 +3,7 @@
 import copy
 import io
 import json
+import os
 import subprocess
 import sys
 
@@ -258,3 +259,58 @@ def test_the_table_of_a_layer_that_learns_stays_on_the_host(store):
     with torch.no_grad():
         layer(torch.tensor([4]))
     assert layer.state_dict()["learned_ids"].tolist() == [1]
+
+
+def test_ids_may_be_strided_or_repeated(store):
+    layer, table = HostEmbedding(store), embmap.torch.tensor(store)
+    pairs = torch.tensor([[1, 9], [2, 9], [5, 9]])
+    for ids in (pairs[:, 0], torch.arange(6)[::2], torch.tensor(3).expand(5)):
+        assert torch.equal(layer(ids), table[ids])
+
+
+def test_what_is_fetched_ahead_is_what_was_asked_for_then(store):
+    layer, table, ids = HostEmbedding(store), embmap.torch.tensor(store), torch.tensor([1, 2, 3])
+    layer.prefetch(ids)
+    ids.copy_(torch.tensor([5, 5, 0]))
+    assert torch.equal(layer(ids), table[ids])
+    # Two layers of one store fetch each its own.
+    other, wanted = HostEmbedding(store), torch.tensor([4])
+    layer.prefetch(ids)
+    other.prefetch(wanted)
+    assert torch.equal(layer(ids), table[ids])
+    assert torch.equal(other(wanted), table[wanted])
+
+
+def test_a_layer_outlives_another_one_and_its_store(store):
+    first, second = embmap.open(store.path), embmap.open(store.path)
+    one, two = HostEmbedding(first), HostEmbedding(second)
+    first.close()
+    assert two(torch.tensor([1])).any()
+    with pytest.raises(ValueError, match="closed"):
+        one(torch.tensor([1]))
+
+
+def test_rows_on_the_device_are_copied_again_where_a_model_is_made_empty(store):
+    layer = HostEmbedding(store, hot=3)
+    layer.to("meta").to_empty(device="cpu")
+    assert torch.equal(layer(torch.arange(6)), embmap.torch.tensor(store))
+    assert torch.equal(HostEmbedding(store, hot=3).to("meta").to("cpu")(torch.arange(6)), embmap.torch.tensor(store))
+
+
+def test_a_default_device_changes_nothing_on_the_host(store):
+    with torch.device("meta"):
+        layer = HostEmbedding(store, device="cpu", hot=2, dtype=torch.float64, learn=False)
+        learning = HostEmbedding(store, device="cpu", learn=True)
+    assert torch.equal(layer(torch.arange(6)), embmap.torch.tensor(store).double())
+    assert learning._asked.device.type == "cpu"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_forked_child_does_not_wait_for_the_parents_batch(store):
+    layer, ids = HostEmbedding(store), torch.tensor([1, 2])
+    layer.prefetch(ids)
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if torch.equal(layer(ids), embmap.torch.tensor(store)[ids]) else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

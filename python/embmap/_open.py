@@ -52,7 +52,10 @@ def opened(place: Path) -> Store:
     """Open the store, or the folder of stores, at a path of this machine."""
     try:
         return Store(place)
-    except IsADirectoryError as error:
+    except (IsADirectoryError, PermissionError) as error:
+        # Windows says of a folder that it may not be read.
+        if not place.is_dir():
+            raise
         if (place / NAME).exists():
             return ShardedStore(place)
         raise explained(error, place, (".embmap",)) from None

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 # Rows that are looked at together where all are.
 _ROWS = 1 << 16
+_BATCH_BYTES = 64 << 20
 
 
 class ShardedStore(Store):
@@ -50,6 +51,7 @@ class ShardedStore(Store):
     # all here. A test holds the list of those questions against the extension's.
     __slots__ = ("_folder", "_manifest", "_opened", "_starts")
 
+    _in_source_order = False
     _folder: Path
     _manifest: Manifest
     _opened: list[Store | None]
@@ -232,13 +234,24 @@ class ShardedStore(Store):
 
     def _arrow_stream(self, first: int, only: NDArray[np.int64] | None) -> object:
         pyarrow = need("pyarrow", "pyarrow")
-        if only is None:
-            streams = (store._arrow_stream(stop, None) for store, _, stop in self._parts(0, first))
-        else:
-            streams = (store._arrow_stream(0, ids) for store, ids in self._runs(only))
-        batches = (batch for stream in streams for batch in pyarrow.RecordBatchReader._import_from_c_capsule(stream))
         # Of no rows, for their types.
         none = pyarrow.RecordBatchReader._import_from_c_capsule(self._shard(0)._arrow_stream(0, None))
+
+        def whole() -> Iterator[Any]:
+            for store, _, stop in self._parts(0, first):
+                yield from pyarrow.RecordBatchReader._import_from_c_capsule(store._arrow_stream(stop, None))
+
+        def some(ids: NDArray[np.int64]) -> Iterator[Any]:
+            kind = np.float16 if self._dtype_name == "float16" else np.float32
+            step = max(1, min(_ROWS, _BATCH_BYTES // (self.dim * kind().itemsize)))
+            for start in range(0, len(ids), step):
+                rows = np.empty((len(ids[start : start + step]), self.dim), kind)
+                self._gather(ids[start : start + step], rows)
+                words = pyarrow.array([self.word(int(i)) for i in ids[start : start + step]], pyarrow.string())
+                vectors = pyarrow.FixedSizeListArray.from_arrays(pyarrow.array(rows.reshape(-1)), self.dim)
+                yield pyarrow.record_batch([words, vectors], schema=none.schema)
+
+        batches = whole() if only is None else some(only)
         return pyarrow.RecordBatchReader.from_batches(none.schema, batches).__arrow_c_stream__()
 
     def _export(self, *_: Any, **__: Any) -> NoReturn:

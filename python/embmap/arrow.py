@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -134,6 +133,8 @@ class Lookup:
 
     def _of_words(self, words: pa.Array) -> pa.Array:
         store, null = self.store, words.is_null().to_numpy(zero_copy_only=False)
+        if pa.types.is_null(words.type):
+            words = words.cast(pa.string())
         if null.any():
             # Arrow itself cannot take the nulls out of views.
             words = words.cast(pa.large_string()) if pa.types.is_string_view(words.type) else words
@@ -171,6 +172,21 @@ class Lookup:
         return f"Lookup({str(self.path)!r}, {self.column!r}, {self.out!r})"
 
 
-@lru_cache(maxsize=8)
+# What this process has open, by path and identity, the least recently opened first.
+_stores: dict[tuple[str, bytes], Store] = {}
+_MOST_STORES = 8
+
+
 def _opened(path: str, identity: bytes | None) -> Store:
-    return reopened(path, identity)
+    """Open a store once; without an identity, whatever lies there now."""
+    found = None if identity is None else _stores.get((path, identity))
+    if found is None or found.closed:
+        found = reopened(path, identity)
+        known = _stores.get((path, found.identity))
+        if known is not None and not known.closed:
+            found.close()
+            return known
+        _stores[path, found.identity] = found
+        if len(_stores) > _MOST_STORES:
+            _stores.pop(next(iter(_stores)))
+    return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import jax
 import numpy as np
@@ -42,13 +42,15 @@ def array(store: Store, sharding: jax.sharding.Sharding | None = None, *, dtype:
     wanted = natural if dtype is None else np.dtype(dtype)
     if sharding is None:
         if stored == np.int8:
-            return jax.numpy.asarray(_rows(store, 0, len(store), natural), wanted)
+            copied: jax.Array = jax.device_put(_rows(store, 0, len(store), natural).astype(wanted), _default_device())
+            return copied
         shared = store._vectors_shared()
         # JAX writes into no array, and nothing that the store answers is read from this map.
         whole = jax.numpy.from_dlpack(shared)
         if stored.name == "bfloat16":
             whole = jax.lax.bitcast_convert_type(whole, jax.numpy.bfloat16)
-        return whole.astype(wanted) if wanted != natural else jax.device_put(whole, jax.local_devices()[0])
+        placed: jax.Array = jax.device_put(whole if wanted == natural else whole.astype(wanted), _default_device())
+        return placed
 
     def part(index: tuple[slice, ...] | None) -> NDArray[Any]:
         rows, columns = index if index else (slice(None), slice(None))
@@ -56,6 +58,11 @@ def array(store: Store, sharding: jax.sharding.Sharding | None = None, *, dtype:
         return np.ascontiguousarray(_rows(store, start, stop, natural)[:, columns]).astype(wanted, copy=False)
 
     return jax.make_array_from_callback((len(store), store.dim), sharding, part, dtype=wanted)
+
+
+def _default_device() -> Any:
+    # Typed, which the attributes of JAX's settings are not.
+    return cast("Any", jax.config).jax_default_device or jax.local_devices()[0]
 
 
 def _rows(store: Store, start: int, stop: int, dtype: np.dtype[Any]) -> NDArray[Any]:

@@ -96,6 +96,11 @@ class EmbeddingVectorizer(TransformerMixin, BaseEstimator):
         self._n_features_out = self._opened().dim
         return self
 
+    def fit_transform(self, X: Iterable[str | Sequence[str]], y: Any = None) -> NDArray[np.float32]:  # noqa: N803
+        """Do what `fit` and `transform` do; texts that can be read once only, as a generator's, will do."""
+        texts = X if isinstance(X, (str, bytes)) else list(X)
+        return self.fit(texts).transform(texts)
+
     def transform(self, X: Iterable[str | Sequence[str]]) -> NDArray[np.float32]:  # noqa: N803
         """Give each text's vector.
 

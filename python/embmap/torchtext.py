@@ -40,8 +40,10 @@ from typing import Any, NoReturn, TypeAlias
 
 import torch
 
+from ._core.manifest import NAME as MANIFEST
 from ._core.words import KeyToIndex, Words
 from ._ingest.load import is_store, load
+from ._open import opened
 from ._store import Store
 from .torch import tensor
 
@@ -286,12 +288,15 @@ def _stored(
         if source is None:
             hint = f": {origin}, to be put there" if origin else ""
             raise FileNotFoundError(f"no vectors at {folder / file}, and nothing is downloaded{hint}")
-        if source.is_dir() or not is_store(source):
+        if (source / MANIFEST).is_file():
+            name = opened(source)
+        elif source.is_dir() or not is_store(source):
             member = {"member": file.name} if source.name == archive != file.name else {}
             # torchtext's dict of words has the last row of each.
             options = {"duplicates": "last", "on_wrong_count": "ignore", **member, **options}
             return load(source, cache_dir=cache, limit=max_vectors or None, **options)
-        name = Store(source)
+        else:
+            name = Store(source)
     if max_vectors or options:
         changes = ", ".join(["max_vectors"] * bool(max_vectors) + list(options))
         raise ValueError(f"{name.path} is a store already: {changes} cannot change it")

@@ -23,6 +23,8 @@ class CoreStore(_Store):
     """The extension's store with its words, its types and its rows: what every function that takes a store needs."""
 
     __slots__ = ()
+    # Whether the first rows are the source's first, which published files sort by frequency.
+    _in_source_order = True
     # A store is itself, not its contents: comparing those would read two files.
     __eq__ = object.__eq__
     __ne__ = object.__ne__

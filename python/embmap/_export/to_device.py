@@ -32,6 +32,9 @@ _GATHERED = (torch.float32, torch.float16, torch.bfloat16)
 class Link(Protocol):
     """What a ring needs of a device."""
 
+    asynchronous: bool
+    """Whether a copy may go on after it was begun."""
+
     def buffer(self, nbytes: int) -> torch.Tensor:
         """Make a buffer of bytes on the host, from which copies are fast."""
 
@@ -48,8 +51,10 @@ class Link(Protocol):
 class _Waiting:
     """A device whose copies end before they return."""
 
+    asynchronous = False
+
     def buffer(self, nbytes: int) -> torch.Tensor:
-        return torch.empty(nbytes, dtype=torch.uint8)
+        return torch.empty(nbytes, dtype=torch.uint8, device="cpu")
 
     def begin(self) -> None:
         pass
@@ -63,14 +68,20 @@ class _Waiting:
 
 
 class _Cuda:
-    """A CUDA device: pinned buffers, and a stream of its own, so that copies run beside the layers' work."""
+    """A CUDA device: pinned buffers, and a stream of its own, so that the host fills one buffer while another travels.
+
+    The caller's stream waits for the copies, and they for what it was asked before: beside its own work they run only where
+    the caller prefetches on another stream.
+    """
+
+    asynchronous = True
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self._stream: torch.cuda.Stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
     def buffer(self, nbytes: int) -> torch.Tensor:
-        return torch.empty(nbytes, dtype=torch.uint8, pin_memory=True)
+        return torch.empty(nbytes, dtype=torch.uint8, device="cpu", pin_memory=True)
 
     def begin(self) -> None:
         self._stream.wait_stream(torch.cuda.current_stream(self._device))
@@ -113,26 +124,40 @@ class Ring:
         step = max(1, self._slot_bytes // width)
         with self._lock:
             self._link.begin()
-            for start in range(0, len(target), step):
-                part = target[start : start + step]
-                slot, self._next = self._next, (self._next + 1) % len(self._buffers)
-                self._free[slot]()
-                buffer = self._buffers[slot]
-                if buffer is None or len(buffer) < part.shape[0] * width:
-                    # To a power of two: batches differ by little, and pinned memory takes long to make.
-                    room = 1 << (part.shape[0] * width - 1).bit_length()
-                    buffer = self._buffers[slot] = self._link.buffer(room)
-                rows = buffer[: part.shape[0] * width].view(dtype).reshape(part.shape)
-                fill(start, rows)
+            try:
+                self._pieces(target, dtype, step, width, fill, arrived)
+            finally:
+                # After an error too: what travels still writes to the target, which the caller lets go of.
+                self._link.end()
 
-                def work(start: int = start, part: torch.Tensor = part, rows: torch.Tensor = rows) -> None:
-                    if dtype == part.dtype:
-                        part.copy_(rows, non_blocking=True)
-                    else:
-                        part.copy_(arrived(start, rows.to(part.device, non_blocking=True)))
+    def _pieces(
+        self,
+        target: torch.Tensor,
+        dtype: torch.dtype,
+        step: int,
+        width: int,
+        fill: Callable[[int, torch.Tensor], None],
+        arrived: Callable[[int, torch.Tensor], torch.Tensor],
+    ) -> None:
+        for start in range(0, len(target), step):
+            part = target[start : start + step]
+            slot, self._next = self._next, (self._next + 1) % len(self._buffers)
+            self._free[slot]()
+            buffer = self._buffers[slot]
+            if buffer is None or len(buffer) < part.shape[0] * width:
+                # To a power of two: batches differ by little, and pinned memory takes long to make.
+                room = 1 << (part.shape[0] * width - 1).bit_length()
+                buffer = self._buffers[slot] = self._link.buffer(room)
+            rows = buffer[: part.shape[0] * width].view(dtype).reshape(part.shape)
+            fill(start, rows)
 
-                self._free[slot] = self._link.copy(work)
-            self._link.end()
+            def work(start: int = start, part: torch.Tensor = part, rows: torch.Tensor = rows) -> None:
+                if dtype == part.dtype:
+                    part.copy_(rows, non_blocking=self._link.asynchronous)
+                else:
+                    part.copy_(arrived(start, rows.to(part.device, non_blocking=self._link.asynchronous)))
+
+            self._free[slot] = self._link.copy(work)
 
 
 _rings: dict[torch.device, Ring] = {}
@@ -198,7 +223,8 @@ def rows_on(
         fill(0, target)
         return whole
     stored = _STORED[store._dtype_name]
-    travelling = stored if stored.itemsize <= dtype.itemsize else (dtype if dtype in _GATHERED else torch.float32)
+    narrow = stored.itemsize <= dtype.itemsize and dtype != torch.int8
+    travelling = stored if narrow else (dtype if dtype in _GATHERED else torch.float32)
 
     def arrived(start: int, rows: torch.Tensor) -> torch.Tensor:
         if travelling != torch.int8:

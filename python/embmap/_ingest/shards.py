@@ -51,6 +51,9 @@ def convert_shards(
             path = folder / f"{i:05}-of-{count:05}.embmap"
             found = convert_one(path, (i, count), _share(tick, i, count))
             reports.append(found)
+            if (found["checksum"], found["bytes_read"]) != (reports[0]["checksum"], reports[0]["bytes_read"]):
+                reason = "it changed while it was read, once for each of the stores: convert it when it is whole"
+                raise ParseError(str(source), 1, 0, reason, "file")
             with contextlib.closing(Store(path)) as store:
                 shards.append(Shard(path.name, len(store), store.identity))
                 if i == 0:

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._core.words import KeyToIndex, Words
 from .._query.similarity import unit
+from .._sharded import ShardedStore
 from .._store import Store
 from .refused import Refused
 
@@ -27,6 +28,11 @@ class Keys(Refused):
     """What `KeyedVectors` knows of its keys. Where the store has n-grams, words that were never seen have vectors too."""
 
     def __init__(self, store: Store) -> None:
+        if isinstance(store, ShardedStore):
+            raise TypeError(
+                f"{store.path}: KeyedVectors is for one file, whose rows are in the source's order: of a store in several, "
+                "take the questions of the store itself, or each of its `shards`"
+            )
         if not isinstance(store, Store):
             raise TypeError(
                 f"expected an embmap.Store, found {type(store).__name__}: KeyedVectors.load() takes a path, and vectors "

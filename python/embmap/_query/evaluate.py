@@ -107,12 +107,16 @@ def _told(rejected: int) -> str:
     return f"; {rejected:,} line{'s' * (rejected > 1)} could not be read" if rejected else ""
 
 
+# What gensim looks at, and the authors of the analogies did.
+_RESTRICT = 300_000
+
+
 def evaluate(
     store: CoreStore,
     questions: str | os.PathLike[str],
     *,
     method: Literal["3cosadd", "3cosmul"] = "3cosadd",
-    restrict: int = 300_000,
+    restrict: int = _RESTRICT,
     case_insensitive: bool = True,
     encoding: str = "utf-8",
     on_bad_row: OnBadRow = "error",
@@ -184,6 +188,11 @@ def evaluate(
         raise ValueError(f"restrict must be positive, not {restrict}")
     if on_bad_row not in ("error", "skip"):
         raise ValueError(f"on_bad_row must be 'error' or 'skip', not {on_bad_row!r}")
+    if restrict != _RESTRICT:
+        _similarity.check_order(store, restrict)
+    elif not store._in_source_order:
+        # The default is about frequent words, which nobody can tell here.
+        restrict = len(store)
     path = Path(questions)
     found = _question_files.read(path, encoding, on_bad_row)
     change: Callable[[str], str] = str.upper if case_insensitive else str

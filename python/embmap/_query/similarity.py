@@ -57,7 +57,17 @@ def _candidates(store: CoreStore, restrict: Restrict) -> tuple[int, NDArray[np.i
         return 0, np.unique(ids[ids >= 0])
     if restrict < 0:
         raise ValueError(f"restrict must not be negative, not {restrict}")
+    check_order(store, restrict)
     return min(restrict, len(store)), None
+
+
+def check_order(store: CoreStore, restrict: int) -> None:
+    """Raise ValueError where the first so many rows are not the source's first."""
+    if not store._in_source_order and restrict < len(store):
+        raise ValueError(
+            f"{store.path}: the rows of a store in several files are not in the source's order, so that restrict={restrict} "
+            "would take any words: pass the words themselves, or leave it out"
+        )
 
 
 def unit(vectors: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -50,9 +50,10 @@ class HostEmbedding(torch.nn.Module):
         are most of any text.
     learn : bool
         Fine-tune: `weight` is a parameter over the whole table, on the host, whose gradients are sparse. Rows that an
-        optimizer writes become this process's own pages, the others stay the file's. `state_dict` holds the rows that were
-        asked for in training, ``learned_ids`` and ``learned_rows``, and no others. Take an optimizer that knows sparse
-        gradients and writes no other rows: `torch.optim.SGD` without momentum, `SparseAdam`, `Adagrad`.
+        optimizer writes become this process's own pages, the others stay the file's; of a store of int8 all are a copy.
+        `state_dict` holds the rows that were asked for in training, ``learned_ids`` and ``learned_rows``, and no others.
+        Take an optimizer that knows sparse gradients and writes no other rows: `torch.optim.SGD` without momentum,
+        `SparseAdam`, `Adagrad`.
 
     Examples
     --------
@@ -95,14 +96,18 @@ class HostEmbedding(torch.nn.Module):
         self.register_buffer("_hot", torch.empty(0, store.dim, device=device, dtype=dtype), persistent=False)
         self._fill_hot()
         self.weight = None
-        self._open()
+        self._begin()
         if learn:
             # The row behind the words is never read: its ids are masked.
             self.weight = torch.nn.Parameter(tensor(store))
-            self._asked = torch.zeros(len(store), dtype=torch.bool)
+            self._asked = torch.zeros(len(store), dtype=torch.bool, device="cpu")
 
-    def _open(self) -> None:
-        self._table = _table_of(self.store)
+    def _begin(self) -> None:
+        # What only this process has: the batch that is fetched ahead, and the operator's way to the store.
+        self._key = f"{self.store.identity.hex()} {self.store.path}"
+        self._ahead: tuple[int, torch.Tensor, torch.Tensor, Future[torch.Tensor]] | None = None
+        self._thread: tuple[int, ThreadPoolExecutor] | None = None
+        _layers[self._key] = self
 
     def _fill_hot(self) -> None:
         ids = np.arange(self.hot, dtype=np.int64)
@@ -130,10 +135,28 @@ class HostEmbedding(torch.nn.Module):
         if self.weight is not None:
             return self._learning(self.weight, ids)
         if torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None:
-            rows: torch.Tensor = torch.ops.embmap.host_rows(ids, self._hot, self._table.key, self.padding_idx)
+            rows: torch.Tensor = torch.ops.embmap.host_rows(ids, self._hot, self._key, self.padding_idx)
             return rows
         # The first call of an operator of Python's takes PyTorch a second.
-        return self._table.rows(ids, self._hot, self.padding_idx)
+        flat = _checked(ids, len(self.store), self.padding_idx)
+        found = self._fetched(flat)
+        if found is None:
+            found = _copied(self.store, flat, self._hot)
+        return found.reshape(*ids.shape, self.embedding_dim)
+
+    def _fetched(self, flat: torch.Tensor) -> torch.Tensor | None:
+        """Give the rows that `prefetch` has copied, if they are those of these ids."""
+        ahead, self._ahead = self._ahead, None
+        # A fork has the batch and not the thread.
+        if ahead is None or ahead[0] != os.getpid() or ahead[2] is not self._hot or not torch.equal(ahead[1], flat):
+            return None
+        rows = ahead[3].result()
+        if rows.is_cuda:
+            # Copied on the stream of another thread, which the copy itself has waited for there.
+            current = torch.cuda.current_stream(rows.device)
+            current.wait_stream(torch.cuda.default_stream(rows.device))
+            rows.record_stream(current)
+        return rows
 
     def _learning(self, weight: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
         flat = _checked(ids, len(self.store), self.padding_idx)
@@ -162,18 +185,29 @@ class HostEmbedding(torch.nn.Module):
         """
         if self.weight is not None:
             raise ValueError("the rows of a layer that learns cannot be fetched ahead: they may change")
-        self._table.prefetch(_checked(ids, len(self.store), self.padding_idx), self._hot)
+        # A copy: the caller may fill the same tensor with the ids of another batch.
+        flat, process = _checked(ids, len(self.store), self.padding_idx).clone(), os.getpid()
+        if self._thread is None or self._thread[0] != process:
+            self._thread = (process, ThreadPoolExecutor(1, "embmap-prefetch"))
+        self._ahead = (process, flat, self._hot, self._thread[1].submit(_copied, self.store, flat, self._hot))
 
     def _apply(self, fn: Any, recurse: bool = True) -> HostEmbedding:
-        # The table stays on the host, of the store's type, whatever becomes of the model.
-        weight, before = self._parameters.pop("weight", None), self._hot
+        # The table stays on the host, of the store's type, whatever becomes of the model. Rows on the device are copied from
+        # the store again: they are in no checkpoint, and may have been rounded before.
+        weight, before = self._parameters.pop("weight", None), self._buffers.pop("_hot")
+        assert before is not None
         try:
             super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+            none = torch.empty(
+                0, self.embedding_dim, dtype=before.dtype, device="cpu" if before.is_meta else before.device
+            )
+            after = fn(none)
         finally:
+            self._buffers["_hot"] = before
             if weight is not None:
                 self._parameters["weight"] = weight
-        if self._hot.dtype != before.dtype:
-            # Not what is left of rows that were rounded before.
+        if (after.device, after.dtype) != (before.device, before.dtype) or before.is_meta:
+            self._buffers["_hot"] = after
             self._fill_hot()
         return self
 
@@ -212,7 +246,8 @@ class HostEmbedding(torch.nn.Module):
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__ | {"_buffers": self._buffers | {"_hot": self._hot[:0].clone()}}
-        del state["_table"]
+        for name in ("_key", "_ahead", "_thread"):
+            del state[name]
         if self.weight is not None:
             ids = self._asked.nonzero()[:, 0]
             state["_parameters"] = {name: value for name, value in self._parameters.items() if name != "weight"}
@@ -221,12 +256,12 @@ class HostEmbedding(torch.nn.Module):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)  # type: ignore[no-untyped-call]
-        self._open()
+        self._begin()
         self._fill_hot()
         if learned := self.__dict__.get("_asked"):
             ids, rows, requires_grad = learned
             self.weight = torch.nn.Parameter(tensor(self.store), requires_grad=requires_grad)
-            self._asked = torch.zeros(len(self.store), dtype=torch.bool)
+            self._asked = torch.zeros(len(self.store), dtype=torch.bool, device="cpu")
             self._asked[ids] = True
             with torch.no_grad():
                 self.weight[ids] = rows
@@ -242,7 +277,7 @@ class HostEmbedding(torch.nn.Module):
 
 def _checked(ids: torch.Tensor, rows: int, padding_idx: int | None) -> torch.Tensor:
     """Give ids on the host, in a row, -1 for the padding; IndexError where one is none."""
-    flat = ids.detach().reshape(-1).to("cpu", torch.int64)
+    flat = ids.detach().reshape(-1).to("cpu", torch.int64).contiguous()
     if len(flat) and int(flat.min()) < 0:
         raise IndexError(f"id {int(flat.min())} is not a row: there are {rows}")
     if padding_idx is not None:
@@ -252,72 +287,46 @@ def _checked(ids: torch.Tensor, rows: int, padding_idx: int | None) -> torch.Ten
     return flat
 
 
-class _Table:
-    """A store of this process, from which the operator copies rows; all layers of one file share it."""
-
-    def __init__(self, store: Store, key: str) -> None:
-        self.store, self.key = store, key
-        self._ahead: tuple[torch.Tensor, torch.Tensor, Future[torch.Tensor]] | None = None
-        self._thread: tuple[int, ThreadPoolExecutor] | None = None
-
-    def prefetch(self, flat: torch.Tensor, hot: torch.Tensor) -> None:
-        if self._thread is None or self._thread[0] != os.getpid():
-            self._thread = (os.getpid(), ThreadPoolExecutor(1, "embmap-prefetch"))
-        self._ahead = (flat, hot, self._thread[1].submit(self._copied, flat, hot))
-
-    def rows(self, ids: torch.Tensor, hot: torch.Tensor, padding_idx: int | None) -> torch.Tensor:
-        """Give the rows of ids, where `hot` lies and of its type; IndexError where there is no such row."""
-        flat = _checked(ids, len(self.store), padding_idx)
-        return self._flat(flat, hot).reshape(*ids.shape, self.store.dim)
-
-    def _flat(self, flat: torch.Tensor, hot: torch.Tensor) -> torch.Tensor:
-        ahead, self._ahead = self._ahead, None
-        if ahead is not None and ahead[1] is hot and torch.equal(ahead[0], flat):
-            rows = ahead[2].result()
-            if rows.is_cuda:
-                # Copied on the stream of another thread, which the copy itself has waited for there.
-                current = torch.cuda.current_stream(rows.device)
-                current.wait_stream(torch.cuda.default_stream(rows.device))
-                rows.record_stream(current)
-            return rows
-        return self._copied(flat, hot)
-
-    def _copied(self, flat: torch.Tensor, hot: torch.Tensor) -> torch.Tensor:
-        if not len(hot):
-            return self._travelled(flat, hot)
-        cold = ((flat >= len(hot)) | (flat < 0)).nonzero()[:, 0]
-        rows = torch.nn.functional.embedding(flat.clamp(0, len(hot) - 1).to(hot.device), hot)
-        if len(cold):
-            rows.index_copy_(0, cold.to(hot.device), self._travelled(flat[cold], hot))
-        return rows
-
-    def _travelled(self, flat: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-        if like.device.type in ("cpu", "meta") or len(flat) < _WORTH_UNIQUE:
-            return rows_on(self.store, flat.numpy(), like.device, like.dtype)
-        once, where = torch.unique(flat, return_inverse=True)
-        return rows_on(self.store, once.numpy(), like.device, like.dtype)[where.to(like.device)]
+def _copied(store: Store, flat: torch.Tensor, hot: torch.Tensor) -> torch.Tensor:
+    """Give the rows of ids that are checked, where `hot`, the first rows, lies, and of its type."""
+    if not len(hot):
+        return _travelled(store, flat, hot)
+    cold = ((flat >= len(hot)) | (flat < 0)).nonzero()[:, 0]
+    rows = torch.nn.functional.embedding(flat.clamp(0, len(hot) - 1).to(hot.device), hot)
+    if len(cold):
+        rows.index_copy_(0, cold.to(hot.device), _travelled(store, flat[cold], hot))
+    return rows
 
 
-_tables: WeakValueDictionary[str, _Table] = WeakValueDictionary()
-# Those that no layer of this process has opened: an exported program's.
-_opened: dict[str, _Table] = {}
+def _travelled(store: Store, flat: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    if like.device.type in ("cpu", "meta") or len(flat) < _WORTH_UNIQUE:
+        return rows_on(store, flat.numpy(), like.device, like.dtype)
+    once, where = torch.unique(flat, return_inverse=True)
+    return rows_on(store, once.numpy(), like.device, like.dtype)[where.to(like.device)]
 
 
-def _table_of(store: Store) -> _Table:
-    key = f"{store.identity.hex()} {store.path}"
-    table = _tables.get(key)
-    if table is None or table.store.closed:
-        table = _tables[key] = _Table(store, key)
-    return table
+# The layers of this process, whose stores the operator takes, by identity and path; and the stores that it opened itself,
+# for programs that were exported, the least recently opened first.
+_layers: WeakValueDictionary[str, HostEmbedding] = WeakValueDictionary()
+_opened: dict[str, Store] = {}
+_MOST_STORES = 8
+
+
+def _store_of(key: str) -> Store:
+    layer = _layers.get(key)
+    store = _opened.get(key) if layer is None or layer.store.closed else layer.store
+    if store is None or store.closed:
+        identity, _, path = key.partition(" ")
+        store = _opened[key] = reopened(path, bytes.fromhex(identity))
+        if len(_opened) > _MOST_STORES:
+            _opened.pop(next(iter(_opened)))
+    return store
 
 
 @torch.library.custom_op("embmap::host_rows", mutates_args=())
 def _host_rows(ids: torch.Tensor, hot: torch.Tensor, store: str, padding_idx: int | None) -> torch.Tensor:
-    table = _tables.get(store)
-    if table is None:
-        identity, _, path = store.partition(" ")
-        table = _opened[store] = _tables[store] = _Table(reopened(path, bytes.fromhex(identity)), store)
-    return table.rows(ids, hot, padding_idx)
+    found = _store_of(store)
+    return _copied(found, _checked(ids, len(found), padding_idx), hot).reshape(*ids.shape, found.dim)
 
 
 @_host_rows.register_fake
