@@ -87,7 +87,7 @@ def in_keras(matrix: np.ndarray, data: Any, seed: int, freeze: bool, epochs: int
     model = keras.Sequential(
         [layer, keras.layers.GlobalAveragePooling1D(), keras.layers.Dense(32, "relu"), keras.layers.Dense(2, "softmax")]
     )
-    model.compile(keras.optimizers.Adam(0.005), "sparse_categorical_crossentropy", ["accuracy"])
+    model.compile(keras.optimizers.Adam(0.005), "sparse_categorical_crossentropy", metrics=["accuracy"])
     model.fit(x, y, batch_size=64, epochs=epochs, verbose=0)
     return float(model.evaluate(test_x, test_y, verbose=0)[1])
 
