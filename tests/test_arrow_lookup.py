@@ -91,14 +91,14 @@ def test_it_travels_as_a_path_and_opens_the_store_once(store, tmp_path, monkeypa
     moved = store.path.rename(elsewhere / "v.embmap")
     monkeypatch.setenv("EMBMAP_PATH", str(elsewhere))
     for absent in (Lookup(tmp_path / "v.embmap", "word"), pickle.loads(pickle.dumps(again))):
-        embmap.arrow._stores.clear()
+        embmap._open._kept.clear()
         assert absent.store.path == moved
 
 
 def test_another_file_in_its_place_is_an_error(store, tmp_path):
     saved = pickle.dumps(Lookup(store, "word"))
     store_of(tmp_path, "other 1 2\n")
-    embmap.arrow._stores.clear()
+    embmap._open._kept.clear()
     with pytest.raises(embmap.FormatError, match="has changed"):
         pickle.loads(saved)(pa.record_batch({"word": ["king"]}))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ._core.manifest import NAME
 from ._paths import explained, local
-from ._relocate import reopen
+from ._relocate import reopen_store
 from ._sharded import ShardedStore
 from ._store import Store
 
@@ -61,14 +61,21 @@ def opened(place: Path) -> Store:
         raise explained(error, place, (".embmap",)) from None
 
 
-def reopened(path: str | Path, identity: bytes | None) -> Store:
-    """Open what was pickled, where it is now; with an identity, nothing else."""
+# What this process opened for objects that know a store by its path, the least recently opened first.
+_kept: dict[tuple[str, bytes], Store] = {}
+_MOST_KEPT = 8
 
-    def same(place: Path) -> Store | None:
-        store = opened(place)
-        if identity in (None, store.identity):
-            return store
-        store.close()
-        return None
 
-    return reopen(Path(path), same, "store")
+def kept_open(path: str, identity: bytes | None) -> Store:
+    """Open what was pickled, where it is now, once for all who ask; without an identity, whatever lies there now."""
+    found = None if identity is None else _kept.get((path, identity))
+    if found is None or found.closed:
+        found = reopen_store(path, identity, opened)
+        known = _kept.get((path, found.identity))
+        if known is not None and not known.closed:
+            found.close()
+            return known
+        _kept[path, found.identity] = found
+        if len(_kept) > _MOST_KEPT:
+            _kept.pop(next(iter(_kept)))
+    return found

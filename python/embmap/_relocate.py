@@ -9,10 +9,12 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import TypeVar
 
+from ._embmap import Store
 from ._errors import FormatError
 from ._paths import local
 
 _T = TypeVar("_T")
+_S = TypeVar("_S", bound=Store)
 
 _folders: ContextVar[tuple[Path, ...]] = ContextVar("embmap_relocated", default=())
 
@@ -116,3 +118,16 @@ def _described() -> str:
     ours = ", ".join(map(str, _folders.get())) or "none given"
     theirs = ", ".join(map(str, _path_of_environment())) or "not set"
     return f"the folders of embmap.relocated() ({ours}) and of the environment's EMBMAP_PATH ({theirs})"
+
+
+def reopen_store(path: str | Path, identity: bytes | None, open_at: Callable[[Path], _S]) -> _S:
+    """Open a pickled store where it is now, as `reopen` does; without an identity, whatever store lies there."""
+
+    def same(place: Path) -> _S | None:
+        store = open_at(place)
+        if identity in (None, store.identity):
+            return store
+        store.close()
+        return None
+
+    return reopen(Path(path), same, "store")

@@ -16,7 +16,7 @@ from ._core.manifest import Manifest
 from ._embmap import find_in_shards, shard_of, strings
 from ._errors import FormatError
 from ._optional import need
-from ._relocate import reopen
+from ._relocate import reopen_store
 from ._store import Store
 from ._words_like import WordsLike
 
@@ -164,7 +164,7 @@ class ShardedStore(Store):
         if len(ids) and not -1 <= ids.min() <= ids.max() < rows:
             position = int(np.argmax((ids < -1) | (ids >= rows)))
             raise IndexError(f"id {ids[position]} at position {position} is not a row: there are {rows}")
-        owners = np.searchsorted(self._starts, ids, side="right") - 1
+        owners = self._owners(ids)
         for i in np.unique(owners[ids >= 0]).tolist():
             places = np.flatnonzero(owners == i)
             work(self._shard(i), ids[places] - self._starts[i], places)
@@ -268,11 +268,14 @@ class ShardedStore(Store):
 
     def _runs(self, ids: NDArray[np.int64]) -> Iterator[tuple[Store, NDArray[np.int64]]]:
         """Give rows in their order: a store, and which of its own come next."""
-        owners = np.searchsorted(self._starts, ids, side="right") - 1
-        for some in np.split(ids, np.flatnonzero(np.diff(owners)) + 1):
-            if len(some):
-                i = int(np.searchsorted(self._starts, some[0], side="right")) - 1
-                yield self._shard(i), some - self._starts[i]
+        owners = self._owners(ids)
+        firsts = np.flatnonzero(np.diff(owners, prepend=-1))
+        for i, some in zip(owners[firsts].tolist(), np.split(ids, firsts[1:]), strict=False):
+            yield self._shard(i), some - self._starts[i]
+
+    def _owners(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Give the number of the store that has each row, -1 for -1."""
+        return np.searchsorted(self._starts, ids, side="right") - 1
 
     def verify(self) -> None:
         """Prove each store whole, and that each of its words belongs to it; FormatError where something is wrong."""
@@ -351,14 +354,7 @@ def _between(rows: NDArray[np.int64], start: int, end: int) -> NDArray[np.int64]
 
 
 def _reopen(path: str | Path, identity: bytes) -> ShardedStore:
-    def same(place: Path) -> ShardedStore | None:
-        store = ShardedStore(place)
-        if store.identity == identity:
-            return store
-        store.close()
-        return None
-
-    return reopen(Path(path), same, "store")
+    return reopen_store(path, identity, ShardedStore)
 
 
 def _joined(parts: list[NDArray[Any]], none: NDArray[Any]) -> NDArray[Any]:

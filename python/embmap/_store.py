@@ -17,7 +17,7 @@ from ._query import texts as _texts
 from ._query.gensim_names import GensimNames
 from ._query.matrix import Fallback, Matrix, build_matrix
 from ._query.oov import OOV, fill_missing
-from ._relocate import reopen
+from ._relocate import reopen_store
 from ._words_like import WordsLike
 
 if TYPE_CHECKING:
@@ -407,12 +407,5 @@ class Store(GensimNames, Exports, Mapping[str, NDArray[np.float32]]):
         return _reopen, (str(self.path), self.identity)
 
 
-def _reopen(path: str | Path, identity: bytes | None) -> Store:
-    def opened(place: Path) -> Store | None:
-        store = Store(place)
-        if identity in (None, store.identity):
-            return store
-        store.close()
-        return None
-
-    return reopen(Path(path), opened, "store")
+def _reopen(path: str | Path, identity: bytes) -> Store:
+    return reopen_store(path, identity, Store)

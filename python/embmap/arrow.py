@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ._open import reopened
+from ._open import kept_open
 from ._paths import local
 from ._query.texts import Pool
 from ._store import Store
@@ -78,7 +78,7 @@ class Lookup:
     @property
     def store(self) -> Store:
         """The store, which this process opens once."""
-        store = _opened(str(self.path), self._identity)
+        store = kept_open(str(self.path), self._identity)
         self._identity = store.identity
         return store
 
@@ -170,23 +170,3 @@ class Lookup:
 
     def __repr__(self) -> str:
         return f"Lookup({str(self.path)!r}, {self.column!r}, {self.out!r})"
-
-
-# What this process has open, by path and identity, the least recently opened first.
-_stores: dict[tuple[str, bytes], Store] = {}
-_MOST_STORES = 8
-
-
-def _opened(path: str, identity: bytes | None) -> Store:
-    """Open a store once; without an identity, whatever lies there now."""
-    found = None if identity is None else _stores.get((path, identity))
-    if found is None or found.closed:
-        found = reopened(path, identity)
-        known = _stores.get((path, found.identity))
-        if known is not None and not known.closed:
-            found.close()
-            return known
-        _stores[path, found.identity] = found
-        if len(_stores) > _MOST_STORES:
-            _stores.pop(next(iter(_stores)))
-    return found

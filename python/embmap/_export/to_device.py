@@ -120,12 +120,10 @@ class Ring:
         `fill(start, rows)` writes the rows from `start` on to a buffer of `dtype`; `arrived(start, rows)` makes of them, on
         the device, what goes into `target`.
         """
-        width = target.shape[1] * dtype.itemsize
-        step = max(1, self._slot_bytes // width)
         with self._lock:
             self._link.begin()
             try:
-                self._pieces(target, dtype, step, width, fill, arrived)
+                self._pieces(target, dtype, fill, arrived)
             finally:
                 # After an error too: what travels still writes to the target, which the caller lets go of.
                 self._link.end()
@@ -134,11 +132,11 @@ class Ring:
         self,
         target: torch.Tensor,
         dtype: torch.dtype,
-        step: int,
-        width: int,
         fill: Callable[[int, torch.Tensor], None],
         arrived: Callable[[int, torch.Tensor], torch.Tensor],
     ) -> None:
+        width = target.shape[1] * dtype.itemsize
+        step = max(1, self._slot_bytes // width)
         for start in range(0, len(target), step):
             part = target[start : start + step]
             slot, self._next = self._next, (self._next + 1) % len(self._buffers)

@@ -12,7 +12,7 @@ import torch
 
 from .._export.tensors import tensor
 from .._export.to_device import natural_dtype, rows_on
-from .._open import reopened
+from .._open import kept_open
 from .._store import Store
 from ._layers import padding_row
 
@@ -305,22 +305,16 @@ def _travelled(store: Store, flat: torch.Tensor, like: torch.Tensor) -> torch.Te
     return rows_on(store, once.numpy(), like.device, like.dtype)[where.to(like.device)]
 
 
-# The layers of this process, whose stores the operator takes, by identity and path; and the stores that it opened itself,
-# for programs that were exported, the least recently opened first.
+# The layers of this process, whose stores the operator takes, by identity and path. Programs that were exported have none.
 _layers: WeakValueDictionary[str, HostEmbedding] = WeakValueDictionary()
-_opened: dict[str, Store] = {}
-_MOST_STORES = 8
 
 
 def _store_of(key: str) -> Store:
     layer = _layers.get(key)
-    store = _opened.get(key) if layer is None or layer.store.closed else layer.store
-    if store is None or store.closed:
-        identity, _, path = key.partition(" ")
-        store = _opened[key] = reopened(path, bytes.fromhex(identity))
-        if len(_opened) > _MOST_STORES:
-            _opened.pop(next(iter(_opened)))
-    return store
+    if layer is not None and not layer.store.closed:
+        return layer.store
+    identity, _, path = key.partition(" ")
+    return kept_open(path, bytes.fromhex(identity))
 
 
 @torch.library.custom_op("embmap::host_rows", mutates_args=())
