@@ -70,10 +70,12 @@ def test_a_file_of_version_1_opens_for_ever(path):
 
 
 def test_optional_sections_of_version_1_are_read_for_ever():
-    screened, plain = (embmap.open(GOLDEN / f"{name}.embmap") for name in ("optional-v1-screen", "v1-small"))
-    screened.verify()
-    for word in plain:
-        assert screened.most_similar(word, topn=3) == plain.most_similar(word, topn=3)
+    plain = embmap.open(GOLDEN / "v1-small.embmap")
+    for name in ("optional-v1-screen", "optional-v1-planes"):
+        screened = embmap.open(GOLDEN / f"{name}.embmap")
+        screened.verify()
+        for word in plain:
+            assert screened.most_similar(word, topn=3) == plain.most_similar(word, topn=3)
     for name, off in (("optional-v1-subwords", 0), ("optional-v1-subwords.int8", 0.02)):
         store = embmap.open(GOLDEN / f"{name}.embmap")
         store.verify()

@@ -52,8 +52,9 @@ def test_a_store_whose_rows_are_all_the_same(tmp_path):
     assert screened.neighbors("w9", 5)[0].tolist() == plain.neighbors("w9", 5)[0].tolist() == [0, 1, 2, 3, 4]
 
 
-def test_the_copy_is_what_the_format_says(tmp_path):
-    vectors = clustered(3, rows=50)
+@pytest.mark.parametrize("dim", [2, 24, 25])
+def test_the_copy_is_what_the_format_says(tmp_path, dim):
+    vectors = clustered(3, rows=50, dim=dim)
     plain, screened = both(tmp_path, vectors)
     data = screened.path.read_bytes()
     count = struct.unpack_from("<I", data, 64)[0]
@@ -61,11 +62,11 @@ def test_the_copy_is_what_the_format_says(tmp_path):
         kind: (offset, length)
         for kind, _, offset, length, _ in (struct.unpack_from("<IIQQI", data, 128 + 32 * i) for i in range(count))
     }
-    rows = [_reference.screened_row(row) for row in vectors.tolist()]
-    offset, length = table[_reference.CODES]
-    assert data[offset : offset + length] == b"".join(codes for codes, _, _ in rows)
-    offset, length = table[_reference.BOUNDS]
-    assert data[offset : offset + length] == b"".join(struct.pack("<ff", worth, off) for _, worth, off in rows)
+    highs, lows, bounds = zip(*map(_reference.planes_of_row, vectors.tolist()), strict=True)
+    offset, length = table[_reference.PLANES]
+    assert data[offset : offset + length] == b"".join(highs + lows)
+    offset, length = table[_reference.PLANE_BOUNDS]
+    assert data[offset : offset + length] == b"".join(struct.pack("<50f", *part) for part in zip(*bounds, strict=True))
     assert screened.nbytes > plain.nbytes
     assert _reference.decode(data).words == _reference.decode(plain.path.read_bytes()).words
 
@@ -75,9 +76,9 @@ def test_a_copy_of_other_vectors_is_found_by_verify(tmp_path):
     assert screened.verify() is None
     data = bytearray(screened.path.read_bytes())
     entries = (struct.unpack_from("<IIQQ", data, 128 + 32 * i) for i in range(20))
-    data[next(offset for kind, _, offset, _ in entries if kind == _reference.CODES)] ^= 1
+    data[next(offset for kind, _, offset, _ in entries if kind == _reference.PLANES)] ^= 1
     (tmp_path / "bad.embmap").write_bytes(data)
-    with pytest.raises(embmap.FormatError, match="Codes"):
+    with pytest.raises(embmap.FormatError, match="Planes"):
         embmap.open(tmp_path / "bad.embmap").verify()
 
 

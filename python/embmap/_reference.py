@@ -19,8 +19,8 @@ HEADER_LENGTH = 4096
 TABLE = 128
 ENTRY = 32
 MATRIX, INVERSE_NORMS, PILOTS, SLOTS, WORDS, OFFSETS, METADATA, STATISTICS, SCALES = range(1, 10)
-BUCKETS, BUCKET_SCALES, SUBWORDS, CODES, BOUNDS = range(10, 15)
-OPTIONAL = (METADATA, STATISTICS, BUCKETS, BUCKET_SCALES, SUBWORDS, CODES, BOUNDS)
+BUCKETS, BUCKET_SCALES, SUBWORDS, CODES, BOUNDS, PLANES, PLANE_BOUNDS = range(10, 17)
+OPTIONAL = (METADATA, STATISTICS, BUCKETS, BUCKET_SCALES, SUBWORDS, CODES, BOUNDS, PLANES, PLANE_BOUNDS)
 
 DTYPES = ("float32", "float16", "bfloat16", "int8")
 FLOAT32, FLOAT16, BFLOAT16, INT8 = range(4)
@@ -204,10 +204,29 @@ def screened_row(row: Sequence[float]) -> tuple[bytes, float, float]:
         return codes, 0.0, 0.0
     worth = round_to_float32(scale / length)
     signed = struct.unpack(f"{len(row)}b", codes)
-    rest = math.sqrt(_sum_in_order((x / length - worth * code) ** 2 for x, code in zip(row, signed, strict=True)))
-    bits = int.from_bytes(struct.pack("<f", rest * (1 + 1e-9)), "little")
+    return codes, worth, _length_of_rest((x / length - worth * code) for x, code in zip(row, signed, strict=True))
+
+
+def planes_of_row(row: Sequence[float]) -> tuple[bytes, bytes, tuple[float, float, float]]:
+    """Give a row's part of the plane of upper halves and of that of lower ones, and its three bounds."""
+    codes, worth, off = screened_row(row)
+    unsigned = [(code + 128) % 256 for code in codes]
+    length = math.sqrt(_sum_in_order(x * x for x in row))
+    rest = (x / length - worth * (code // 16 * 16 - 120.5) for x, code in zip(row, unsigned, strict=True) if length)
+    off_high = _length_of_rest(rest) if length else 0.0
+    half = -(-len(row) // 2)
+    pairs = list(zip(unsigned[:half], [*unsigned[half:], 0], strict=False))
+    high = bytes(first // 16 + second // 16 * 16 for first, second in pairs)
+    low = bytes(first % 16 + second % 16 * 16 for first, second in pairs)
+    return high, low, (worth, off, off_high)
+
+
+def _length_of_rest(rest: Iterable[float]) -> float:
+    """Give a length in float32, rounded up past what float64 may have lost."""
+    length = math.sqrt(_sum_in_order(x**2 for x in rest))
+    bits = int.from_bytes(struct.pack("<f", length * (1 + 1e-9)), "little")
     (above,) = struct.unpack("<f", (bits + 1).to_bytes(4, "little"))
-    return codes, worth, above
+    return float(above)
 
 
 def _sum_in_order(numbers: Iterable[float]) -> float:
@@ -386,7 +405,7 @@ def decode(data: bytes) -> Reference:
         section = data[offset : offset + size]
         if zlib.crc32(section) != crc:
             raise ValueError(f"the checksum of section {kind} does not match")
-        if kind > BOUNDS and required & 1:
+        if kind > PLANE_BOUNDS and required & 1:
             raise ValueError(f"section {kind} is required and unknown")
         sections[kind] = section
     offsets = struct.unpack(f"<{n + 1}I", sections[OFFSETS])

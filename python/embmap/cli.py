@@ -108,7 +108,7 @@ def main() -> None:
 @click.option("--shards", type=click.IntRange(min=1), help="Split over so many stores, in the new folder TARGET.")
 @click.option("--normalize", is_flag=True, help="Scale each row to length 1.")
 @click.option(
-    "--screen", is_flag=True, help="Keep a byte for each number besides: single queries take a third of the time."
+    "--screen", is_flag=True, help="Keep a byte for each number besides: single queries take a quarter of the time."
 )
 @click.option("--threads", type=click.IntRange(min=1), help="All cores by default.")
 @click.option(

@@ -73,17 +73,19 @@ fn rows_are_those_of_the_text() {
 }
 
 #[test]
-fn the_screening_copy_leads_to_the_nearest_rows() {
+fn the_screening_copies_lead_to_the_nearest_rows() {
     let stores = golden();
     let of = |name: &str| &stores.iter().find(|(found, _)| found == name).expect(name).1;
-    let (screened, plain) = (of("optional-v1-screen.embmap"), of("v1-small.embmap"));
-    assert_ne!(screened.header().section(Kind::Codes).length, 0);
+    let plain = of("v1-small.embmap");
     let query = &plain.vectors().expect("float32")[..plain.dim()];
     let ids = |store: &Store| -> Vec<u32> {
         let found = store.nearest(query, 3, RowSelection::First(store.len()), || true).expect("neighbours");
         found[0].iter().map(|neighbor| neighbor.id).collect()
     };
-    assert_eq!(ids(screened), ids(plain));
+    for (name, kind) in [("optional-v1-screen.embmap", Kind::Codes), ("optional-v1-planes.embmap", Kind::Planes)] {
+        assert_ne!(of(name).header().section(kind).length, 0);
+        assert_eq!(ids(of(name)), ids(plain));
+    }
 }
 
 #[test]

@@ -79,7 +79,7 @@ pub(crate) fn write(kernel: Kernel, values: &[f32], points: bool, out: &mut [u8]
         Isa::Avx2 => unsafe { write_avx2(values, points, out) },
         // SAFETY: as above.
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 | Isa::Avx512Vbmi2 => unsafe { write_avx512(values, points, out) },
+        Isa::Avx512 | Isa::Avx512Vnni | Isa::Avx512Vbmi2 => unsafe { write_avx512(values, points, out) },
     }
 }
 

@@ -224,6 +224,10 @@ impl Header {
             expect(Kind::Codes, rows.checked_mul(dim))?;
             expect(Kind::Bounds, Some(rows * 8))?;
         }
+        if self.section(Kind::Planes).offset != 0 || self.section(Kind::PlaneBounds).offset != 0 {
+            expect(Kind::Planes, rows.checked_mul(dim.next_multiple_of(2)))?;
+            expect(Kind::PlaneBounds, Some(rows * 12))?;
+        }
         self.check_buckets()?;
         let (pilots, slots) = (self.section(Kind::Pilots).length, self.section(Kind::Slots).length);
         let parts = (pilots / PILOT_LEN as u64).div_ceil(PART_BUCKETS as u64);

@@ -60,11 +60,15 @@ pub enum Kind {
     Codes = 13,
     /// For each row what one of its codes is worth, and how far from the row they are, float32.
     Bounds = 14,
+    /// The same codes: the upper four bits of all rows, then the lower four.
+    Planes = 15,
+    /// For each row what one of its codes is worth, how far from the row they are, and how far their upper bits alone, float32.
+    PlaneBounds = 16,
 }
 
 impl Kind {
     /// Every kind of version 1, in the order of the table.
-    pub const ALL: [Kind; 14] = [
+    pub const ALL: [Kind; 16] = [
         Kind::Matrix,
         Kind::InverseNorms,
         Kind::Pilots,
@@ -79,6 +83,8 @@ impl Kind {
         Kind::Subwords,
         Kind::Codes,
         Kind::Bounds,
+        Kind::Planes,
+        Kind::PlaneBounds,
     ];
 
     fn align(self) -> u64 {
@@ -87,8 +93,11 @@ impl Kind {
 
     /// Whether a reader that does not know the kind must give up.
     fn required(self) -> bool {
-        use Kind::{Bounds, BucketScales, Buckets, Codes, Metadata, Statistics, Subwords};
-        !matches!(self, Metadata | Statistics | Buckets | BucketScales | Subwords | Codes | Bounds)
+        use Kind::{Bounds, BucketScales, Buckets, Codes, Metadata, PlaneBounds, Planes, Statistics, Subwords};
+        !matches!(
+            self,
+            Metadata | Statistics | Buckets | BucketScales | Subwords | Codes | Bounds | Planes | PlaneBounds
+        )
     }
 
     /// Whether a store of such numbers must have the section.

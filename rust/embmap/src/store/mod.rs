@@ -20,7 +20,7 @@ use crate::{
     format::{HEADER_LEN, Header, Kind, index::Index, words::Words},
     store::{
         gather::{Number, Rows},
-        search::screen::Screen,
+        search::screen::{Planes, Screen},
     },
     sys::mmap::Map,
 };
@@ -128,8 +128,11 @@ impl<D: AsRef<[u8]>> Store<D> {
 
     /// The screening copy, where the file has one.
     pub(crate) fn screen(&self) -> Option<Screen<'_>> {
-        let present = self.header.section(Kind::Codes).offset != 0;
-        present.then(|| Screen { codes: self.numbers(Kind::Codes), bounds: self.numbers(Kind::Bounds) })
+        let has = |kind| self.header.section(kind).offset != 0;
+        if has(Kind::Planes) {
+            return Some(Screen::Planes(Planes::new(self.section(Kind::Planes), self.numbers(Kind::PlaneBounds))));
+        }
+        has(Kind::Codes).then(|| Screen::Bytes { codes: self.numbers(Kind::Codes), bounds: self.numbers(Kind::Bounds) })
     }
 
     /// 1 / length of each row, 0 for a row of zeros.

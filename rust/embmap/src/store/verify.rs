@@ -3,7 +3,7 @@
 use crate::{
     error::{FormatError, corrupt},
     format::{Kind, index::SLOT_LEN, row_stats::inverse_norm},
-    store::{Store, search::screen},
+    store::Store,
 };
 
 /// Bytes checked between two looks at whether to go on.
@@ -44,7 +44,7 @@ impl<D: AsRef<[u8]>> Store<D> {
         let norms = self.inverse_norms();
         let rows = self.rows();
         let screen = self.screen();
-        let (mut row, mut codes) = (Vec::new(), Vec::new());
+        let mut row = Vec::new();
         if !self.is_empty() {
             // A header may announce rows that no machine has memory for.
             row.try_reserve_exact(self.dim()).map_err(|_| corrupt(format!("rows of {} numbers", self.dim())))?;
@@ -58,14 +58,8 @@ impl<D: AsRef<[u8]>> Store<D> {
             if inverse_norm(&row).to_bits() != norm.to_bits() {
                 return Err(corrupt(format!("the inverse norm of row {i} is not that of its numbers")));
             }
-            if let Some(screen) = screen {
-                codes.clear();
-                let here = bytemuck::cast_slice::<i8, u8>(&screen.codes[i * self.dim()..][..self.dim()]);
-                if screen::encode(&row, &mut codes).map(f32::to_bits) != screen.bounds[i].map(f32::to_bits)
-                    || codes != here
-                {
-                    return Err(corrupt(format!("the codes of row {i} are not those of its numbers")));
-                }
+            if screen.as_ref().is_some_and(|screen| !screen.is_of(i, &row)) {
+                return Err(corrupt(format!("the codes of row {i} are not those of its numbers")));
             }
             if i % (STEP_BYTES / (self.dim() * 4) + 1) == 0 && !go_on() {
                 return Ok(false);

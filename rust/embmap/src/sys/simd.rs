@@ -13,6 +13,9 @@ pub(crate) enum Isa {
     /// AVX-512 F, BW, DQ, VL and CD.
     #[cfg(target_arch = "x86_64")]
     Avx512,
+    /// AVX-512 VNNI.
+    #[cfg(target_arch = "x86_64")]
+    Avx512Vnni,
     /// AVX-512 VBMI2.
     #[cfg(target_arch = "x86_64")]
     Avx512Vbmi2,
@@ -55,9 +58,11 @@ impl Kernel {
                 && is_x86_feature_detected!("avx512dq")
                 && is_x86_feature_detected!("avx512vl")
                 && is_x86_feature_detected!("avx512cd");
-            let vbmi2 = avx512 && is_x86_feature_detected!("avx512vbmi2");
+            let vnni = avx512 && is_x86_feature_detected!("avx512vnni");
+            let vbmi2 = vnni && is_x86_feature_detected!("avx512vbmi2");
             found.extend(avx2.then_some(Kernel(Isa::Avx2)));
             found.extend(avx512.then_some(Kernel(Isa::Avx512)));
+            found.extend(vnni.then_some(Kernel(Isa::Avx512Vnni)));
             found.extend(vbmi2.then_some(Kernel(Isa::Avx512Vbmi2)));
         }
         found.reverse();
@@ -77,6 +82,8 @@ impl Kernel {
             Isa::Avx2 => "avx2",
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512 => "avx512",
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512Vnni => "avx512vnni",
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512Vbmi2 => "avx512vbmi2",
         }

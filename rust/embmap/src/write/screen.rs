@@ -7,7 +7,7 @@ use crate::{
     error::{Error, Result},
     store::{
         gather::Rows,
-        search::screen::{Bound, encode},
+        search::screen::{PlaneBound, encode_planes},
     },
     sys::threads,
 };
@@ -18,11 +18,12 @@ const ENCODED_ROWS: usize = 4096;
 /// A run of rows on its way into the copy.
 struct CodeBlock {
     first: usize,
-    bounds: Vec<Bound>,
-    crc: crc32fast::Hasher,
+    bounds: Vec<PlaneBound>,
+    /// Of both planes.
+    crcs: [crc32fast::Hasher; 2],
 }
 
-/// Writes the copy of `count` rows that `writer` has, with their `scales`; returns the CRC-32 of the codes, and the bounds.
+/// Writes the copy of `count` rows that `writer` has, with their `scales`; returns the CRC-32 of the planes, and the bounds.
 pub(crate) fn write(
     writer: &StoreWriter,
     count: usize,
@@ -30,8 +31,9 @@ pub(crate) fn write(
     scales: &[f32],
     threads: Option<usize>,
     stop: &AtomicBool,
-) -> Result<(u32, Vec<Bound>)> {
-    let block = |first| CodeBlock { first, bounds: Vec::new(), crc: crc32fast::Hasher::new() };
+) -> Result<(u32, Vec<f32>)> {
+    let block =
+        |first| CodeBlock { first, bounds: Vec::new(), crcs: [crc32fast::Hasher::new(), crc32fast::Hasher::new()] };
     let step = ENCODED_ROWS.min((4 << 20) / dim + 1);
     let mut blocks: Vec<CodeBlock> = (0..count).step_by(step).map(block).collect();
     threads::for_each(threads, &mut blocks, |block| {
@@ -42,18 +44,21 @@ pub(crate) fn write(
         let stored = writer.read_rows(block.first as u64, end - block.first)?;
         let scales = if scales.is_empty() { scales } else { &scales[block.first..end] };
         let rows = Rows { dtype: writer.dtype(), dim, stored: &stored, scales };
-        let (mut row, mut codes) = (vec![0.0; dim], Vec::with_capacity((end - block.first) * dim));
+        let (mut row, mut high, mut low) = (vec![0.0; dim], Vec::new(), Vec::new());
         for i in 0..rows.len() {
             rows.decode(i, &mut row);
-            block.bounds.push(encode(&row, &mut codes));
+            block.bounds.push(encode_planes(&row, [&mut high, &mut low]));
         }
-        block.crc.update(&codes);
-        writer.write_codes(count as u64, block.first as u64, &codes)
+        for (crc, plane) in block.crcs.iter_mut().zip([&high, &low]) {
+            crc.update(plane);
+        }
+        writer.write_planes(count as u64, block.first as u64, [&high, &low])
     })?;
-    let (mut crc, mut bounds) = (crc32fast::Hasher::new(), Vec::with_capacity(count));
-    for block in blocks {
-        crc.combine(&block.crc);
-        bounds.extend(block.bounds);
+    let mut crc = crc32fast::Hasher::new();
+    for plane in 0..2 {
+        blocks.iter().for_each(|block| crc.combine(&block.crcs[plane]));
     }
-    Ok((crc.finalize(), bounds))
+    let bounds =
+        (0..3).flat_map(|part| blocks.iter().flat_map(move |block| block.bounds.iter().map(move |bound| bound[part])));
+    Ok((crc.finalize(), bounds.collect()))
 }

@@ -10,6 +10,7 @@ use crate::{
     dtype::Dtype,
     error::{Error, Result},
     format::{HEADER_LEN, Header, Kind, MATRIX_ALIGN, SECTION_ALIGN, WIDEST, word_list::WordList},
+    store::search::screen::plane_len,
     sys::{
         atomic_file::AtomicFile,
         pread::{read_exact_at, write_at},
@@ -38,8 +39,8 @@ pub(crate) struct Contents {
     pub statistics: Vec<f64>,
     /// What one whole number of each row is worth, where the numbers are int8.
     pub scales: Vec<f32>,
-    /// CRC-32 of the codes, and the bounds, where there is a screening copy.
-    pub screen: Option<(u32, Vec<[f32; 2]>)>,
+    /// CRC-32 of the planes, and the bounds, where there is a screening copy.
+    pub screen: Option<(u32, Vec<f32>)>,
     /// What else there is where buckets have been written.
     pub buckets: Option<BucketContents>,
 }
@@ -97,10 +98,14 @@ impl StoreWriter {
         write_at(self.file.file(), stored, place).map_err(Error::io(self.target()))
     }
 
-    /// Writes codes of the screening copy of `count` rows, those from row `first` on.
-    pub(crate) fn write_codes(&self, count: u64, first: u64, codes: &[u8]) -> Result<()> {
+    /// Writes to both planes of the screening copy of `count` rows, from row `first` on.
+    pub(crate) fn write_planes(&self, count: u64, first: u64, planes: [&[u8]; 2]) -> Result<()> {
         let start = self.place_of(count).next_multiple_of(SECTION_ALIGN);
-        write_at(self.file.file(), codes, start + first * self.dim as u64).map_err(Error::io(self.target()))
+        let length = plane_len(self.dim) as u64;
+        for (plane, before) in planes.into_iter().zip([0, count]) {
+            write_at(self.file.file(), plane, start + (before + first) * length).map_err(Error::io(self.target()))?;
+        }
+        Ok(())
     }
 
     /// Waits until what has been written so far is on the disk.
@@ -148,14 +153,14 @@ impl StoreWriter {
         }
         lengths.push((Kind::Matrix, rows * self.row_len() as u64));
         if let Some((_, bounds)) = &contents.screen {
-            lengths.push((Kind::Codes, rows * self.dim as u64));
-            sections.push((Kind::Bounds, bytemuck::cast_slice(bounds)));
+            lengths.push((Kind::Planes, 2 * rows * plane_len(self.dim) as u64));
+            sections.push((Kind::PlaneBounds, bytemuck::cast_slice(bounds)));
         }
         lengths.extend(sections.iter().map(|(kind, bytes)| (*kind, bytes.len() as u64)));
         let mut header = Header::lay_out(self.dtype, self.dim as u32, rows, index.seed, &lengths);
         header.section_mut(Kind::Matrix).crc = contents.matrix_crc;
         if let Some((crc, _)) = &contents.screen {
-            header.section_mut(Kind::Codes).crc = *crc;
+            header.section_mut(Kind::Planes).crc = *crc;
         }
         if let Some(buckets) = &contents.buckets {
             header.section_mut(Kind::Buckets).crc = buckets.crc;

@@ -1,36 +1,40 @@
 //! The rows nearest to queries by cosine, exactly: every row is read, block by block, and compared with all queries at once.
 //!
-//! Products are taken in float32, which orders all but near ties; the best rows of each query, and some more, are then
-//! compared anew in float64, so that order and cosines are those of a calculation in float64.
+//! What is compared is cheap and has a proven bound: 8-bit integers ([`integers`]), or float32 for a query or two ([`floats`]). A row that
+//! by its bound may be among the nearest is a candidate ([`candidates`]); the others are out. Candidates are compared anew in
+//! float64 ([`exact`]), so that rows, order and cosines are those of a calculation in float64, ties included.
 
-pub(crate) mod dot;
+mod candidates;
+mod codes;
+mod exact;
+mod floats;
+mod integers;
+mod nibbles;
+mod passes;
+mod planes;
+pub(crate) mod quantize;
 pub(crate) mod screen;
+mod tile;
 
-use std::{cmp::Ordering, ops::Range};
+use std::cmp::Ordering;
 
+use self::{
+    candidates::Candidates, codes::Source, floats::Floats, integers::Integers, passes::pass, planes::PlaneSearch,
+    screen::Screen,
+};
 use crate::{
-    dtype::Dtype,
     error::{Error, Result},
-    store::{
-        Store,
-        gather::Rows,
-        search::{
-            dot::{FEW_QUERIES, gemv, products},
-            screen::{Screen, Screened},
-        },
-        selection::RowSelection,
-    },
-    sys::threads::{for_each, in_blocks, threads},
+    store::{Store, selection::RowSelection},
+    sys::simd::Kernel,
 };
 
-/// Rows compared at a time: their products with all queries of a pass lie in a near cache.
-const BLOCK_ROWS: usize = 256;
-/// Queries compared in one pass over the rows.
-const PASS_QUERIES: usize = 256;
-/// Rows that are worth a thread of their own.
-const ROWS_PER_THREAD: usize = 4 * BLOCK_ROWS;
-/// Rows kept beyond those asked for, among which float64 decides.
-const SPARE_ROWS: usize = 16;
+/// Queries compared in one pass over the rows, at most: their codes lie in a near cache.
+const PASS_QUERIES: usize = 1024;
+/// Rows that the queries of a pass may have in doubt, all together, on each thread.
+const PASS_DOUBTS: usize = 4 << 20;
+/// From so many queries on, tiles of integers are faster than one query after the other in float32, or by planes.
+const INTEGER_QUERIES: usize = 3;
+const INTEGER_QUERIES_OF_PLANES: usize = 5;
 
 /// A row and its cosine.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -48,7 +52,7 @@ fn order(a: &Neighbor, b: &Neighbor) -> Ordering {
 
 impl<D: AsRef<[u8]> + Sync> Store<D> {
     /// The `k` candidates, which rise, nearest to each of `queries`, `dim` finite numbers each, best first; fewer where there are
-    /// fewer candidates. `go_on` is asked before each pass over the rows.
+    /// fewer candidates. `go_on` is asked several times a second.
     pub fn nearest(
         &self,
         queries: &[f32],
@@ -57,7 +61,6 @@ impl<D: AsRef<[u8]> + Sync> Store<D> {
         mut go_on: impl FnMut() -> bool,
     ) -> Result<Vec<Vec<Neighbor>>> {
         let (rows, dim) = (self.rows(), self.dim());
-        let inverse_norms = self.inverse_norms();
         let whole = queries.len().next_multiple_of(dim);
         if whole != queries.len() {
             return Err(Error::Length { name: "queries", expected: whole, found: queries.len() });
@@ -69,217 +72,244 @@ impl<D: AsRef<[u8]> + Sync> Store<D> {
         if last > rows.len() || matches!(candidates, RowSelection::Only(ids) if !ids.is_sorted()) {
             return Err(Error::Argument("the candidates are not rows, rising".into()));
         }
-        let mut found = Vec::with_capacity(queries.len() / dim);
-        if let (Some(screen), RowSelection::First(first)) = (self.screen(), candidates)
-            && queries.len() <= FEW_QUERIES * dim
-            && Screen::is_worth(k, first)
-        {
-            for query in queries.chunks_exact(dim) {
-                if !go_on() {
-                    return Err(Error::Cancelled);
-                }
-                found.push(nearest(&rows, screened(screen, query, k, first), query, k));
-            }
-            return Ok(found);
-        }
-        for queries in queries.chunks(PASS_QUERIES * dim) {
-            if !go_on() {
-                return Err(Error::Cancelled);
-            }
-            let search = Search { rows, inverse_norms, candidates, queries, kept: k.saturating_add(SPARE_ROWS) };
-            for (best, query) in search.run().into_iter().zip(queries.chunks_exact(dim)) {
-                found.push(nearest(&rows, best.into_iter().map(|(_, id)| id).collect(), query, k));
-            }
-        }
-        Ok(found)
+        let source = Source {
+            rows,
+            inverse_norms: self.inverse_norms(),
+            screen: self.screen(),
+            candidates,
+            kernel: Kernel::detect(),
+        };
+        search(source, queries, k.min(candidates.len()), &mut go_on)
     }
 }
 
-/// The `k` nearest of some rows, by float64.
-fn nearest(rows: &Rows, ids: Vec<u32>, query: &[f32], k: usize) -> Vec<Neighbor> {
-    let mut best = vec![Neighbor { id: 0, cosine: 0.0 }; ids.len()];
-    in_blocks(&ids, &mut best, 1, ROWS_PER_THREAD, |ids, best| {
-        for (&id, best) in ids.iter().zip(best) {
-            *best = Neighbor { id, cosine: cosine(rows, id, query) };
-        }
-    });
-    best.sort_by(order);
-    best.truncate(k);
-    best
-}
-
-/// Those of the first rows that may be among the `k` nearest to a query, on all threads.
-fn screened(screen: Screen, query: &[f32], k: usize, first: usize) -> Vec<u32> {
-    let length = query.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
-    if length == 0.0 {
-        // Its cosine with every row is 0, and lower ids come first.
-        return (0..k as u32).collect();
-    }
-    let unit: Vec<f32> = query.iter().map(|&x| (f64::from(x) / length) as f32).collect();
-    Screened::join(on_parts(first, |rows| screen.part(&unit, k, rows)), k)
-}
-
-/// What `work` makes of equal parts of so many rows, each on a thread of its own.
-fn on_parts<T: Send>(all: usize, work: impl Fn(Range<usize>) -> T + Sync) -> Vec<T> {
-    let parts = threads(None).min(all.div_ceil(ROWS_PER_THREAD)).max(1);
-    let size = all.div_ceil(parts).next_multiple_of(BLOCK_ROWS);
-    let part = |i: usize| (i * size).min(all)..((i + 1) * size).min(all);
-    let mut found: Vec<(Range<usize>, Option<T>)> = (0..parts).map(|i| (part(i), None)).collect();
-    let done: Result<(), std::convert::Infallible> = for_each(Some(parts), &mut found, |(rows, result)| {
-        *result = Some(work(rows.clone()));
-        Ok(())
-    });
-    let Ok(()) = done;
-    found.into_iter().filter_map(|(_, result)| result).collect()
-}
-
-/// One pass of a few queries over all candidates.
-struct Search<'a> {
-    rows: Rows<'a>,
-    inverse_norms: &'a [f32],
-    candidates: RowSelection<'a>,
-    queries: &'a [f32],
-    kept: usize,
-}
-
-/// The best of one query so far, best first: product with the row's unit vector, and row.
-type Best = Vec<(f32, u32)>;
-
-impl Search<'_> {
-    /// The best of each query, from all threads.
-    fn run(&self) -> Vec<Best> {
-        let mut parts = on_parts(self.candidates.len(), |places| self.part(places)).into_iter();
-        let mut best = parts.next().unwrap_or_default();
-        for theirs in parts {
-            for (mine, theirs) in best.iter_mut().zip(theirs) {
-                mine.extend(theirs);
-                mine.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-                mine.truncate(self.kept);
-            }
-        }
-        best
-    }
-
-    /// The best of each query among the candidates at those places.
-    fn part(&self, places: Range<usize>) -> Vec<Best> {
-        let dim = self.rows.dim();
-        let queries = self.queries.len() / dim;
-        let mut best = vec![Best::new(); queries];
-        let mut block = Vec::new();
-        let mut scores = vec![0f32; queries * BLOCK_ROWS];
-        let mut norms = [0f32; BLOCK_ROWS];
-        for start in places.clone().step_by(BLOCK_ROWS) {
-            let here = start..(start + BLOCK_ROWS).min(places.end);
-            for (norm, place) in norms.iter_mut().zip(here.clone()) {
-                *norm = self.inverse_norms[self.candidates.id(place)];
-            }
-            let scores = &mut scores[..queries * here.len()];
-            self.products(here.clone(), scores, &mut norms, &mut block);
-            for (best, scores) in best.iter_mut().zip(scores.chunks_exact_mut(here.len())) {
-                self.enter(best, scores, &norms, start);
-            }
-        }
-        best
-    }
-
-    /// Products of all queries and the rows at those places. Where codes are multiplied as they are, `norms` take their scale.
-    fn products(&self, places: Range<usize>, scores: &mut [f32], norms: &mut [f32; BLOCK_ROWS], block: &mut Vec<f32>) {
-        let (dim, dtype) = (self.rows.dim(), self.rows.dtype);
-        let few = self.queries.len() <= FEW_QUERIES * dim && matches!(self.candidates, RowSelection::First(_));
-        let stored = || &self.rows.stored[places.start * dim * dtype.size()..places.end * dim * dtype.size()];
-        let each = self.queries.chunks_exact(dim).zip(scores.chunks_exact_mut(places.len()));
-        match dtype {
-            Dtype::BFloat16 if few => {
-                each.for_each(|(query, scores)| gemv(query, stored().as_chunks::<2>().0, scores));
-            }
-            Dtype::Int8 if few => {
-                each.for_each(|(query, scores)| gemv(query, bytemuck::cast_slice::<u8, i8>(stored()), scores));
-                norms.iter_mut().zip(&self.rows.scales[places]).for_each(|(norm, scale)| *norm *= scale);
-            }
-            _ => products(self.queries, self.values(places, block), dim, scores),
+/// The `k` rows of `source` nearest to each of `queries`.
+fn search(source: Source, queries: &[f32], k: usize, go_on: &mut dyn FnMut() -> bool) -> Result<Vec<Vec<Neighbor>>> {
+    let dim = source.rows.dim();
+    let mut found: Vec<Vec<Neighbor>> = queries.chunks_exact(dim).map(|_| Vec::new()).collect();
+    let (mut asked, mut places) = (Vec::new(), Vec::new());
+    for (i, query) in queries.chunks_exact(dim).enumerate() {
+        if k == 0 || query.iter().all(|x| *x == 0.0) {
+            // The cosine of every row with zeros is 0, and lower ids come first.
+            found[i] = (0..k).map(|i| Neighbor { id: source.candidates.id(i) as u32, cosine: 0.0 }).collect();
+        } else {
+            asked.extend_from_slice(query);
+            places.push(i);
         }
     }
-
-    /// The values of the rows at those places: as they are in the file, or converted into `block`.
-    fn values<'b>(&'b self, places: Range<usize>, block: &'b mut Vec<f32>) -> &'b [f32] {
-        let dim = self.rows.dim();
-        if let (RowSelection::First(_), Some(values)) = (self.candidates, self.rows.float32()) {
-            return &values[places.start * dim..places.end * dim];
-        }
-        block.resize(places.len() * dim, 0.0);
-        for (place, row) in places.zip(block.chunks_exact_mut(dim)) {
-            self.rows.decode(self.candidates.id(place), row);
-        }
-        block
-    }
-
-    /// Enters those of a block's products that are among the best.
-    fn enter(&self, best: &mut Best, scores: &mut [f32], norms: &[f32], start: usize) {
-        for (score, norm) in scores.iter_mut().zip(norms) {
-            *score *= norm;
-        }
-        let mut least = self.least(best);
-        for (i, some) in scores.chunks(16).enumerate() {
-            // Most blocks have none: one look at the largest of a few passes over them.
-            if some.iter().fold(f32::NEG_INFINITY, |largest, &score| largest.max(score)) <= least {
-                continue;
+    let most = (PASS_DOUBTS / Candidates::most(k)).clamp(1, PASS_QUERIES);
+    for (queries, places) in asked.chunks(most * dim).zip(places.chunks(most)) {
+        let fast = tile::is_fast(source.kernel);
+        let nearest = match (source.screen, source.candidates) {
+            (Some(Screen::Planes(planes)), RowSelection::First(_))
+                if fast && dim < planes::WIDEST && places.len() < INTEGER_QUERIES_OF_PLANES =>
+            {
+                pass(source, queries, k, &PlaneSearch::new(source, planes, queries), go_on)?
             }
-            for (j, &score) in some.iter().enumerate() {
-                if score > least {
-                    let place = best.partition_point(|&(other, _)| other >= score);
-                    best.insert(place, (score, self.candidates.id(start + 16 * i + j) as u32));
-                    best.truncate(self.kept);
-                    least = self.least(best);
-                }
+            _ if fast && dim < tile::WIDEST && places.len() >= INTEGER_QUERIES => {
+                pass(source, queries, k, &Integers::new(source, queries), go_on)?
             }
+            _ => pass(source, queries, k, &Floats::new(source, queries), go_on)?,
+        };
+        for (&place, nearest) in places.iter().zip(nearest) {
+            found[place] = nearest;
         }
     }
-
-    /// What a product must exceed to enter.
-    fn least(&self, best: &Best) -> f32 {
-        match best.last() {
-            Some(&(score, _)) if best.len() >= self.kept => score,
-            _ => f32::NEG_INFINITY,
-        }
-    }
-}
-
-/// The cosine of a row and a query in float64.
-fn cosine(rows: &Rows, id: u32, query: &[f32]) -> f64 {
-    let mut row = vec![0.0; query.len()];
-    rows.decode(id as usize, &mut row);
-    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum::<f64>();
-    let lengths = (dot(&row, &row) * dot(query, query)).sqrt();
-    if lengths > 0.0 { dot(&row, query) / lengths } else { 0.0 }
+    Ok(found)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use proptest::prelude::*;
 
-    #[test]
-    fn the_best_are_found_whatever_the_number_of_queries() {
-        let (n, dim) = (3000, 7);
-        let value = |i: usize| ((i * 2_654_435_761) % 100_003) as f32 - 50_000.0;
-        let matrix: Vec<f32> = (0..n * dim).map(value).collect();
-        let norms: Vec<f32> = matrix.chunks(dim).map(crate::inverse_norm).collect();
-        let rows = Rows { dtype: Dtype::Float32, dim, stored: bytemuck::cast_slice(&matrix), scales: &[] };
-        let odd: Vec<u32> = (0..n as u32).filter(|id| id % 2 == 1).collect();
-        for queries in [1, 2, 5, 64] {
-            let queries = &matrix[7 * dim..(7 + queries) * dim];
-            for candidates in [RowSelection::First(n), RowSelection::First(10), RowSelection::Only(&odd)] {
-                let search = Search { rows, inverse_norms: &norms, candidates, queries, kept: 12 };
-                for (best, query) in search.run().iter().zip(queries.chunks(dim)) {
-                    let mut expected: Vec<Neighbor> = (0..candidates.len())
-                        .map(|place| candidates.id(place) as u32)
-                        .map(|id| Neighbor { id, cosine: cosine(&rows, id, query) })
-                        .collect();
-                    expected.sort_by(order);
-                    let found: Vec<u32> = best.iter().take(5).map(|&(_, id)| id).collect();
-                    assert_eq!(found, expected.iter().take(5).map(|n| n.id).collect::<Vec<_>>());
-                    assert_eq!(best.len(), 12.min(candidates.len()));
+    use super::{
+        exact::Exact,
+        quantize::{Bound, encode},
+        screen::{PlaneBound, Planes, encode_planes},
+        *,
+    };
+    use crate::{dtype::Dtype, store::gather::Rows};
+
+    /// Rows in a type, with what a store has besides.
+    struct Table {
+        dtype: Dtype,
+        dim: usize,
+        stored: Vec<u8>,
+        scales: Vec<f32>,
+        inverse_norms: Vec<f32>,
+        codes: Vec<u8>,
+        bounds: Vec<Bound>,
+        planes: [Vec<u8>; 2],
+        plane_bounds: Vec<PlaneBound>,
+    }
+
+    impl Table {
+        fn new(matrix: &[f32], dim: usize, dtype: Dtype) -> Table {
+            let (mut stored, mut scales) = (Vec::new(), Vec::new());
+            dtype.encode(matrix, dim, &mut stored, &mut scales);
+            let mut table = Table {
+                dtype,
+                dim,
+                stored,
+                scales,
+                inverse_norms: Vec::new(),
+                codes: Vec::new(),
+                bounds: Vec::new(),
+                planes: [Vec::new(), Vec::new()],
+                plane_bounds: Vec::new(),
+            };
+            let mut row = vec![0.0; dim];
+            for i in 0..matrix.len() / dim {
+                table.rows().decode(i, &mut row);
+                table.inverse_norms.push(crate::inverse_norm(&row));
+                table.bounds.push(encode(&row, &mut table.codes));
+                table.plane_bounds.push(encode_planes(&row, table.planes.each_mut()));
+            }
+            table
+        }
+
+        fn rows(&self) -> Rows<'_> {
+            Rows { dtype: self.dtype, dim: self.dim, stored: &self.stored, scales: &self.scales }
+        }
+
+        /// What every way of comparison makes of a search.
+        fn search(&self, queries: &[f32], k: usize, candidates: RowSelection) -> Vec<(String, Vec<Vec<Neighbor>>)> {
+            let screen = Screen::Bytes { codes: bytemuck::cast_slice(&self.codes), bounds: &self.bounds };
+            let bounds: [Vec<f32>; 3] =
+                std::array::from_fn(|i| self.plane_bounds.iter().map(|bound| bound[i]).collect());
+            let planes =
+                Planes { high: &self.planes[0], low: &self.planes[1], bounds: bounds.each_ref().map(Vec::as_slice) };
+            for id in 0..self.rows().len() {
+                let [mut codes, mut of_planes] = [vec![0; self.dim], vec![1; self.dim]];
+                assert_eq!(screen.codes(id, &mut codes), Screen::Planes(planes).codes(id, &mut of_planes));
+                assert_eq!(codes, of_planes);
+            }
+            let mut found = Vec::new();
+            for kernel in Kernel::available() {
+                for screen in [None, Some(screen), Some(Screen::Planes(planes))] {
+                    let inverse_norms = &self.inverse_norms;
+                    let source = Source { rows: self.rows(), inverse_norms, screen, candidates, kernel };
+                    let kind = screen.map(|screen| matches!(screen, Screen::Planes(_)));
+                    let name = |how| format!("{how} {kernel:?}, by planes: {kind:?}");
+                    if matches!(candidates, RowSelection::First(_)) {
+                        let planes = PlaneSearch::new(source, planes, queries);
+                        found.push((
+                            name("planes"),
+                            pass(source, queries, k, &planes, &mut || true).expect("neighbours"),
+                        ));
+                    }
+                    let floats = Floats::new(source, queries);
+                    found.push((name("floats"), pass(source, queries, k, &floats, &mut || true).expect("neighbours")));
+                    let integers = Integers::new(source, queries);
+                    found.push((
+                        name("integers"),
+                        pass(source, queries, k, &integers, &mut || true).expect("neighbours"),
+                    ));
+                }
+            }
+            found
+        }
+
+        /// The same by comparing everything in float64.
+        fn expected(&self, queries: &[f32], k: usize, candidates: RowSelection) -> Vec<Vec<Neighbor>> {
+            let nearest = |query| {
+                let mut exact = Exact::new(self.rows(), query);
+                let ids = (0..candidates.len()).map(|place| candidates.id(place) as u32);
+                let mut all: Vec<Neighbor> = ids.map(|id| Neighbor { id, cosine: exact.cosine(id) }).collect();
+                all.sort_by(order);
+                all.truncate(k);
+                all
+            };
+            queries.chunks(self.dim).map(nearest).collect()
+        }
+    }
+
+    /// Rows around a few centres, of which some are the same, some zeros, and some of lengths that float32 hardly holds.
+    fn clustered(rows: usize, dim: usize, seed: u64) -> Vec<f32> {
+        let mut state = seed | 1;
+        let mut random = move || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 40) as f32 / (1 << 24) as f32 - 0.5
+        };
+        let centres: Vec<f32> = (0..7 * dim).map(|_| random()).collect();
+        let mut matrix = Vec::with_capacity(rows * dim);
+        for i in 0..rows {
+            let kind = (random() * 1000.0) as i32;
+            let spread = [0.0, 1e-6, 1e-3, 0.3][kind.unsigned_abs() as usize % 4];
+            let length = match kind {
+                0..5 => 0.0,
+                5..10 => 1e-42,
+                10..15 => 1e-30,
+                15..20 => 1e30,
+                20..25 => 3e37,
+                _ => 1.0,
+            };
+            let centre = &centres[i % 7 * dim..][..dim];
+            matrix.extend(centre.iter().map(|x| (x + spread * random()) * length));
+        }
+        matrix
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+        #[test]
+        fn every_way_finds_what_float64_finds(
+            rows in 1usize..700,
+            dim in prop::sample::select(vec![1usize, 3, 4, 15, 16, 17, 50, 67]),
+            queries in prop::sample::select(vec![1usize, 2, 16, 17, 40, 64, 70]),
+            k in prop::sample::select(vec![1usize, 2, 10, 600]),
+            dtype in prop::sample::select(Dtype::ALL.to_vec()),
+            seed in any::<u64>(),
+        ) {
+            let mut matrix = clustered(rows, dim, seed);
+            if matches!(dtype, Dtype::Float16) {
+                matrix.iter_mut().for_each(|x| *x = x.clamp(-6e4, 6e4));
+            }
+            let table = Table::new(&matrix, dim, dtype);
+            let queries: Vec<f32> = clustered(queries, dim, seed ^ 7)
+                .chunks(dim)
+                .chain(matrix.chunks(dim).take(3))
+                .filter(|query| query.iter().any(|x| *x != 0.0))
+                .flatten()
+                .copied()
+                .collect();
+            let odd: Vec<u32> = (0..rows as u32).filter(|id| id % 3 == 1).collect();
+            for candidates in [RowSelection::First(rows), RowSelection::First(rows.div_ceil(2)), RowSelection::Only(&odd)] {
+                let k = k.min(candidates.len());
+                if k == 0 || queries.is_empty() {
+                    continue;
+                }
+                let expected = table.expected(&queries, k, candidates);
+                for (how, found) in table.search(&queries, k, candidates) {
+                    prop_assert_eq!(&found, &expected, "{}, {:?}", how, candidates.len());
                 }
             }
         }
+    }
+
+    #[test]
+    fn on_several_threads_nothing_is_lost_and_ties_fall_to_the_first() {
+        let (rows, dim) = (40_000, 20);
+        let table = Table::new(&clustered(rows, dim, 3), dim, Dtype::Float32);
+        let queries = clustered(66, dim, 3);
+        for k in [1, 10, 5_000] {
+            let candidates = RowSelection::First(rows);
+            let expected = table.expected(&queries[..2 * dim], k, candidates);
+            for (how, found) in table.search(&queries, k, candidates) {
+                assert!(found[..2] == expected, "{how}, {k}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_search_that_is_told_to_stop_stops() {
+        let table = Table::new(&clustered(100_000, 8, 5), 8, Dtype::Float32);
+        let (rows, inverse_norms, kernel) = (table.rows(), &table.inverse_norms[..], Kernel::detect());
+        let source = Source { rows, inverse_norms, screen: None, candidates: RowSelection::First(100_000), kernel };
+        let queries = clustered(5_000, 8, 6);
+        let found = search(source, &queries, 100, &mut || false);
+        assert!(matches!(found, Err(Error::Cancelled)));
     }
 }

@@ -1,154 +1,131 @@
-//! Scalar quantization to int8 with a bound of the error of each row, before the exact comparison: which rows cannot be among the
-//! nearest is told from a byte for each number, and the matrix is read for the others only.
+//! The screening copy: a code for each number, from which is told which rows can be near, and the matrix read for the others only.
 //!
-//! A row of unit length is `scale × codes + rest`, where the length of `rest` is kept, rounded up. The cosine with a query of
-//! unit length is `scale × (query · codes)`, give or take that length, by the inequality of Cauchy and Schwarz.
+//! Its planes hold the codes' upper and lower four bits apart, so that a query reads half a byte a number, and of a few rows the
+//! other half. Stores that were written before there were planes have a byte a number.
 
-use super::dot::gemv;
-use crate::dtype::Dtype;
+use std::ops::Range;
 
-/// Rows compared at a time.
-const BLOCK_ROWS: usize = 256;
-/// Rows that may have been among the nearest when they were seen: from so many on they are looked through again.
-const MANY_ROWS: usize = 1 << 14;
-
-/// `scale`, and the length of the rest: how large the error of a cosine can be.
-pub(crate) type Bound = [f32; 2];
+use super::quantize::{Bound, SIGN, encode};
 
 /// The copy of all rows.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Screen<'a> {
-    pub codes: &'a [i8],
-    pub bounds: &'a [Bound],
+pub(crate) enum Screen<'a> {
+    Bytes { codes: &'a [i8], bounds: &'a [Bound] },
+    Planes(Planes<'a>),
 }
 
-/// What screening a part of the rows leaves.
-pub(crate) struct Screened {
-    /// The largest of the least cosines that rows can have, largest first.
-    least: Vec<f32>,
-    /// The largest cosine that a row can have, and the row.
-    rows: Vec<(f32, u32)>,
+/// What a code is worth, the length of what the codes leave out of a row of length 1, and of what their upper halves do.
+pub(crate) type PlaneBound = [f32; 3];
+
+/// What the middle of the codes that share their upper half is, twice: each is 16 × that half, less this half.
+pub(crate) const TWICE_MIDDLE: i32 = 241;
+
+/// Codes, each plus [`SIGN`], by halves of four bits. A byte has those of a number of the row's first half in its lower bits, and
+/// of one of the second in its upper ones.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Planes<'a> {
+    pub high: &'a [u8],
+    pub low: &'a [u8],
+    /// Of all rows, one part of their bounds after the other.
+    pub bounds: [&'a [f32]; 3],
+}
+
+/// Bytes of a row in each plane.
+pub(crate) fn plane_len(dim: usize) -> usize {
+    dim.div_ceil(2)
+}
+
+impl<'a> Planes<'a> {
+    /// Of the sections: the upper halves of all rows before the lower ones, and so the parts of their bounds.
+    pub(crate) fn new(planes: &'a [u8], bounds: &'a [f32]) -> Planes<'a> {
+        let (high, low) = planes.split_at(planes.len() / 2);
+        let (worths, offs) = bounds.split_at(bounds.len() / 3);
+        let (offs, offs_high) = offs.split_at(offs.len() / 2);
+        Planes { high, low, bounds: [worths, offs, offs_high] }
+    }
+
+    /// A row's bound.
+    #[inline(always)]
+    pub(crate) fn bound(&self, id: usize) -> PlaneBound {
+        self.bounds.map(|part| part[id])
+    }
+
+    /// A row's halves.
+    #[inline(always)]
+    pub(crate) fn row(plane: &[u8], id: usize, dim: usize) -> &[u8] {
+        &plane[id * plane_len(dim)..][..plane_len(dim)]
+    }
 }
 
 impl Screen<'_> {
-    /// Whether the `k` best of so many rows are worth screening for.
-    pub(crate) fn is_worth(k: usize, rows: usize) -> bool {
-        k > 0 && k <= rows / 64
-    }
-
-    /// Those rows of a range that may be among the `k` nearest of it to a query of unit length.
-    pub(crate) fn part(&self, query: &[f32], k: usize, rows: std::ops::Range<usize>) -> Screened {
-        let dim = query.len();
-        // What summing in float32, in whatever order, can be off by, for a query and rows of length 1, twice over.
-        let margin = (dim + 8) as f32 * 2.0 * f32::EPSILON;
-        let mut found = Screened { least: Vec::with_capacity(k + 1), rows: Vec::new() };
-        let mut room = MANY_ROWS;
-        let (mut scores, mut highest) = ([0f32; BLOCK_ROWS], [0f32; BLOCK_ROWS]);
-        for start in rows.clone().step_by(BLOCK_ROWS) {
-            let here = start..(start + BLOCK_ROWS).min(rows.end);
-            let bounds = &self.bounds[here.clone()];
-            gemv(query, &self.codes[here.start * dim..here.end * dim], &mut scores[..here.len()]);
-            for ((high, score), [scale, error]) in highest.iter_mut().zip(&mut scores).zip(bounds) {
-                *score *= scale;
-                *high = *score + (error + margin);
+    /// Writes the codes of a row, each plus [`SIGN`], and returns their bound.
+    #[inline(always)]
+    pub(crate) fn codes(&self, id: usize, codes: &mut [u8]) -> Bound {
+        let dim = codes.len();
+        match self {
+            Screen::Bytes { codes: stored, bounds } => {
+                codes.iter_mut().zip(&stored[id * dim..][..dim]).for_each(|(to, &code)| *to = code as u8 ^ SIGN);
+                bounds[id]
             }
-            let mut least = found.kth(k);
-            for (i, some) in highest[..here.len()].chunks(16).enumerate() {
-                // Most have none.
-                if some.iter().fold(f32::NEG_INFINITY, |a, &b| a.max(b)) < least {
-                    continue;
+            Screen::Planes(planes) => {
+                let (high, low) = (Planes::row(planes.high, id, dim), Planes::row(planes.low, id, dim));
+                let (first, second) = codes.split_at_mut(plane_len(dim));
+                for ((code, &high), &low) in first.iter_mut().zip(high).zip(low) {
+                    *code = high << 4 | low & 15;
                 }
-                for (j, &high) in some.iter().enumerate().filter(|(_, high)| **high >= least) {
-                    let at = 16 * i + j;
-                    found.rows.push((high, (start + at) as u32));
-                    found.enter(scores[at] - (bounds[at][1] + margin), k);
+                for ((code, &high), &low) in second.iter_mut().zip(high).zip(low) {
+                    *code = high & !15 | low >> 4;
                 }
-                least = found.kth(k);
-            }
-            if found.rows.len() > room {
-                found.rows.retain(|(high, _)| *high >= least);
-                room = MANY_ROWS.max(found.rows.len() * 2);
+                let [worth, off, _] = planes.bound(id);
+                [worth, off]
             }
         }
-        found
     }
 }
 
-impl Screened {
-    /// What a row must be able to reach.
-    fn kth(&self, k: usize) -> f32 {
-        if self.least.len() < k { f32::NEG_INFINITY } else { self.least[k - 1] }
-    }
-
-    fn enter(&mut self, low: f32, k: usize) {
-        if low > self.kth(k) || self.least.len() < k {
-            let place = self.least.partition_point(|&other| other >= low);
-            self.least.insert(place, low);
-            self.least.truncate(k);
+impl Screen<'_> {
+    /// Whether what stands for a row is made of these numbers.
+    pub(crate) fn is_of(&self, id: usize, row: &[f32]) -> bool {
+        let bits = |bound: &[f32]| bound.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+        match self {
+            Screen::Bytes { codes, bounds } => {
+                let mut expected = Vec::with_capacity(row.len());
+                let bound = encode(row, &mut expected);
+                let found = bytemuck::cast_slice::<i8, u8>(&codes[id * row.len()..][..row.len()]);
+                bits(&bound) == bits(&bounds[id]) && expected == found
+            }
+            Screen::Planes(planes) => {
+                let (mut high, mut low) = (Vec::new(), Vec::new());
+                let bound = encode_planes(row, [&mut high, &mut low]);
+                bits(&bound) == bits(&planes.bound(id))
+                    && high == Planes::row(planes.high, id, row.len())
+                    && low == Planes::row(planes.low, id, row.len())
+            }
         }
-    }
-
-    /// The rows of all parts that may be among the `k` nearest.
-    pub(crate) fn join(parts: Vec<Screened>, k: usize) -> Vec<u32> {
-        let mut least: Vec<f32> = parts.iter().flat_map(|part| &part.least).copied().collect();
-        least.sort_by(|a, b| b.total_cmp(a));
-        let least = least.get(k - 1).copied().unwrap_or(f32::NEG_INFINITY);
-        let rows = parts.into_iter().flat_map(|part| part.rows);
-        rows.filter(|(high, _)| *high >= least).map(|(_, id)| id).collect()
     }
 }
 
-/// The code of a row, and its bound.
-pub(crate) fn encode(row: &[f32], codes: &mut Vec<u8>) -> Bound {
+/// Appends the halves of a row's codes to both planes, and returns their bounds.
+pub(crate) fn encode_planes(row: &[f32], [high, low]: [&mut Vec<u8>; 2]) -> PlaneBound {
+    let (mut codes, half) = (Vec::with_capacity(row.len() + 1), plane_len(row.len()));
+    let [worth, off] = encode(row, &mut codes);
+    codes.iter_mut().for_each(|code| *code ^= SIGN);
     let square: f64 = row.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
-    let (start, mut scale) = (codes.len(), Vec::new());
-    Dtype::Int8.encode(row, row.len(), codes, &mut scale);
-    if square == 0.0 {
-        return [0.0; 2];
-    }
-    let length = square.sqrt();
-    let unit = (f64::from(scale[0]) / length) as f32;
-    let rest: f64 = row
-        .iter()
-        .zip(&codes[start..])
-        .map(|(&x, &code)| (f64::from(x) / length - f64::from(unit) * f64::from(code as i8)).powi(2))
-        .sum();
-    // Up, past what float64 may have lost.
-    [unit, ((rest.sqrt() * (1.0 + 1e-9)) as f32).next_up()]
+    let rest = |(&x, &code): (&f32, &u8)| {
+        let middle = f64::from(i32::from(code & !15) * 2 - TWICE_MIDDLE) / 2.0;
+        (f64::from(x) / square.sqrt() - f64::from(worth) * middle).powi(2)
+    };
+    let rest: f64 = if square == 0.0 { 0.0 } else { row.iter().zip(&codes).map(rest).sum() };
+    let off_high = if square == 0.0 { 0.0 } else { ((rest.sqrt() * (1.0 + 1e-9)) as f32).next_up() };
+    // A half that no number has is of no matter.
+    codes.resize(2 * half, 0);
+    let (first, second) = codes.split_at(half);
+    high.extend(first.iter().zip(second).map(|(first, second)| first >> 4 | second & !15));
+    low.extend(first.iter().zip(second).map(|(first, second)| first & 15 | second << 4));
+    [worth, off, off_high]
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn no_cosine_is_outside_its_bounds(
-            rows in proptest::collection::vec(proptest::collection::vec(-1e3f32..1e3, 5), 1..40),
-            query in proptest::collection::vec(-1f32..1.0, 5),
-        ) {
-            let length = query.iter().map(|x| x * x).sum::<f32>().sqrt();
-            prop_assume!(length > 1e-3);
-            let query: Vec<f32> = query.iter().map(|x| x / length).collect();
-            let (mut codes, mut bounds) = (Vec::new(), Vec::new());
-            for row in &rows {
-                bounds.push(encode(row, &mut codes));
-            }
-            let screen = Screen { codes: bytemuck::cast_slice(&codes), bounds: &bounds };
-            for k in 1..4 {
-                let kept = Screened::join(vec![screen.part(&query, k, 0..rows.len())], k);
-                let cosine = |row: &Vec<f32>| {
-                    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum::<f64>();
-                    let lengths = (dot(row, row) * dot(&query, &query)).sqrt();
-                    if lengths > 0.0 { dot(row, &query) / lengths } else { 0.0 }
-                };
-                let mut best: Vec<usize> = (0..rows.len()).collect();
-                best.sort_by(|&a, &b| cosine(&rows[b]).total_cmp(&cosine(&rows[a])));
-                for id in best.into_iter().take(k) {
-                    prop_assert!(kept.contains(&(id as u32)), "row {id} of {k}");
-                }
-            }
-        }
-    }
+/// Where the rows of a range lie in a plane.
+pub(crate) fn plane_range(rows: Range<usize>, dim: usize) -> Range<usize> {
+    rows.start * plane_len(dim)..rows.end * plane_len(dim)
 }

@@ -78,7 +78,7 @@ impl<'a> Scanned<'a> {
             Isa::Avx2 => unsafe { avx2::index(text, separator, places, newlines) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: as below.
-            Isa::Avx512 => unsafe { avx512::index(text, separator, places, newlines) },
+            Isa::Avx512 | Isa::Avx512Vnni => unsafe { avx512::index(text, separator, places, newlines) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: a kernel is made by detection alone, so the processor has the instructions of its name; there is room for
             // every byte and `SPARE` more.
@@ -160,7 +160,7 @@ impl<'a> Scanned<'a> {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the processor has the instructions, as above; `ends` are `row.len() + 1` places of the text,
             // rising, the last perhaps moved back over a carriage return that lies behind the one before it.
-            Isa::Avx512 | Isa::Avx512Vbmi2 => unsafe { avx512::row(self.text, ends, row) },
+            Isa::Avx512 | Isa::Avx512Vnni | Isa::Avx512Vbmi2 => unsafe { avx512::row(self.text, ends, row) },
         };
         let word = &buffer[start..ends[0] as usize];
         self.places[last] += shortened;
