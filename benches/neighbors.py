@@ -1,21 +1,30 @@
 """The nearest rows: embmap from the mapped file beside libraries that hold normalised vectors in memory.
 
-    python benches/neighbors.py STORE [--screened STORE] [--queries 1 64] [--k 10] [--runs 7] [--only NAME ...]
+    python benches/neighbors.py [--rows 400000 --dim 300 | --glove] [--queries 1 16 64 256 1024] [--runs 7] [--only NAME ...]
+    python benches/neighbors.py --words 1000 [--glove]
 
-All use the same number of threads, warm; runs in turn, medians. Setting up a peer (copying and normalising the vectors) is
-not timed. Every answer must have embmap's cosines to 1e-5; rows may differ where they tie.
+Vectors are made up, N(0, 0.4) each, unless they are those of glove.6B.50d; stores of them, with a screening copy and
+without, are written to a temporary folder. All libraries use the same number of threads; runs in turn, each behind an
+untimed call, medians. Setting up a peer (copying and normalising the vectors) is not timed. Every answer must have the
+cosines of a float64 brute force, to what the peer's numbers can; ours to 1e-7. With --words, single queries: words of all
+frequencies, one call each.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib.util
+import itertools
+import json
 import os
 import statistics
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import glove
+import machine
 import numpy as np
 
 import embmap
@@ -23,41 +32,45 @@ import embmap
 Search = Callable[[np.ndarray, int], np.ndarray]
 """From queries and k to cosines, best first."""
 
-
-def ours(store: embmap.Store) -> Search:
-    return lambda queries, k: store.neighbors(queries, k)[1]
+CORES = len(os.sched_getaffinity(0))
 
 
-def torch(store: embmap.Store) -> Search:
+def units(vectors: np.ndarray) -> np.ndarray:
+    return (vectors / np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)).astype(np.float32)
+
+
+def torch(vectors: np.ndarray, dtype: str = "float32") -> Search:
     """Matrix product and topk over normalised rows."""
     import torch
 
-    torch.set_num_threads(os.cpu_count() or 1)
-    rows = torch.nn.functional.normalize(torch.from_numpy(np.array(store.vectors)))
+    torch.set_num_threads(CORES)
+    kind = getattr(torch, dtype)
+    rows = torch.from_numpy(units(vectors)).to(kind)
 
     def search(queries: np.ndarray, k: int) -> np.ndarray:
-        return torch.topk(torch.nn.functional.normalize(torch.from_numpy(queries)) @ rows.T, k).values.numpy()
+        asked = torch.nn.functional.normalize(torch.from_numpy(queries)).to(kind)
+        return torch.topk(asked @ rows.T, k).values.float().numpy()
 
     return search
 
 
-def numpy(store: embmap.Store) -> Search:
+def numpy(vectors: np.ndarray) -> Search:
     """Matrix product and argpartition over normalised rows."""
-    rows = store.vectors * store._inverse_norms(0, len(store))[:, None]
+    rows = units(vectors)
 
     def search(queries: np.ndarray, k: int) -> np.ndarray:
-        scores = (queries / np.linalg.norm(queries, axis=1, keepdims=True)) @ rows.T
+        scores = units(queries) @ rows.T
         return -np.sort(-np.take_along_axis(scores, np.argpartition(scores, -k, axis=1)[:, -k:], 1), axis=1)
 
     return search
 
 
-def gensim(store: embmap.Store) -> Search:
-    """most_similar, one query after the other."""
+def gensim(vectors: np.ndarray) -> Search:
+    """similar_by_vector, one query after the other."""
     from gensim.models import KeyedVectors
 
-    peer = KeyedVectors(store.dim)
-    peer.add_vectors(list(store), np.array(store.vectors))
+    peer = KeyedVectors(vectors.shape[1])
+    peer.add_vectors([f"w{i}" for i in range(len(vectors))], vectors)
     peer.fill_norms()
 
     def search(queries: np.ndarray, k: int) -> np.ndarray:
@@ -66,71 +79,183 @@ def gensim(store: embmap.Store) -> Search:
     return search
 
 
-def faiss(store: embmap.Store) -> Search:
-    """IndexFlatIP over normalised rows."""
+def faiss(vectors: np.ndarray, kind: str = "IndexFlatIP", *more: int) -> Search:
+    """A flat index of inner products over normalised rows."""
     import faiss
 
-    index = faiss.IndexFlatIP(store.dim)
-    index.add(store.vectors * store._inverse_norms(0, len(store))[:, None])
-    return lambda queries, k: index.search(queries / np.linalg.norm(queries, axis=1, keepdims=True), k)[0]
+    faiss.omp_set_num_threads(CORES)
+    index = getattr(faiss, kind)(vectors.shape[1], *more)
+    index.add(units(vectors))
+    return lambda queries, k: index.search(units(queries), k)[0]
 
 
-def usearch(store: embmap.Store) -> Search:
+def usearch(vectors: np.ndarray) -> Search:
     """Exact search."""
     from usearch.index import MetricKind, search
 
-    rows = np.array(store.vectors)
+    rows = vectors.copy()
     return lambda queries, k: (
-        1 - search(rows, queries, k, MetricKind.Cos, exact=True).distances.reshape(len(queries), k)
+        1 - search(rows, queries, k, MetricKind.Cos, exact=True, threads=CORES).distances.reshape(len(queries), k)
     )
 
 
-PEERS: dict[str, Callable[[embmap.Store], Search]] = {
-    "embmap": ours,
-    "torch": torch,
-    "numpy": numpy,
-    "gensim": gensim,
-    "faiss": faiss,
-    "usearch": usearch,
+def numkong(vectors: np.ndarray) -> Search:
+    """Its packed product in bfloat16, a part of the rows on each thread, and NumPy's argpartition."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    import numkong
+
+    rows = numkong.astype(units(vectors), "bfloat16")
+    edges = np.linspace(0, len(vectors), CORES + 1).astype(int).tolist()
+    pool = ThreadPoolExecutor(CORES)
+
+    def search(queries: np.ndarray, k: int) -> np.ndarray:
+        packed = numkong.dots_pack(numkong.astype(units(queries), "bfloat16"))
+        out = numkong.zeros((len(vectors), len(queries)), dtype="float32")
+        parts = [
+            pool.submit(numkong.dots_packed, rows, packed, out=out, start_row=start, end_row=stop)
+            for start, stop in itertools.pairwise(edges)
+        ]
+        for part in parts:
+            part.result()
+        scores = np.ascontiguousarray(np.asarray(out).T)
+        return -np.sort(-np.take_along_axis(scores, np.argpartition(scores, -k, axis=1)[:, -k:], 1), axis=1)
+
+    return search
+
+
+# A peer's package, its search, and what its cosines may be off by.
+PEERS: dict[str, tuple[str, Callable[[np.ndarray], Search], float]] = {
+    "torch": ("torch", torch, 1e-5),
+    "torch, bfloat16": ("torch", lambda vectors: torch(vectors, "bfloat16"), 2e-2),
+    "torch, float16": ("torch", lambda vectors: torch(vectors, "float16"), 2e-3),
+    "numpy": ("numpy", numpy, 1e-5),
+    "gensim": ("gensim", gensim, 1e-5),
+    "faiss IndexFlatIP": ("faiss", faiss, 1e-5),
+    "faiss IndexFlatIPPanorama": ("faiss", lambda vectors: faiss(vectors, "IndexFlatIPPanorama", 8, 256), 1e-5),
+    "usearch, exact": ("usearch", usearch, 1e-5),
+    "numkong, bfloat16": ("numkong", numkong, 2e-2),
 }
+# Those that compare one query after the other are not asked more.
+MOST_QUERIES = {"gensim": 64, "faiss IndexFlatIPPanorama": 64, "usearch, exact": 64, "torch, float16": 64}
+
+
+def brute_force(vectors: np.ndarray, queries: np.ndarray, k: int) -> np.ndarray:
+    """Give cosines in float64, best first."""
+    rows = vectors.astype(np.float64)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    found = []
+    for start in range(0, len(queries), 64):
+        asked = queries[start : start + 64].astype(np.float64)
+        scores = asked / np.linalg.norm(asked, axis=1, keepdims=True) @ rows.T
+        found.append(-np.sort(-np.take_along_axis(scores, np.argpartition(scores, -k, axis=1)[:, -k:], 1), axis=1))
+    return np.concatenate(found)
+
+
+def ours(path: Path) -> Search:
+    store = embmap.open(path, preload=True)
+    return lambda queries, k: store.neighbors(queries, k)[1]
+
+
+def batches(
+    searches: dict[str, Search], vectors: np.ndarray, counts: list[int], k: int, runs: int
+) -> dict[str, dict[str, list[float]]]:
+    """Time batches of queries, all libraries in turn; give the seconds."""
+    measured: dict[str, dict[str, list[float]]] = {}
+    for n in counts:
+        rng = np.random.default_rng(n)
+        queries = vectors[rng.integers(0, len(vectors), n)]
+        queries = (queries + rng.normal(size=queries.shape) * np.abs(queries).mean()).astype(np.float32)
+        expected = brute_force(vectors, queries, k)
+        times: dict[str, list[float]] = {name: [] for name in searches if n <= MOST_QUERIES.get(name, n)}
+        for _ in range(runs):
+            for name in times:
+                # The threads of BLAS and OpenMP wait for more work by spinning, for a while; and a core that has slept
+                # is slow at first.
+                time.sleep(0.3)
+                searches[name](queries, k)
+                start = time.perf_counter()
+                found = searches[name](queries, k)
+                times[name].append(time.perf_counter() - start)
+                off = PEERS[name][2] if name in PEERS else 1e-7
+                assert np.allclose(found, expected, rtol=0, atol=off), (name, np.abs(found - expected).max())
+        measured[f"{n} queries"] = times
+    return measured
+
+
+def single_queries(
+    searches: dict[str, Search], vectors: np.ndarray, words: int, k: int
+) -> dict[str, dict[str, list[float]]]:
+    """Time one query a call, rows of all frequencies; a peer's calls follow each other, as they come."""
+    queries = vectors[np.linspace(0, len(vectors) - 1, words).astype(int)]
+    expected = brute_force(vectors, queries[:: max(words // 50, 1)], k)
+    times: dict[str, list[float]] = {}
+    busy = searches.get("torch")
+    modes: dict[str, Search | None] = dict.fromkeys(searches)
+    if busy:
+        modes |= {f"{name}, behind torch": busy for name in searches if name.startswith("embmap")}
+    for name, before in modes.items():
+        search = searches[name.removesuffix(", behind torch")]
+        time.sleep(1)
+        seconds, found = [], []
+        for query in queries:
+            if before:
+                before(query[None], k)
+            start = time.perf_counter()
+            found.append(search(query[None], k)[0])
+            seconds.append(time.perf_counter() - start)
+        off = PEERS[name][2] if name in PEERS else 1e-7
+        assert np.allclose(found[:: max(words // 50, 1)], expected, rtol=0, atol=off), name
+        times[name] = seconds
+    return {f"1 query, {words:,} words": times}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("store", type=Path)
-    parser.add_argument("--screened", type=Path, help="the same vectors, converted with screen=True")
-    parser.add_argument("--queries", type=int, nargs="+", default=[1, 64])
+    parser.add_argument("--rows", type=int, default=400_000)
+    parser.add_argument("--dim", type=int, default=300)
+    parser.add_argument("--glove", action="store_true", help="the real glove.6B.50d")
+    parser.add_argument("--queries", type=int, nargs="+", default=[1, 16, 64, 256, 1024])
+    parser.add_argument("--words", type=int, help="single queries, so many")
     parser.add_argument("--k", type=int, default=10)
     parser.add_argument("--runs", type=int, default=7)
-    parser.add_argument("--only", nargs="+", choices=PEERS, default=list(PEERS))
+    parser.add_argument("--only", nargs="*", choices=PEERS, default=list(PEERS))
+    parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    store = embmap.open(arguments.store, preload=True)
-    installed = [name for name in arguments.only if name == "embmap" or importlib.util.find_spec(name)]
+    if arguments.glove:
+        words, vectors = glove.arrays()
+    else:
+        shape = (arguments.rows, arguments.dim)
+        words = [f"w{i:x}" for i in range(arguments.rows)]
+        vectors = np.random.default_rng(0).normal(0, 0.4, shape).astype(np.float32)
+    installed = [name for name in arguments.only if importlib.util.find_spec(PEERS[name][0])]
     for name in set(arguments.only) - set(installed):
         print(f"left out: {name} is not installed")
-    searches = {name: PEERS[name](store) for name in installed}
-    if arguments.screened:
-        searches["embmap, screened"] = ours(embmap.open(arguments.screened, preload=True))
-    print(f"top {arguments.k} of {len(store):,} x {store.dim}, {os.cpu_count()} cores, {arguments.runs} runs")
-    for n in arguments.queries:
-        queries = np.random.default_rng(n).normal(size=(n, store.dim)).astype(np.float32)
-        expected = store.neighbors(queries, arguments.k)[1]
-        times: dict[str, list[float]] = {name: [] for name in searches}
-        for turn in range(arguments.runs + 1):
-            for name, search in searches.items():
-                # The threads of BLAS and OpenMP wait for more work by spinning, for a while.
-                time.sleep(0.3)
-                start = time.perf_counter()
-                found = search(queries, arguments.k)
-                if turn:
-                    times[name].append(time.perf_counter() - start)
-                assert np.allclose(found, expected, atol=1e-5), name
-        base = statistics.median(times["embmap"])
-        print(f"\n{n} queries{'':<8}{'median ms':>10}{'min':>8}{'max':>8}{'x embmap':>10}")
+    with tempfile.TemporaryDirectory() as folder:
+        searches: dict[str, Search] = {}
+        for name, screen in (("embmap", False), ("embmap, screening copy", True)):
+            path = Path(folder) / f"{screen}.embmap"
+            embmap.write(path, words, vectors, screen=screen)
+            searches[name] = ours(path)
+        searches |= {name: PEERS[name][1](vectors) for name in installed}
+        if arguments.words:
+            measured = single_queries(searches, vectors, arguments.words, arguments.k)
+        else:
+            measured = batches(searches, vectors, arguments.queries, arguments.k, arguments.runs)
+    print(f"top {arguments.k} of {len(vectors):,} x {vectors.shape[1]}, {CORES} cores")
+    for title, times in measured.items():
+        base = statistics.median(times["embmap, screening copy"])
+        print(f"\n{title:<34}{'median ms':>10}{'min':>9}{'p95':>9}{'x embmap':>10}{'x copy':>9}")
         for name, seconds in times.items():
-            middle = statistics.median(seconds)
-            low, high = min(seconds) * 1e3, max(seconds) * 1e3
-            print(f"{name:<18}{middle * 1e3:>10.1f}{low:>8.1f}{high:>8.1f}{middle / base:>10.2f}")
+            middle, high = np.percentile(seconds, [50, 95]) * 1e3
+            against = middle / 1e3 / statistics.median(times["embmap"])
+            print(
+                f"{name:<34}{middle:>10.2f}{min(seconds) * 1e3:>9.2f}{high:>9.2f}{against:>10.2f}{middle / 1e3 / base:>9.2f}"
+            )
+    if arguments.json:
+        packages = ("torch", "gensim", "faiss-cpu", "usearch", "numkong")
+        found = {"machine": machine.describe(packages), "command": machine.command(), "seconds": measured}
+        arguments.json.write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -92,3 +92,20 @@ def test_no_neighbour_is_lost(tmp_path_factory, seed):
     truth = np.divide(rows @ query.astype(np.float64), lengths, out=np.zeros(len(rows)), where=lengths > 0)
     np.testing.assert_allclose(cosines, np.sort(truth)[::-1][:4], atol=1e-7)
     np.testing.assert_allclose(truth[ids], cosines, atol=1e-7)
+
+
+def test_what_is_written_from_memory_can_have_the_copy_too(tmp_path):
+    vectors = clustered(6, rows=500)
+    words = [f"w{i}" for i in range(len(vectors))]
+    embmap.write(tmp_path / "plain.embmap", words, vectors)
+    embmap.write(tmp_path / "screened.embmap", words, vectors, screen=True)
+    plain, screened = embmap.open(tmp_path / "plain.embmap"), embmap.open(tmp_path / "screened.embmap")
+    screened.verify()
+    assert screened.nbytes > plain.nbytes
+    for query in ("w1", ["w1", "w2"], vectors[:9] + 1):
+        for found, expected in zip(screened.neighbors(query, 7), plain.neighbors(query, 7), strict=True):
+            np.testing.assert_array_equal(found, expected)
+    again = embmap.from_arrow(plain, tmp_path / "again.embmap", screen=True)
+    assert again.path.read_bytes() == screened.path.read_bytes()
+    converted = embmap.from_gensim(plain.to_gensim(), tmp_path / "gensim.embmap", screen=True)
+    assert converted.path.read_bytes() == screened.path.read_bytes()

@@ -94,6 +94,7 @@ class Writer:
         dtype: str,
         duplicates: str,
         normalize: bool,
+        screen: bool,
         metadata: str,
     ) -> Writer: ...
     def write(self, words: WordsLike, vectors: NDArray[np.float32]) -> None: ...

@@ -90,6 +90,8 @@ class Writer:
         Type of the store's numbers, each as close as `convert` says.
     normalize : bool
         Scale each row to length 1; rows of zeros stay.
+    screen : bool
+        Keep a byte for each number besides, from which neighbours are found faster, as `convert` says.
     metadata : dict, optional
         Kept in the store, as JSON; `Store.metadata` gives it back, beside ``embmap``.
     duplicates : {"error", "first", "last"}
@@ -117,6 +119,7 @@ class Writer:
         *,
         dtype: DtypeName = "float32",
         normalize: bool = False,
+        screen: bool = False,
         metadata: dict[str, Any] | None = None,
         duplicates: Duplicates = "error",
     ) -> None:
@@ -132,6 +135,7 @@ class Writer:
             "dtype": self.dtype,
             "duplicates": duplicates,
             "normalize": normalize,
+            "screen": screen,
             "metadata": json.dumps(metadata or {}),
         }
         self._writer: _Writer | None = None
@@ -211,6 +215,7 @@ def write(
     *,
     dtype: DtypeName = "float32",
     normalize: bool = False,
+    screen: bool = False,
     duplicates: Duplicates = "error",
     progress: bool | Progress | None = None,
 ) -> WriteReport:
@@ -237,6 +242,8 @@ def write(
         Type of the store's numbers, each as close as `convert` says.
     normalize : bool
         Scale each row to length 1; rows of zeros stay.
+    screen : bool
+        Keep a byte for each number besides, from which neighbours are found faster, as `convert` says.
     duplicates : {"error", "first", "last"}
         Which row of a word that comes again is kept; by default a ValueError, because rows that go missing are seldom meant
         where a program made them.
@@ -268,7 +275,15 @@ def write(
     2
     """
     named, matrix = _paired(words, vectors)
-    writer = Writer(path, matrix.shape[1], dtype=dtype, normalize=normalize, metadata=metadata, duplicates=duplicates)
+    writer = Writer(
+        path,
+        matrix.shape[1],
+        dtype=dtype,
+        normalize=normalize,
+        screen=screen,
+        metadata=metadata,
+        duplicates=duplicates,
+    )
     with shown(progress, writer.path.name, " rows") as tick, writer:
         _write_blocks(writer, writer._open(), named, matrix, tick)
     return cast("WriteReport", writer.report)

@@ -33,6 +33,7 @@ def from_arrow(
     vector: str = "vector",
     dtype: DtypeName = "float32",
     normalize: bool = False,
+    screen: bool = False,
     metadata: dict[str, Any] | None = None,
     duplicates: Duplicates = "error",
     progress: bool | Progress | None = None,
@@ -52,7 +53,7 @@ def from_arrow(
         The column of words: strings of any Arrow type, or a dictionary of them.
     vector : str
         The column of vectors: lists of equal length, fixed or not, of numbers.
-    dtype, normalize, metadata, duplicates
+    dtype, normalize, screen, metadata, duplicates
         As in `write`.
     progress : bool or callable, optional
         ``True`` for a bar, or a callable ``(done_rows, total_rows)``; the total of a reader is 0.
@@ -90,7 +91,9 @@ def from_arrow(
     total = len(table) if isinstance(table, Sized) else 0
     pieces = _pieces(reader, word, vector)
     dim, start, words, vectors = _first(pieces, pa, reader.schema.field(vector).type)
-    writer = Writer(path, dim, dtype=dtype, normalize=normalize, metadata=metadata, duplicates=duplicates)
+    writer = Writer(
+        path, dim, dtype=dtype, normalize=normalize, screen=screen, metadata=metadata, duplicates=duplicates
+    )
     with shown(progress, writer.path.name, " rows") as tick, writer:
         while words is not None:
             _no_nulls(words, start, "word")

@@ -19,6 +19,7 @@ def from_gensim(
     *,
     dtype: DtypeName = "float32",
     normalize: bool = False,
+    screen: bool = False,
     metadata: dict[str, Any] | None = None,
     progress: bool | Progress | None = None,
 ) -> Store:
@@ -34,7 +35,7 @@ def from_gensim(
         Its keys must be `str`.
     path : path
         Where the store goes; a file that is there is replaced.
-    dtype, normalize, metadata, progress
+    dtype, normalize, screen, metadata, progress
         As in `write`.
 
     Returns
@@ -59,6 +60,13 @@ def from_gensim(
     if not (hasattr(found, "index_to_key") and hasattr(found, "vectors")):
         raise TypeError(f"expected gensim's KeyedVectors (version 4 or later), found {type(keyed_vectors).__name__}")
     report = write(
-        path, found.index_to_key, found.vectors, metadata, dtype=dtype, normalize=normalize, progress=progress
+        path,
+        found.index_to_key,
+        found.vectors,
+        metadata,
+        dtype=dtype,
+        normalize=normalize,
+        screen=screen,
+        progress=progress,
     )
     return Store(report.path)

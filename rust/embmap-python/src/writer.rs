@@ -47,7 +47,8 @@ impl Writer {
 #[pymethods]
 impl Writer {
     #[new]
-    #[pyo3(signature = (path, dim, *, dtype, duplicates, normalize, metadata))]
+    #[allow(clippy::too_many_arguments)]
+    #[pyo3(signature = (path, dim, *, dtype, duplicates, normalize, screen, metadata))]
     fn new(
         py: Python<'_>,
         path: PathBuf,
@@ -55,6 +56,7 @@ impl Writer {
         dtype: &str,
         duplicates: &str,
         normalize: bool,
+        screen: bool,
         metadata: &str,
     ) -> PyResult<Writer> {
         let metadata = serde_json::from_str(metadata).map_err(|error| PyValueError::new_err(error.to_string()))?;
@@ -62,6 +64,7 @@ impl Writer {
             dtype: choose("dtype", dtype, Dtype::ALL.map(|dtype| (dtype.name(), dtype)))?,
             duplicates: choose("duplicates", duplicates, Duplicates::ALL)?,
             normalize,
+            screen,
             metadata,
             threads: None,
         };

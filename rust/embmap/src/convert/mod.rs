@@ -87,8 +87,7 @@ fn store(
     let stop = AtomicBool::new(false);
     let finish = || {
         if options.screen {
-            let (rows, dim) = (contents.words.len(), source.dim());
-            contents.screen = Some(screen::write(&writer, rows, dim, &contents.scales, options.threads, &stop)?);
+            screen::write(&writer, &mut contents, source.dim(), options.threads, &stop)?;
         }
         writer.finish(&contents, &metadata, options.threads, &stop)
     };

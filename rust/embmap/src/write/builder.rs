@@ -13,6 +13,7 @@ use crate::{
     sys::threads::{for_each, while_ticking},
     write::{
         dedup::{Assignment, Deduplicator, Duplicates, RejectedWord},
+        screen,
         store_writer::StoreWriter,
         summary::{EncodedRows, Summary, step},
     },
@@ -30,6 +31,8 @@ pub struct BuilderOptions {
     pub duplicates: Duplicates,
     /// Scale each row to length 1; not for rows that are copied as they are stored.
     pub normalize: bool,
+    /// Keep a byte for each number besides, from which the nearest rows are found faster.
+    pub screen: bool,
     /// `None` for all cores.
     pub threads: Option<usize>,
     /// What the store's metadata says; a JSON object.
@@ -166,14 +169,19 @@ impl Builder {
         let Builder { writer, options, dim, deduplicator, mut total, open, overwritten, started, .. } = self;
         total.add(open);
         let duplicates = deduplicator.repeated;
-        let contents = total.into_contents(deduplicator.into_words(), &writer, dim, overwritten, go_on)?;
+        let mut contents = total.into_contents(deduplicator.into_words(), &writer, dim, overwritten, go_on)?;
         let rows = contents.words.len() as u64;
         let mut metadata = options.metadata;
         metadata.insert("embmap".into(), crate::VERSION.into());
         let metadata = serde_json::Value::Object(metadata).to_string();
         let stop = AtomicBool::new(false);
-        let (bytes_written, syncing) =
-            while_ticking(&stop, || writer.finish(&contents, &metadata, options.threads, &stop), go_on)?;
+        let finish = || {
+            if options.screen {
+                screen::write(&writer, &mut contents, dim, options.threads, &stop)?;
+            }
+            writer.finish(&contents, &metadata, options.threads, &stop)
+        };
+        let (bytes_written, syncing) = while_ticking(&stop, finish, go_on)?;
         let (seconds, sync_seconds) = (started.elapsed().as_secs_f64(), syncing.as_secs_f64());
         Ok(Built { rows, duplicates, bytes_written, seconds, sync_seconds })
     }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::store_writer::StoreWriter;
+use super::store_writer::{Contents, StoreWriter};
 use crate::{
     error::{Error, Result},
     store::{
@@ -23,15 +23,15 @@ struct CodeBlock {
     crcs: [crc32fast::Hasher; 2],
 }
 
-/// Writes the copy of `count` rows that `writer` has, with their `scales`; returns the CRC-32 of the planes, and the bounds.
+/// Writes the copy of all rows that `writer` has, and notes it in their `contents`.
 pub(crate) fn write(
     writer: &StoreWriter,
-    count: usize,
+    contents: &mut Contents,
     dim: usize,
-    scales: &[f32],
     threads: Option<usize>,
     stop: &AtomicBool,
-) -> Result<(u32, Vec<f32>)> {
+) -> Result<()> {
+    let (count, scales) = (contents.words.len(), &contents.scales);
     let block =
         |first| CodeBlock { first, bounds: Vec::new(), crcs: [crc32fast::Hasher::new(), crc32fast::Hasher::new()] };
     let step = ENCODED_ROWS.min((4 << 20) / dim + 1);
@@ -42,7 +42,7 @@ pub(crate) fn write(
         }
         let end = (block.first + step).min(count);
         let stored = writer.read_rows(block.first as u64, end - block.first)?;
-        let scales = if scales.is_empty() { scales } else { &scales[block.first..end] };
+        let scales = if scales.is_empty() { &scales[..] } else { &scales[block.first..end] };
         let rows = Rows { dtype: writer.dtype(), dim, stored: &stored, scales };
         let (mut row, mut high, mut low) = (vec![0.0; dim], Vec::new(), Vec::new());
         for i in 0..rows.len() {
@@ -60,5 +60,6 @@ pub(crate) fn write(
     }
     let bounds =
         (0..3).flat_map(|part| blocks.iter().flat_map(move |block| block.bounds.iter().map(move |bound| bound[part])));
-    Ok((crc.finalize(), bounds.collect()))
+    contents.screen = Some((crc.finalize(), bounds.collect()));
+    Ok(())
 }
