@@ -16,7 +16,7 @@ from .._store import Store
 Four: TypeAlias = tuple[str, ...]
 
 # Questions answered in one pass over the rows.
-_PASS = 256
+_PASS = 4096
 # gensim looks at five rows behind the three of the question.
 _LOOKED_AT = 5
 
@@ -103,7 +103,8 @@ def _known(
     """Give how words are changed, the words that count, and the rows of the changed ones: of equal ones the first."""
     change: Callable[[str], str] = str.upper if case_insensitive else str
     words = store.words[:restrict_vocab]
-    return change, words, {change(words[row]): row for row in reversed(range(len(words)))}
+    keys = [change(word) for word in words]
+    return change, words, dict(zip(reversed(keys), range(len(keys) - 1, -1, -1), strict=True))
 
 
 def _nearest(store: Store, rows: Any, first: int) -> Iterator[list[int]]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .._core.store import CoreStore
 
 # Questions answered in one pass over the rows.
-_PASS = 256
+_PASS = 4096
 # gensim looks at five rows behind the three of the question.
 _LOOKED_AT = 5
 # What keeps 3CosMul from dividing by zero: Levy and Goldberg, 2014.
@@ -196,13 +196,13 @@ def evaluate(
     path = Path(questions)
     found = _question_files.read(path, encoding, on_bad_row)
     change: Callable[[str], str] = str.upper if case_insensitive else str
-    words = store.words[:restrict]
+    keys = [change(word) for word in store.words[:restrict]]
     # The first row of a word wins.
-    known = {change(word): row for row, word in zip(range(len(words) - 1, -1, -1), reversed(words), strict=True)}
+    known = dict(zip(reversed(keys), range(len(keys) - 1, -1, -1), strict=True))
     if isinstance(found, Judged):
         return _similarities(store, path, found, known, change)
     with shown(bool(progress), path.name, " questions") as tick:
-        return _analogies(store, found, known, [change(word) for word in words], change, method, tick)
+        return _analogies(store, found, known, keys, change, method, tick)
 
 
 def _analogies(

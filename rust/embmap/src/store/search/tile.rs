@@ -214,17 +214,23 @@ mod vnni {
         }
         for (row, sums) in (first..).zip(sums) {
             let [worth, off] = codes.bounds[row].map(|x| _mm512_set1_ps(x));
-            for (vector, sum) in sums.into_iter().enumerate() {
-                let score = _mm512_mul_ps(_mm512_cvtepi32_ps(sum), bytemuck::cast(group.worth[vector]));
-                let score = _mm512_mul_ps(score, worth);
-                let mut hit = _mm512_cmp_ps_mask::<_CMP_GE_OQ>(_mm512_add_ps(score, off), bytemuck::cast(bars[vector]));
-                if hit != 0 {
-                    let scores: [f32; LANES] = bytemuck::cast(score);
-                    while hit != 0 {
-                        let lane = hit.trailing_zeros() as usize;
-                        hit &= hit - 1;
-                        hits.push(Hit { row: row as u32, query: (vector * LANES + lane) as u32, score: scores[lane] });
-                    }
+            let mut scores = [_mm512_setzero_ps(); WIDTH];
+            let mut hit = [0; WIDTH];
+            for vector in 0..WIDTH {
+                scores[vector] = _mm512_mul_ps(_mm512_cvtepi32_ps(sums[vector]), bytemuck::cast(group.worth[vector]));
+                let high = _mm512_fmadd_ps(scores[vector], worth, off);
+                hit[vector] = _mm512_cmp_ps_mask::<_CMP_GE_OQ>(high, bytemuck::cast(bars[vector]));
+            }
+            // Most rows have none.
+            if hit.iter().fold(0, |any, hit| any | hit) == 0 {
+                continue;
+            }
+            for (vector, mut hit) in hit.into_iter().enumerate() {
+                let scores: [f32; LANES] = bytemuck::cast(_mm512_mul_ps(scores[vector], worth));
+                while hit != 0 {
+                    let lane = hit.trailing_zeros() as usize;
+                    hit &= hit - 1;
+                    hits.push(Hit { row: row as u32, query: (vector * LANES + lane) as u32, score: scores[lane] });
                 }
             }
         }
