@@ -197,15 +197,36 @@ class ShardedStore(Store):
     def _nearest(
         self, queries: NDArray[np.float32], k: int, first: int, only: NDArray[np.int64] | None
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        return self._merged(lambda shard, *rows: shard._nearest(queries, k, *rows), len(queries), k, first, only)
+
+    def _nearest_quotients(
+        self, questions: NDArray[np.float32], toward: int, k: int, first: int, only: NDArray[np.int64] | None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        def search(
+            shard: Store, first: int, only: NDArray[np.int64] | None
+        ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+            return shard._nearest_quotients(questions, toward, k, first, only)
+
+        return self._merged(search, len(questions), k, first, only)
+
+    def _merged(
+        self,
+        search: Callable[[Store, int, NDArray[np.int64] | None], tuple[NDArray[np.int64], NDArray[np.float64]]],
+        queries: int,
+        k: int,
+        first: int,
+        only: NDArray[np.int64] | None,
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Give the best of what a search finds in each store, rows counted through all."""
         found: list[tuple[NDArray[np.int64], NDArray[np.float64]]] = []
         for i, (start, end) in enumerate(pairwise(self._starts)):
             some = None if only is None else _between(only, start, end)
             count = min(max(first - start, 0), end - start)
             if count if some is None else len(some):
-                ids, cosines = self._shard(i)._nearest(queries, k, count, some)
+                ids, cosines = search(self._shard(i), count, some)
                 found.append((ids + start, cosines))
         if not found:
-            return np.empty((len(queries), 0), np.int64), np.empty((len(queries), 0))
+            return np.empty((queries, 0), np.int64), np.empty((queries, 0))
         ids, cosines = (np.concatenate(part, axis=1) for part in zip(*found, strict=True))
         # Best first; in a tie, lower rows first, as in one store.
         best = np.lexsort((ids, -cosines), axis=1)[:, :k]

@@ -241,7 +241,8 @@ def convert(
         Scale each row to length 1; rows of zeros stay. Vectors made of n-grams are scaled when they are made.
     screen : bool
         Keep a byte for each number besides, and how far from the numbers those are: `Store.neighbors` then reads an eighth
-        of the bytes for a single query, or a few, and a quarter for many, with the same answers. The store grows by a quarter.
+        of the bytes for a single query, or a few, and a quarter for many, with the same answers. The store grows by a
+        quarter.
     threads : int, optional
         How many read and parse; all cores by default.
     max_expansion : float

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 _PASS = 4096
 # gensim looks at five rows behind the three of the question.
 _LOOKED_AT = 5
-# What keeps 3CosMul from dividing by zero: Levy and Goldberg, 2014.
-_EPSILON = 1e-6
 
 
 @dataclass(frozen=True)
@@ -246,30 +244,12 @@ def _answer(rows: Iterable[int], question: Question, known: dict[str, int], keys
 def _answers(store: CoreStore, rows: NDArray[np.int64], first: int, method: str) -> Iterator[list[int]]:
     """Give the best rows for each question, rows of its own words included."""
     a, b, c = (_similarity.unit(store.take(column)) for column in rows.T)
-    k = _LOOKED_AT + 3
+    k = min(_LOOKED_AT + 3, first)
     if method == "3cosadd":
-        ids, _ = _similarity.neighbors(store, (b - a + c).astype(np.float32), k, first)
-        yield from ids.tolist()
-        return
-    units = [unit.astype(np.float32) for unit in (a, b, c)]
-    step = max((1 << 22) // len(rows), 1)
-    best = np.empty((len(rows), 0), np.float32)
-    best_rows = np.empty((len(rows), 0), np.int64)
-    for start in range(0, first, step):
-        stop = min(start + step, first)
-        block = store._block(start, stop).T.astype(np.float32, copy=False)
-        norms = store._inverse_norms(start, stop)
-        # Cosines moved to 0..1, so that products are of what is not negative.
-        away, toward, other = ((1 + unit @ block * norms) / 2 for unit in units)
-        here = np.broadcast_to(np.arange(start, stop), (len(rows), stop - start))
-        scores: NDArray[np.float32] = np.hstack((best, toward * other / (away + np.float32(_EPSILON))))
-        places: NDArray[np.int64] = np.hstack((best_rows, here))
-        if scores.shape[1] > k:
-            top = np.argpartition(scores, -k, axis=1)[:, -k:]
-            scores, places = np.take_along_axis(scores, top, 1), np.take_along_axis(places, top, 1)
-        order = np.lexsort((places, -scores), axis=1)
-        best, best_rows = np.take_along_axis(scores, order, 1), np.take_along_axis(places, order, 1)
-    yield from best_rows.tolist()
+        ids, _ = store._nearest((b - a + c).astype(np.float32), k, first, None)
+    else:
+        ids, _ = store._nearest_quotients(np.stack([b, c, a], axis=1).astype(np.float32), 2, k, first, None)
+    yield from ids.tolist()
 
 
 def _similarities(

@@ -1,7 +1,9 @@
 //! Nearest rows: arrays in, arrays out.
 
-use embmap::{Map, RowSelection, Store};
-use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2, PyUntypedArrayMethods};
+use embmap::{Map, Neighbor, RowSelection, Store};
+use numpy::{
+    PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2, PyReadonlyArray3, PyUntypedArrayMethods,
+};
 use pyo3::{
     exceptions::{PyIndexError, PyValueError},
     prelude::*,
@@ -27,11 +29,36 @@ pub(crate) fn nearest<'py>(
     }
     let queries = queries.as_slice()?;
     let only = only.as_ref().map(rows).transpose()?;
-    let candidates = match &only {
-        Some(only) => RowSelection::Only(only),
-        None => RowSelection::First(first),
-    };
+    let candidates = only.as_deref().map_or(RowSelection::First(first), RowSelection::Only);
     let found = ticking(py, None, raise, |tick| store.nearest(queries, k, candidates, || tick(0, 0)))?;
+    arrays(py, &found, n, k)
+}
+
+/// Ids and scores of the `k` rows best by 3CosMul for each question, `[n, each, dim]`, of the `first` rows or of `only` some.
+pub(crate) fn nearest_quotients<'py>(
+    py: Python<'py>,
+    store: &Store<Map>,
+    questions: &PyReadonlyArray3<'_, f32>,
+    toward: usize,
+    k: usize,
+    first: usize,
+    only: Option<PyReadonlyArray1<'_, i64>>,
+) -> PyResult<Nearest<'py>> {
+    let &[n, each, dim] = questions.shape() else { return Err(PyValueError::new_err("three axes are needed")) };
+    if dim != store.dim() {
+        return Err(PyValueError::new_err(format!("queries of {dim} numbers, rows of {}", store.dim())));
+    }
+    let questions = questions.as_slice()?;
+    let only = only.as_ref().map(rows).transpose()?;
+    let candidates = only.as_deref().map_or(RowSelection::First(first), RowSelection::Only);
+    let found = ticking(py, None, raise, |tick| {
+        store.nearest_quotients(questions, each, toward, k, candidates, || tick(0, 0))
+    })?;
+    arrays(py, &found, n, k)
+}
+
+/// Ids and scores of each query.
+fn arrays<'py>(py: Python<'py>, found: &[Vec<Neighbor>], n: usize, k: usize) -> PyResult<Nearest<'py>> {
     let k = found.first().map_or(k, Vec::len);
     let ids = found.iter().flatten().map(|neighbor| i64::from(neighbor.id)).collect();
     let cosines = found.iter().flatten().map(|neighbor| neighbor.cosine).collect();

@@ -8,8 +8,8 @@ use std::{
 use embmap::{Access, Dtype, Map, Pooling, RowSelection};
 use half::{bf16, f16};
 use numpy::{
-    Element, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2, PyReadwriteArray2, PyUntypedArray,
-    PyUntypedArrayMethods,
+    Element, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2, PyReadonlyArray3,
+    PyReadwriteArray2, PyUntypedArray, PyUntypedArrayMethods,
 };
 use pyo3::{
     exceptions::{PyIndexError, PyKeyError, PyValueError},
@@ -402,6 +402,20 @@ impl Store {
         only: Option<PyReadonlyArray1<'_, i64>>,
     ) -> PyResult<neighbors::Nearest<'py>> {
         neighbors::nearest(py, &self.open()?.store, &queries, k, first, only)
+    }
+
+    /// The rows best by 3CosMul: ids and scores, best first.
+    #[pyo3(name = "_nearest_quotients")]
+    fn nearest_quotients<'py>(
+        &self,
+        py: Python<'py>,
+        questions: PyReadonlyArray3<'_, f32>,
+        toward: usize,
+        k: usize,
+        first: usize,
+        only: Option<PyReadonlyArray1<'_, i64>>,
+    ) -> PyResult<neighbors::Nearest<'py>> {
+        neighbors::nearest_quotients(py, &self.open()?.store, &questions, toward, k, first, only)
     }
 
     /// 1 / length of the rows, from `start` to `stop`.

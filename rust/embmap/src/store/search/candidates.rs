@@ -122,7 +122,7 @@ impl Candidates {
             if let Some(later) = self.doubts.get(i + PREFETCH_ROWS) {
                 exact.prefetch(later.id);
             }
-            self.best.push(Neighbor { id: row.id, cosine: exact.cosine(row.id) });
+            self.best.push(Neighbor { id: row.id, cosine: exact.score(row.id) });
         }
         self.doubts.clear();
         self.best.sort_unstable_by(order);
@@ -149,7 +149,7 @@ mod tests {
     fn of_rows_that_are_all_the_same_the_first_stay_and_few_are_kept() {
         let matrix = vec![1f32; 2 * 100_000];
         let rows = Rows { dtype: Dtype::Float32, dim: 2, stored: bytemuck::cast_slice(&matrix), scales: &[] };
-        let mut exact = Exact::new(rows, &[1.0, 0.0]);
+        let mut exact = Exact::cosine(rows, &[1.0, 0.0]);
         let (threshold, mut candidates) = (Threshold::new(), Candidates::new(3));
         for id in (0..100_000).rev() {
             candidates.enter(id, 0.5f32.sqrt(), 1e-3);

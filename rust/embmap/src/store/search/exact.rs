@@ -1,27 +1,63 @@
-//! Cosines in float64, which decide.
+//! What decides: cosines in float64, and quotients of them.
 
 use crate::{
     store::gather::Rows,
     sys::simd::{Isa, Kernel},
 };
 
-/// A query beside the rows that it is compared with.
+/// What keeps a product of cosines from being divided by zero: Levy and Goldberg, 2014.
+pub(crate) const EPSILON: f64 = 1e-6;
+
+/// What rows are asked for, and compared with.
 pub(crate) struct Exact<'a> {
     rows: Rows<'a>,
-    query: &'a [f32],
-    square: f64,
+    asked: Asked<'a>,
     row: Vec<f32>,
 }
 
-impl<'a> Exact<'a> {
-    pub(crate) fn new(rows: Rows<'a>, query: &'a [f32]) -> Exact<'a> {
-        let [square, _] = sums(query, query);
-        let room = if rows.float32().is_some() { 0 } else { rows.dim() };
-        Exact { rows, query, square, row: vec![0.0; room] }
+enum Asked<'a> {
+    /// The cosine with a query.
+    Cosine(Query<'a>),
+    /// The product of the cosines with the first queries over that of those with the others, all moved to 0..1.
+    Quotient(Vec<Query<'a>>, usize),
+}
+
+struct Query<'a> {
+    numbers: &'a [f32],
+    square: f64,
+}
+
+impl<'a> Query<'a> {
+    fn new(numbers: &'a [f32]) -> Query<'a> {
+        Query { numbers, square: sums(numbers, numbers)[0] }
     }
 
-    /// The cosine of the query and a row, 0 where one of them is zeros.
-    pub(crate) fn cosine(&mut self, id: u32) -> f64 {
+    /// The cosine with a row, 0 where one of them is zeros.
+    fn cosine(&self, row: &[f32]) -> f64 {
+        let [product, square] = sums(row, self.numbers);
+        let lengths = (square * self.square).sqrt();
+        if lengths > 0.0 { product / lengths } else { 0.0 }
+    }
+}
+
+impl<'a> Exact<'a> {
+    /// Cosines with a query.
+    pub(crate) fn cosine(rows: Rows<'a>, query: &'a [f32]) -> Exact<'a> {
+        Exact::new(rows, Asked::Cosine(Query::new(query)))
+    }
+
+    /// 3CosMul: what is near the first so many queries, and far from the others.
+    pub(crate) fn quotient(rows: Rows<'a>, queries: &'a [f32], toward: usize) -> Exact<'a> {
+        Exact::new(rows, Asked::Quotient(queries.chunks_exact(rows.dim()).map(Query::new).collect(), toward))
+    }
+
+    fn new(rows: Rows<'a>, asked: Asked<'a>) -> Exact<'a> {
+        let room = if rows.float32().is_some() { 0 } else { rows.dim() };
+        Exact { rows, asked, row: vec![0.0; room] }
+    }
+
+    /// What is asked for, of a row.
+    pub(crate) fn score(&mut self, id: u32) -> f64 {
         let (id, dim) = (id as usize, self.rows.dim());
         let row = if let Some(values) = self.rows.float32() {
             &values[id * dim..][..dim]
@@ -29,9 +65,14 @@ impl<'a> Exact<'a> {
             self.rows.decode(id, &mut self.row);
             &self.row
         };
-        let [product, square] = sums(row, self.query);
-        let lengths = (square * self.square).sqrt();
-        if lengths > 0.0 { product / lengths } else { 0.0 }
+        match &self.asked {
+            Asked::Cosine(query) => query.cosine(row),
+            Asked::Quotient(queries, toward) => {
+                let product =
+                    |queries: &[Query]| queries.iter().map(|query| (1.0 + query.cosine(row)) / 2.0).product::<f64>();
+                product(&queries[..*toward]) / (product(&queries[*toward..]) + EPSILON)
+            }
+        }
     }
 
     /// Asks for a row that will be compared soon.

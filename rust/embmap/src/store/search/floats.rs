@@ -96,6 +96,15 @@ impl Scorer for Floats<'_> {
         Room { scores: [0.0; FIRST_ROWS], bounds: [[0.0; FIRST_ROWS]; 2], rows: Vec::new() }
     }
 
+    fn queries(&self) -> usize {
+        self.queries.len() / self.source.rows.dim()
+    }
+
+    fn exact(&self, query: usize) -> Exact<'_> {
+        let dim = self.source.rows.dim();
+        Exact::cosine(self.source.rows, &self.queries[query * dim..][..dim])
+    }
+
     fn off(&self, _: usize) -> f32 {
         self.rounding
     }
@@ -112,8 +121,8 @@ impl Scorer for Floats<'_> {
         for (i, query) in self.units.chunks_exact(dim).enumerate() {
             self.multiply(places.clone(), query, room);
             for &place in &unusual {
-                let mut exact = Exact::new(self.source.rows, &self.queries[i * dim..][..dim]);
-                room.scores[place - places.start] = exact.cosine(id(place) as u32) as f32;
+                let mut exact = self.exact(i);
+                room.scores[place - places.start] = exact.score(id(place) as u32) as f32;
             }
             let bar = bars[i];
             let ([_, offs], scores) = (&room.bounds, &room.scores[..places.len()]);

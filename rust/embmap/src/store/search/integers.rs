@@ -4,36 +4,48 @@ use std::ops::Range;
 
 use super::{
     codes::{Block, Source},
+    exact::Exact,
     passes::{FIRST_ROWS, Scored, Scorer},
-    tile::{GROUP, Group, Hit, PerQuery, multiply},
+    tile::{Found, GROUP, Group, PerQuery, multiply},
 };
+
 /// What float32 may be off by when it multiplies and adds up integers, worths and bounds, several times over.
-const ROUNDING: f32 = 16.0 * f32::EPSILON;
+pub(super) const ROUNDING: f32 = 16.0 * f32::EPSILON;
 
 /// Comparison by 8-bit integers.
 pub(crate) struct Integers<'a> {
     source: Source<'a>,
+    queries: &'a [f32],
     groups: Vec<Group>,
     /// What the length of a query's own codes can multiply a row's bound by: 1 + the largest of the queries' bounds.
     stretch: f32,
 }
 
 impl<'a> Integers<'a> {
-    pub(crate) fn new(source: Source<'a>, queries: &[f32]) -> Integers<'a> {
+    pub(crate) fn new(source: Source<'a>, queries: &'a [f32]) -> Integers<'a> {
         let dim = source.rows.dim();
         let groups: Vec<Group> = queries.chunks(GROUP * dim).map(|queries| Group::new(queries, dim)).collect();
         let largest = groups.iter().flat_map(|group| (0..GROUP).map(|i| group.off(i))).fold(0.0, f32::max);
-        Integers { source, groups, stretch: (1.0 + largest).next_up() }
+        Integers { source, queries, groups, stretch: (1.0 + largest).next_up() }
     }
 }
 
 impl Scorer for Integers<'_> {
     // Their codes and those of a group of queries lie in the nearest cache.
     const BLOCK_ROWS: usize = FIRST_ROWS;
-    type Room = (Block, Vec<Hit>);
+    type Room = (Block, Found);
 
     fn room(&self) -> Self::Room {
-        (self.source.block(Self::BLOCK_ROWS), Vec::new())
+        (self.source.block(Self::BLOCK_ROWS), Found::default())
+    }
+
+    fn queries(&self) -> usize {
+        self.queries.len() / self.source.rows.dim()
+    }
+
+    fn exact(&self, query: usize) -> Exact<'_> {
+        let dim = self.source.rows.dim();
+        Exact::cosine(self.source.rows, &self.queries[query * dim..][..dim])
     }
 
     fn off(&self, query: usize) -> f32 {
@@ -41,16 +53,16 @@ impl Scorer for Integers<'_> {
     }
 
     fn score(&self, places: Range<usize>, bars: &[PerQuery<f32>], room: &mut Self::Room, scored: &mut Vec<Scored>) {
-        let (block, hits) = room;
+        let (block, found) = room;
         self.source.fill(places.clone(), block);
         for [_, off] in &mut block.bounds {
             *off *= self.stretch;
         }
         let mut ahead = self.source.ahead(places.end);
         for (i, (group, bars)) in self.groups.iter().zip(bars).enumerate() {
-            multiply(self.source.kernel, block.codes(), group, bars, ahead, hits);
+            multiply(self.source.kernel, block.codes(), group, Some(bars), ahead, found);
             ahead.bytes_a_row = 0;
-            scored.extend(hits.drain(..).map(|hit| Scored {
+            scored.extend(found.hits.drain(..).map(|hit| Scored {
                 query: (i * GROUP) as u32 + hit.query,
                 id: self.source.candidates.id(places.start + hit.row as usize) as u32,
                 score: hit.score,

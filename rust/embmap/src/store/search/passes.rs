@@ -37,6 +37,10 @@ pub(crate) trait Scorer: Sync {
     /// What a thread needs besides.
     type Room;
     fn room(&self) -> Self::Room;
+    /// How many queries there are.
+    fn queries(&self) -> usize;
+    /// What decides for a query.
+    fn exact(&self, query: usize) -> Exact<'_>;
     /// What a score may be off by besides what the row's own bound says.
     fn off(&self, query: usize) -> f32;
     /// Appends those of the rows at some places that may reach what each query asks for: `score + off` is its bar or more.
@@ -53,10 +57,9 @@ pub(crate) struct Scored {
     pub off: f32,
 }
 
-/// The `k` rows of `source` nearest to each of `queries`, as `scorer` compares them.
+/// The `k` best rows of `source` for each query, as `scorer` compares them.
 pub(crate) fn pass(
     source: Source,
-    queries: &[f32],
     k: usize,
     scorer: &impl Scorer,
     go_on: &mut dyn FnMut() -> bool,
@@ -64,14 +67,13 @@ pub(crate) fn pass(
     let (rows, dim) = (source.candidates.len(), source.rows.dim());
     let pass = Pass {
         source,
-        queries,
         k,
         scorer,
-        thresholds: queries.chunks_exact(dim).map(|_| Threshold::new()).collect(),
+        thresholds: (0..scorer.queries()).map(|_| Threshold::new()).collect(),
         next: AtomicUsize::new(0),
         taken: (rows / 16).next_multiple_of(FIRST_ROWS).clamp(FIRST_ROWS, TAKEN_ROWS),
     };
-    let workers = threads(None).min(rows.saturating_mul(queries.len()) / PRODUCTS_PER_THREAD).max(1);
+    let workers = threads(None).min(rows.saturating_mul(dim * scorer.queries()) / PRODUCTS_PER_THREAD).max(1);
     let (stop, parts) = (AtomicBool::new(false), Mutex::new(Vec::new()));
     let work = |go_on: &mut dyn FnMut() -> bool| -> Result<()> {
         let candidates = pass.candidates(go_on)?;
@@ -99,7 +101,7 @@ pub(crate) fn pass(
         all.into_iter().enumerate().map(|(i, candidates)| (i, Some(candidates), Vec::new())).collect();
     let done: Result<(), std::convert::Infallible> = for_each(Some(workers), &mut found, |(i, candidates, nearest)| {
         if let Some(candidates) = candidates.take() {
-            *nearest = candidates.finish(&pass.thresholds[*i], &mut pass.exact(*i));
+            *nearest = candidates.finish(&pass.thresholds[*i], &mut scorer.exact(*i));
         }
         Ok(())
     });
@@ -110,7 +112,6 @@ pub(crate) fn pass(
 /// Some queries on their way over all rows.
 struct Pass<'a, S> {
     source: Source<'a>,
-    queries: &'a [f32],
     k: usize,
     scorer: &'a S,
     thresholds: Vec<Threshold>,
@@ -154,7 +155,7 @@ impl<S: Scorer> Pass<'_, S> {
                     }
                     candidates[i].enter(row.id, row.score, row.off + self.scorer.off(i));
                     if candidates[i].is_full() {
-                        candidates[i].settle(&self.thresholds[i], &mut self.exact(i));
+                        candidates[i].settle(&self.thresholds[i], &mut self.scorer.exact(i));
                         *bar(&mut bars, i) = self.bar(i);
                     }
                 }
@@ -165,11 +166,6 @@ impl<S: Scorer> Pass<'_, S> {
     /// What a row's score and its own bound must reach.
     fn bar(&self, query: usize) -> f32 {
         self.thresholds[query].get() - self.scorer.off(query)
-    }
-
-    fn exact(&self, query: usize) -> Exact<'_> {
-        let dim = self.source.rows.dim();
-        Exact::new(self.source.rows, &self.queries[query * dim..][..dim])
     }
 }
 

@@ -5,6 +5,8 @@ use std::ops::Range;
 
 use super::{
     codes::Source,
+    exact::Exact,
+    integers::ROUNDING,
     nibbles::NibbleQuery,
     passes::{Scored, Scorer},
     quantize::{SIGN, encode},
@@ -15,17 +17,16 @@ use crate::sys::prefetch::prefetch;
 
 /// Numbers from which on the sums of products may not fit: 32 × 15 × 127 × dim < 2³¹.
 pub(crate) const WIDEST: usize = 1 << 15;
-/// What float32 may be off by when it multiplies and adds up integers, worths and bounds, several times over.
-const ROUNDING: f32 = 16.0 * f32::EPSILON;
 
 /// Queries, one after the other.
 pub(crate) struct PlaneSearch<'a> {
     source: Source<'a>,
     planes: Planes<'a>,
-    queries: Vec<Query>,
+    queries: Vec<Query<'a>>,
 }
 
-struct Query {
+struct Query<'a> {
+    numbers: &'a [f32],
     codes: NibbleQuery,
     /// Of the codes.
     sum: i32,
@@ -35,12 +36,18 @@ struct Query {
 
 impl<'a> PlaneSearch<'a> {
     /// Of queries none of which is zeros.
-    pub(crate) fn new(source: Source<'a>, planes: Planes<'a>, queries: &[f32]) -> PlaneSearch<'a> {
-        let query = |query: &[f32]| {
-            let mut codes = Vec::with_capacity(query.len());
-            let [worth, off] = encode(query, &mut codes);
+    pub(crate) fn new(source: Source<'a>, planes: Planes<'a>, queries: &'a [f32]) -> PlaneSearch<'a> {
+        let query = |numbers: &'a [f32]| {
+            let mut codes = Vec::with_capacity(numbers.len());
+            let [worth, off] = encode(numbers, &mut codes);
             let codes: &[i8] = bytemuck::cast_slice(&codes);
-            Query { codes: NibbleQuery::new(codes), sum: codes.iter().map(|&code| i32::from(code)).sum(), worth, off }
+            Query {
+                numbers,
+                codes: NibbleQuery::new(codes),
+                sum: codes.iter().map(|&code| i32::from(code)).sum(),
+                worth,
+                off,
+            }
         };
         PlaneSearch { source, planes, queries: queries.chunks_exact(source.rows.dim()).map(query).collect() }
     }
@@ -64,6 +71,14 @@ impl Scorer for PlaneSearch<'_> {
             highest: vec![0.0; Self::BLOCK_ROWS],
             left: Vec::with_capacity(Self::BLOCK_ROWS),
         }
+    }
+
+    fn queries(&self) -> usize {
+        self.queries.len()
+    }
+
+    fn exact(&self, query: usize) -> Exact<'_> {
+        Exact::cosine(self.source.rows, self.queries[query].numbers)
     }
 
     fn off(&self, query: usize) -> f32 {

@@ -29,6 +29,13 @@ pub(crate) struct Hit {
     pub score: f32,
 }
 
+/// What a call finds: hits, or where nothing is asked for the score of each row and query.
+#[derive(Default)]
+pub(crate) struct Found {
+    pub hits: Vec<Hit>,
+    pub scores: Vec<PerQuery<f32>>,
+}
+
 /// Up to [`GROUP`] queries, side by side.
 pub(crate) struct Group {
     /// Vectors of queries: as few as hold them.
@@ -66,6 +73,16 @@ impl Group {
         group
     }
 
+    /// What the codes leave out of each query.
+    pub(crate) fn offs(&self) -> &PerQuery<f32> {
+        &self.off
+    }
+
+    /// Vectors of queries.
+    pub(crate) fn width(&self) -> usize {
+        self.width
+    }
+
     /// What the codes leave out of a query.
     pub(crate) fn off(&self, query: usize) -> f32 {
         self.off[query / LANES][query % LANES]
@@ -99,28 +116,31 @@ pub(crate) fn is_fast(kernel: Kernel) -> bool {
     kernel.isa() > Isa::Scalar
 }
 
-/// Appends the hits: all rows and queries where `score + off of the row` is `bars` or more.
+/// Appends the hits: all rows and queries where `score + off of the row` is `bars` or more; or without these writes all scores.
 #[allow(unsafe_code)]
 pub(crate) fn multiply(
     kernel: Kernel,
     codes: Codes,
     group: &Group,
-    bars: &PerQuery<f32>,
+    bars: Option<&PerQuery<f32>>,
     ahead: Ahead,
-    hits: &mut Vec<Hit>,
+    found: &mut Found,
 ) {
+    if bars.is_none() {
+        found.scores.resize(codes.bounds.len(), PerQuery::default());
+    }
     match kernel.isa() {
-        Isa::Scalar => portable(codes, group, bars, hits),
+        Isa::Scalar => portable(codes, group, bars, found),
         // SAFETY: a kernel is made by detection alone, so the processor has the instructions of its name.
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 | Isa::Avx512 => unsafe { avx2::multiply(codes, group, bars, ahead, hits) },
+        Isa::Avx2 | Isa::Avx512 => unsafe { avx2::multiply(codes, group, bars, ahead, found) },
         // SAFETY: as above.
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx512Vnni | Isa::Avx512Vbmi2 => unsafe { vnni::multiply(codes, group, bars, ahead, hits) },
+        Isa::Avx512Vnni | Isa::Avx512Vbmi2 => unsafe { vnni::multiply(codes, group, bars, ahead, found) },
     }
 }
 
-fn portable(codes: Codes, group: &Group, bars: &PerQuery<f32>, hits: &mut Vec<Hit>) {
+fn portable(codes: Codes, group: &Group, bars: Option<&PerQuery<f32>>, found: &mut Found) {
     for (row, &[worth, off]) in codes.bounds.iter().enumerate() {
         let [steps] = codes.rows::<1>(row);
         for vector in 0..group.width {
@@ -132,8 +152,12 @@ fn portable(codes: Codes, group: &Group, bars: &PerQuery<f32>, hits: &mut Vec<Hi
             }
             for (lane, &sum) in sums.iter().enumerate() {
                 let score = sum as f32 * group.worth[vector][lane] * worth;
+                let Some(bars) = bars else {
+                    found.scores[row][vector][lane] = score;
+                    continue;
+                };
                 if score + off >= bars[vector][lane] {
-                    hits.push(Hit { row: row as u32, query: (vector * LANES + lane) as u32, score });
+                    found.hits.push(Hit { row: row as u32, query: (vector * LANES + lane) as u32, score });
                 }
             }
         }
@@ -145,16 +169,16 @@ fn portable(codes: Codes, group: &Group, bars: &PerQuery<f32>, hits: &mut Vec<Hi
 mod vnni {
     use std::arch::x86_64::*;
 
-    use super::{Ahead, Codes, Group, Hit, LANES, PerQuery, prefetch_for_later};
+    use super::{Ahead, Codes, Found, Group, Hit, LANES, PerQuery, prefetch_for_later};
 
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-    pub(super) fn multiply(codes: Codes, group: &Group, bars: &PerQuery<f32>, ahead: Ahead, hits: &mut Vec<Hit>) {
+    pub(super) fn multiply(codes: Codes, group: &Group, bars: Option<&PerQuery<f32>>, ahead: Ahead, found: &mut Found) {
         // As many rows as leave registers for a vector of each query and a row.
         match group.width {
-            1 => tiles::<8, 1>(codes, group, bars, ahead, hits),
-            2 => tiles::<8, 2>(codes, group, bars, ahead, hits),
-            3 => tiles::<8, 3>(codes, group, bars, ahead, hits),
-            _ => tiles::<6, 4>(codes, group, bars, ahead, hits),
+            1 => tiles::<8, 1>(codes, group, bars, ahead, found),
+            2 => tiles::<8, 2>(codes, group, bars, ahead, found),
+            3 => tiles::<8, 3>(codes, group, bars, ahead, found),
+            _ => tiles::<6, 4>(codes, group, bars, ahead, found),
         }
     }
 
@@ -162,17 +186,17 @@ mod vnni {
     fn tiles<const ROWS: usize, const WIDTH: usize>(
         codes: Codes,
         group: &Group,
-        bars: &PerQuery<f32>,
+        bars: Option<&PerQuery<f32>>,
         ahead: Ahead,
-        hits: &mut Vec<Hit>,
+        found: &mut Found,
     ) {
         let mut row = 0;
         while row + ROWS <= codes.bounds.len() {
-            tile::<ROWS, WIDTH>(codes, row, group, bars, ahead, hits);
+            tile::<ROWS, WIDTH>(codes, row, group, bars, ahead, found);
             row += ROWS;
         }
         while row < codes.bounds.len() {
-            tile::<1, WIDTH>(codes, row, group, bars, ahead, hits);
+            tile::<1, WIDTH>(codes, row, group, bars, ahead, found);
             row += 1;
         }
     }
@@ -183,9 +207,9 @@ mod vnni {
         codes: Codes,
         first: usize,
         group: &Group,
-        bars: &PerQuery<f32>,
+        bars: Option<&PerQuery<f32>>,
         ahead: Ahead,
-        hits: &mut Vec<Hit>,
+        found: &mut Found,
     ) {
         let start: [__m512i; WIDTH] = std::array::from_fn(|vector| bytemuck::cast(group.start[vector]));
         let mut sums = [start; ROWS];
@@ -214,6 +238,13 @@ mod vnni {
         }
         for (row, sums) in (first..).zip(sums) {
             let [worth, off] = codes.bounds[row].map(|x| _mm512_set1_ps(x));
+            let Some(bars) = bars else {
+                for (vector, sum) in sums.into_iter().enumerate() {
+                    let score = _mm512_mul_ps(_mm512_cvtepi32_ps(sum), bytemuck::cast(group.worth[vector]));
+                    found.scores[row][vector] = bytemuck::cast(_mm512_mul_ps(score, worth));
+                }
+                continue;
+            };
             let mut scores = [_mm512_setzero_ps(); WIDTH];
             let mut hit = [0; WIDTH];
             for vector in 0..WIDTH {
@@ -230,7 +261,11 @@ mod vnni {
                 while hit != 0 {
                     let lane = hit.trailing_zeros() as usize;
                     hit &= hit - 1;
-                    hits.push(Hit { row: row as u32, query: (vector * LANES + lane) as u32, score: scores[lane] });
+                    found.hits.push(Hit {
+                        row: row as u32,
+                        query: (vector * LANES + lane) as u32,
+                        score: scores[lane],
+                    });
                 }
             }
         }
@@ -242,23 +277,23 @@ mod vnni {
 mod avx2 {
     use std::arch::x86_64::*;
 
-    use super::{Ahead, Codes, Group, Hit, LANES, PerQuery, SIGN, STEP, prefetch_for_later};
+    use super::{Ahead, Codes, Found, Group, Hit, LANES, PerQuery, SIGN, STEP, prefetch_for_later};
 
     /// Rows of a tile, and halves of vectors: as many as leave registers for what is between.
     const ROWS: usize = 4;
     const HALF: usize = LANES / 2;
 
     #[target_feature(enable = "avx2")]
-    pub(super) fn multiply(codes: Codes, group: &Group, bars: &PerQuery<f32>, ahead: Ahead, hits: &mut Vec<Hit>) {
+    pub(super) fn multiply(codes: Codes, group: &Group, bars: Option<&PerQuery<f32>>, ahead: Ahead, found: &mut Found) {
         for vector in 0..group.width {
             let mut row = 0;
             let ahead = if vector == 0 { ahead } else { Ahead { bytes_a_row: 0, ..ahead } };
             while row + ROWS <= codes.bounds.len() {
-                tile::<ROWS>(codes, row, group, vector, bars, ahead, hits);
+                tile::<ROWS>(codes, row, group, vector, bars, ahead, found);
                 row += ROWS;
             }
             while row < codes.bounds.len() {
-                tile::<1>(codes, row, group, vector, bars, ahead, hits);
+                tile::<1>(codes, row, group, vector, bars, ahead, found);
                 row += 1;
             }
         }
@@ -271,9 +306,9 @@ mod avx2 {
         first: usize,
         group: &Group,
         vector: usize,
-        bars: &PerQuery<f32>,
+        bars: Option<&PerQuery<f32>>,
         ahead: Ahead,
-        hits: &mut Vec<Hit>,
+        found: &mut Found,
     ) {
         let mut sums = [[_mm256_setzero_si256(); 2]; ROWS];
         let rows = codes.rows::<ROWS>(first);
@@ -301,9 +336,15 @@ mod avx2 {
         for (row, sums) in (first..).zip(sums) {
             let [worth, off] = codes.bounds[row].map(|x| _mm256_set1_ps(x));
             let of_queries: [__m256; 2] = bytemuck::cast(group.worth[vector]);
+            let scores: [__m256; 2] = std::array::from_fn(|half| {
+                _mm256_mul_ps(_mm256_mul_ps(_mm256_cvtepi32_ps(sums[half]), of_queries[half]), worth)
+            });
+            let Some(bars) = bars else {
+                found.scores[row][vector] = bytemuck::cast(scores);
+                continue;
+            };
             let bars: [__m256; 2] = bytemuck::cast(bars[vector]);
-            for half in 0..2 {
-                let score = _mm256_mul_ps(_mm256_mul_ps(_mm256_cvtepi32_ps(sums[half]), of_queries[half]), worth);
+            for (half, score) in scores.into_iter().enumerate() {
                 let hit = _mm256_cmp_ps::<_CMP_GE_OQ>(_mm256_add_ps(score, off), bars[half]);
                 let mut hit = _mm256_movemask_ps(hit);
                 if hit != 0 {
@@ -312,7 +353,7 @@ mod avx2 {
                         let lane = hit.trailing_zeros() as usize;
                         hit &= hit - 1;
                         let query = (vector * LANES + half * HALF + lane) as u32;
-                        hits.push(Hit { row: row as u32, query, score: scores[lane] });
+                        found.hits.push(Hit { row: row as u32, query, score: scores[lane] });
                     }
                 }
             }
