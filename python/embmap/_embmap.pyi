@@ -125,6 +125,9 @@ class Store:
     def _nearest(
         self, queries: NDArray[np.float32], k: int, first: int, only: NDArray[np.int64] | None
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]: ...
+    def _nearest_among(
+        self, queries: NDArray[np.float32], candidates: NDArray[np.int64], k: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]: ...
     def _nearest_quotients(
         self, questions: NDArray[np.float32], toward: int, k: int, first: int, only: NDArray[np.int64] | None
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]: ...

@@ -199,6 +199,16 @@ class ShardedStore(Store):
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         return self._merged(lambda shard, *rows: shard._nearest(queries, k, *rows), len(queries), k, first, only)
 
+    def _nearest_among(
+        self, queries: NDArray[np.float32], candidates: NDArray[np.int64], k: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        found = [
+            self._nearest(query[None], k, 0, np.unique(some[some >= 0]))
+            for query, some in zip(queries, candidates, strict=True)
+        ]
+        ids, cosines = zip(*found, strict=True)
+        return np.concatenate(ids), np.concatenate(cosines)
+
     def _nearest_quotients(
         self, questions: NDArray[np.float32], toward: int, k: int, first: int, only: NDArray[np.int64] | None
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -286,17 +286,17 @@ class ApproximateIndex:
         ids, cosines = np.empty((len(vectors), k), np.int64), np.empty((len(vectors), k), np.float32)
         if ids.size:
             wanted = max(k, self.expansion_search) if exact_scores else k
-            for i, (rows, distances) in enumerate(self._search(vectors, min(wanted, self._rows))):
-                query = vectors[i : i + 1]
-                best: tuple[NDArray[np.int64], NDArray[np.floating]]
-                if len(rows) < k:
-                    best = self._store._nearest(query, k, self._rows, None)
-                elif exact_scores:
-                    best = self._store._nearest(query, k, 0, np.sort(rows).astype(np.int64))
-                else:
-                    order = np.lexsort((rows, distances))
-                    best = rows[order].astype(np.int64), 1 - distances[order]
-                ids[i], cosines[i] = best
+            rows, distances = self._search(vectors, min(wanted, self._rows))
+            few = (rows >= 0).sum(axis=1) < k
+            if few.any():
+                ids[few], cosines[few] = self._store._nearest(vectors[few], k, self._rows, None)
+            many = ~few
+            if exact_scores and many.any():
+                ids[many], cosines[many] = self._store._nearest_among(vectors[many], rows[many], k)
+            elif many.any():
+                order = np.lexsort((rows, distances), axis=1)[:, :k]
+                nearest = np.take_along_axis(rows, order, 1), 1 - np.take_along_axis(distances, order, 1)
+                ids[many], cosines[many] = nearest[0][many], nearest[1][many]
         return (ids[0], cosines[0]) if single else (ids, cosines)
 
     def most_similar(
@@ -350,17 +350,18 @@ class ApproximateIndex:
         if _annfile.checksum(memoryview(self._map)[: self._bytes]) != self._checksum:
             raise FormatError(f"{self._path}: corrupt: the checksum is another: build it anew")
 
-    def _search(
-        self, vectors: NDArray[np.float32], count: int
-    ) -> Iterator[tuple[NDArray[np.uint64], NDArray[np.float32]]]:
+    def _search(self, vectors: NDArray[np.float32], count: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Give rows and distances, ``[n, count]``; where the graph has fewer, -1 and infinity."""
         with self._lock:
             threads = 1 if len(vectors) == 1 else 0
             found = _call(self._graph.search, _encode(vectors, self._dtype), count, threads=threads)
-        if len(vectors) == 1:
-            yield found.keys, found.distances
-        else:
-            for keys, distances, some in zip(found.keys, found.distances, found.counts, strict=True):
-                yield keys[:some], distances[:some]
+        keys, distances = (np.atleast_2d(part) for part in (found.keys, found.distances))
+        counts = np.atleast_1d(found.counts) if len(vectors) > 1 else np.array([keys.shape[1]])
+        rows = np.full((len(vectors), count), -1, np.int64)
+        away = np.full((len(vectors), count), np.inf, np.float32)
+        filled = np.arange(keys.shape[1]) < counts[:, None]
+        rows[:, : keys.shape[1]][filled], away[:, : keys.shape[1]][filled] = keys[filled], distances[filled]
+        return rows, away
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _reopen, (self._store, self._path, self._checksum)

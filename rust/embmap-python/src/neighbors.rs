@@ -9,7 +9,10 @@ use pyo3::{
     prelude::*,
 };
 
-use crate::{errors::raise, ticks::ticking};
+use crate::{
+    errors::{detached, raise},
+    ticks::ticking,
+};
 
 /// Ids and cosines, a row for each query.
 pub(crate) type Nearest<'py> = (Bound<'py, PyArray2<i64>>, Bound<'py, PyArray2<f64>>);
@@ -54,6 +57,27 @@ pub(crate) fn nearest_quotients<'py>(
     let found = ticking(py, None, raise, |tick| {
         store.nearest_quotients(questions, each, toward, k, candidates, || tick(0, 0))
     })?;
+    arrays(py, &found, n, k)
+}
+
+/// Ids and cosines of the `k` nearest to each query, among the candidates of each, `[n, many]`, of which at least `k` are not -1.
+pub(crate) fn nearest_among<'py>(
+    py: Python<'py>,
+    store: &Store<Map>,
+    queries: &PyReadonlyArray2<'_, f32>,
+    candidates: &PyReadonlyArray2<'_, i64>,
+    k: usize,
+) -> PyResult<Nearest<'py>> {
+    let [n, dim] = [queries.shape()[0], queries.shape()[1]];
+    if dim != store.dim() || candidates.shape()[0] != n {
+        let found = (queries.shape(), candidates.shape());
+        return Err(PyValueError::new_err(format!("queries and candidates of {found:?}, rows of {}", store.dim())));
+    }
+    let (queries, candidates) = (queries.as_slice()?, candidates.as_slice()?);
+    let found = detached(py, || store.nearest_among(queries, candidates, k))?.map_err(|error| raise(py, error))?;
+    if found.iter().any(|found| found.len() != k) {
+        return Err(PyValueError::new_err(format!("a query has fewer than {k} candidates")));
+    }
     arrays(py, &found, n, k)
 }
 

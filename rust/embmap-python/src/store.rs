@@ -418,6 +418,18 @@ impl Store {
         neighbors::nearest_quotients(py, &self.open()?.store, &questions, toward, k, first, only)
     }
 
+    /// The nearest among candidates of each query: ids and cosines, best first.
+    #[pyo3(name = "_nearest_among")]
+    fn nearest_among<'py>(
+        &self,
+        py: Python<'py>,
+        queries: PyReadonlyArray2<'_, f32>,
+        candidates: PyReadonlyArray2<'_, i64>,
+        k: usize,
+    ) -> PyResult<neighbors::Nearest<'py>> {
+        neighbors::nearest_among(py, &self.open()?.store, &queries, &candidates, k)
+    }
+
     /// 1 / length of the rows, from `start` to `stop`.
     #[pyo3(name = "_inverse_norms")]
     fn inverse_norms<'py>(&self, py: Python<'py>, start: usize, stop: usize) -> PyResult<Bound<'py, PyArray1<f32>>> {

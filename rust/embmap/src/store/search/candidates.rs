@@ -10,9 +10,6 @@ const FEW_ROWS: usize = 64;
 /// no bound tells them apart.
 const MANY_ROWS: usize = 4096;
 
-/// Rows asked for ahead of the one that is compared.
-const PREFETCH_ROWS: usize = 4;
-
 /// A row whose cosine is between two numbers.
 #[derive(Debug, Clone, Copy)]
 struct Doubt {
@@ -115,16 +112,10 @@ impl Candidates {
         self.doubts.retain(|row| row.high >= threshold);
     }
 
-    /// Compares all that are in doubt, by row, so that memory is read in order.
+    /// Compares all that are in doubt.
     fn decide(&mut self, exact: &mut Exact) {
-        self.doubts.sort_unstable_by_key(|row| row.id);
-        for (i, row) in self.doubts.iter().enumerate() {
-            if let Some(later) = self.doubts.get(i + PREFETCH_ROWS) {
-                exact.prefetch(later.id);
-            }
-            self.best.push(Neighbor { id: row.id, cosine: exact.score(row.id) });
-        }
-        self.doubts.clear();
+        let mut ids: Vec<u32> = self.doubts.drain(..).map(|row| row.id).collect();
+        exact.scores(&mut ids, &mut self.best);
         self.best.sort_unstable_by(order);
         self.best.truncate(self.k);
     }

@@ -1,5 +1,6 @@
 //! What decides: cosines in float64, and quotients of them.
 
+use super::Neighbor;
 use crate::{
     store::gather::Rows,
     sys::simd::{Isa, Kernel},
@@ -7,6 +8,9 @@ use crate::{
 
 /// What keeps a product of cosines from being divided by zero: Levy and Goldberg, 2014.
 pub(crate) const EPSILON: f64 = 1e-6;
+
+/// Rows asked for ahead of the one that is compared.
+const PREFETCH_ROWS: usize = 4;
 
 /// What rows are asked for, and compared with.
 pub(crate) struct Exact<'a> {
@@ -57,7 +61,7 @@ impl<'a> Exact<'a> {
     }
 
     /// What is asked for, of a row.
-    pub(crate) fn score(&mut self, id: u32) -> f64 {
+    pub(super) fn score(&mut self, id: u32) -> f64 {
         let (id, dim) = (id as usize, self.rows.dim());
         let row = if let Some(values) = self.rows.float32() {
             &values[id * dim..][..dim]
@@ -75,9 +79,15 @@ impl<'a> Exact<'a> {
         }
     }
 
-    /// Asks for a row that will be compared soon.
-    pub(crate) fn prefetch(&self, id: u32) {
-        self.rows.prefetch(i64::from(id));
+    /// Appends the scores of rows, which it sorts, so that memory is read in order.
+    pub(crate) fn scores(&mut self, ids: &mut [u32], scores: &mut Vec<Neighbor>) {
+        ids.sort_unstable();
+        for (i, &id) in ids.iter().enumerate() {
+            if let Some(&later) = ids.get(i + PREFETCH_ROWS) {
+                self.rows.prefetch(i64::from(later));
+            }
+            scores.push(Neighbor { id, cosine: self.score(id) });
+        }
     }
 }
 

@@ -20,13 +20,13 @@ mod tile;
 use std::cmp::Ordering;
 
 use self::{
-    candidates::Candidates, codes::Source, floats::Floats, integers::Integers, passes::pass, planes::PlaneSearch,
-    quotients::Quotients, screen::Screen,
+    candidates::Candidates, codes::Source, exact::Exact, floats::Floats, integers::Integers, passes::pass,
+    planes::PlaneSearch, quotients::Quotients, screen::Screen,
 };
 use crate::{
     error::{Error, Result},
     store::{Store, selection::RowSelection},
-    sys::simd::Kernel,
+    sys::{simd::Kernel, threads::in_blocks},
 };
 
 /// Queries compared in one pass over the rows, at most: their codes lie in a near cache.
@@ -36,6 +36,9 @@ const PASS_DOUBTS: usize = 4 << 20;
 /// From so many queries on, tiles of integers are faster than one query after the other in float32, or by planes.
 const INTEGER_QUERIES: usize = 3;
 const INTEGER_QUERIES_OF_PLANES: usize = 5;
+
+/// Queries that a thread compares with candidates of their own at a time.
+const AMONG_QUERIES: usize = 8;
 
 /// A row and its cosine.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -82,6 +85,35 @@ impl<D: AsRef<[u8]> + Sync> Store<D> {
         }
         let source = self.source(questions, each, candidates)?;
         search_quotients(source, questions, [each, toward], k.min(candidates.len()), &mut go_on)
+    }
+
+    /// Of candidates of its own, `candidates.len() / queries` each, the `k` nearest to each of `queries`, best first: what an
+    /// approximate index has found, in the order of the exact cosines. A candidate that is there twice counts twice, one of -1 not at
+    /// all.
+    pub fn nearest_among(&self, queries: &[f32], candidates: &[i64], k: usize) -> Result<Vec<Vec<Neighbor>>> {
+        let (rows, dim) = (self.rows(), self.dim());
+        let n = queries.len() / dim;
+        let each = candidates.len().checked_div(n).unwrap_or(0);
+        if queries.len() != n * dim || candidates.len() != n * each {
+            return Err(Error::Length { name: "candidates", expected: n * each, found: candidates.len() });
+        }
+        if let Some(position) = candidates.iter().position(|&id| id < -1 || id >= rows.len() as i64) {
+            return Err(Error::NoSuchRow { id: candidates[position], position, rows: rows.len() });
+        }
+        let queries: Vec<&[f32]> = queries.chunks_exact(dim).collect();
+        let mut found = vec![Vec::new(); n];
+        let places: Vec<usize> = (0..n).collect();
+        in_blocks(&places, &mut found, 1, AMONG_QUERIES, |places, found| {
+            for (&place, found) in places.iter().zip(found) {
+                let mut exact = Exact::cosine(rows, queries[place]);
+                let mut ids: Vec<u32> =
+                    candidates[place * each..][..each].iter().filter_map(|&id| u32::try_from(id).ok()).collect();
+                exact.scores(&mut ids, found);
+                found.sort_unstable_by(order);
+                found.truncate(k);
+            }
+        });
+        Ok(found)
     }
 
     /// The candidates, where they are rows and the queries whole.
