@@ -25,7 +25,7 @@ PYTHON_FLOORS = [
     ("_ingest", "_keyed_vectors", "_cli"),
 ]
 PUBLIC = """
-Analogies ConversionReport ConversionWarning EmbmapError ExportReport FormatError Matrix ParseError RejectedRow Section
+Analogies ConversionReport ConversionWarning EmbmapError ExportReport FormatError GraphReport Matrix ParseError RejectedRow Section
 ShardedStore Similarities Store WriteReport Writer __version__ convert evaluate from_arrow from_gensim load merge open
 relocated write
 """

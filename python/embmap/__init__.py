@@ -28,6 +28,7 @@ from ._ingest.load import load
 from ._ingest.merge import merge
 from ._open import open
 from ._query.evaluate import Analogies, Section, Similarities, evaluate
+from ._query.knn_graph import GraphReport
 from ._query.matrix import Matrix
 from ._relocate import relocated
 from ._sharded import ShardedStore
@@ -50,6 +51,7 @@ __all__ = [
     "EmbmapError",
     "ExportReport",
     "FormatError",
+    "GraphReport",
     "Matrix",
     "ParseError",
     "RejectedRow",

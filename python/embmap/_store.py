@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, overload
@@ -11,10 +12,14 @@ from numpy.typing import DTypeLike, NDArray
 
 from ._core.vocabulary import Vocab
 from ._export.exports import Exports
+from ._paths import local
+from ._progress import Progress
+from ._query import knn_graph as _knn_graph
 from ._query import queries as _queries
 from ._query import similarity as _similarity
 from ._query import texts as _texts
 from ._query.gensim_names import GensimNames
+from ._query.knn_graph import GraphReport
 from ._query.matrix import Fallback, Matrix, build_matrix
 from ._query.oov import OOV, fill_missing
 from ._relocate import reopen_store
@@ -384,6 +389,82 @@ class Store(GensimNames, Exports, Mapping[str, NDArray[np.float32]]):
         0.664
         """
         return _similarity.cosine(self, a, b)
+
+    def similarity_matrix(self, words: Keys, others: Keys | None = None) -> NDArray[np.float32]:
+        """Cosines of several words or vectors with each other, or with others.
+
+        Parameters
+        ----------
+        words, others : str, iterable of str, or array_like of float, shape (dim,) or (n, dim)
+            As the queries of `neighbors`. Without `others`, `words` twice.
+
+        Returns
+        -------
+        ndarray of float32, shape (len(words), len(others))
+            Calculated in float64; 0 where one is of zeros.
+
+        Raises
+        ------
+        KeyError
+            A word is missing.
+
+        Examples
+        --------
+        >>> store.similarity_matrix(["king", "man"], ["queen", "woman"]).round(2)
+        array([[0.66, 0.66],
+               [0.3 , 0.51]], dtype=float32)
+        """
+        first, _ = _queries.queries_of(self, words)
+        second = first if others is None else _queries.queries_of(self, others)[0]
+        return (_similarity.unit(first) @ _similarity.unit(second).T).astype(np.float32)
+
+    def knn_graph(
+        self,
+        path: str | os.PathLike[str],
+        k: int = 10,
+        *,
+        restrict: int | None = None,
+        progress: bool | Progress | None = None,
+    ) -> GraphReport:
+        """Write the nearest rows of every row to a file: a k-nearest-neighbours graph, exact, row by row.
+
+        For what is made of such graphs: clusters, near duplicates, layouts. Memory holds the rows of one pass.
+
+        Parameters
+        ----------
+        path : path
+            ``.npz``: a sparse matrix that `scipy.sparse.load_npz` reads, as scikit-learn's ``kneighbors_graph`` gives, a
+            row's neighbours best first, cosines as its data. ``.parquet`` (needs pyarrow): the columns source, target and
+            cosine. A file that is there is replaced once the graph is whole.
+        k : int
+            Neighbours of each row, itself left out; fewer where there are fewer rows.
+        restrict : int, optional
+            Only the first so many rows, which are asked with and found.
+        progress : bool or callable, optional
+            ``True`` for a bar, or a callable ``(done_rows, total_rows)``.
+
+        Returns
+        -------
+        GraphReport
+            Path, rows, k, bytes, seconds.
+
+        Raises
+        ------
+        ValueError
+            The suffix is another, `k` is not positive, or `restrict` is negative.
+        OSError
+            The file cannot be written; nothing is left behind.
+
+        Examples
+        --------
+        >>> store.knn_graph("graph.npz", k=2).rows
+        6
+        >>> import scipy.sparse
+        >>> graph = scipy.sparse.load_npz("graph.npz")
+        >>> [store.word(i) for i in graph[store.index("king")].indices]
+        ['man', 'queen']
+        """
+        return _knn_graph.knn_graph(self, local(path), k, restrict, progress)
 
     def doesnt_match(self, words: Iterable[str]) -> str:
         """Give the word farthest from the mean of all; words that are missing are passed over.
