@@ -25,8 +25,8 @@ PYTHON_FLOORS = [
     ("_ingest", "_keyed_vectors", "_cli"),
 ]
 PUBLIC = """
-Analogies ConversionReport ConversionWarning EmbmapError ExportReport FormatError GraphReport Matrix ParseError RejectedRow Section
-ShardedStore Similarities Store WriteReport Writer __version__ convert evaluate from_arrow from_gensim load merge open
+Analogies ConversionReport ConversionWarning EmbmapError ExportReport FormatError GraphReport Matrix ParseError
+RejectedRow Section ShardedStore Similarities Store WriteReport Writer __version__ convert evaluate from_arrow from_gensim load merge open
 relocated write
 """
 

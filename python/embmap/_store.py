@@ -411,8 +411,8 @@ class Store(GensimNames, Exports, Mapping[str, NDArray[np.float32]]):
         Examples
         --------
         >>> store.similarity_matrix(["king", "man"], ["queen", "woman"]).round(2)
-        array([[0.66, 0.66],
-               [0.3 , 0.51]], dtype=float32)
+        array([[0.66, 0.53],
+               [0.43, 0.49]], dtype=float32)
         """
         first, _ = _queries.queries_of(self, words)
         second = first if others is None else _queries.queries_of(self, others)[0]
