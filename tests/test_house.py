@@ -26,8 +26,8 @@ PYTHON_FLOORS = [
 ]
 PUBLIC = """
 Analogies ConversionReport ConversionWarning EmbmapError ExportReport FormatError GraphReport Matrix ParseError
-RejectedRow Section ShardedStore Similarities Store WriteReport Writer __version__ convert evaluate from_arrow from_gensim load merge open
-relocated write
+RejectedRow Section ShardedStore Similarities Store WriteReport Writer __version__ convert evaluate from_arrow
+from_gensim load merge open relocated write
 """
 
 

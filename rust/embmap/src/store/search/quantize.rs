@@ -148,19 +148,30 @@ fn quantize_generic(
     }
     let [worth, per_code] = scale(largest.into_iter().fold(0.0, larger), inverse_norm);
     let mut sums = [0f32; LANES];
-    let mut code = |block: &[f32; LANES], to: &mut [u8; LANES]| {
-        for ((sum, &x), to) in sums.iter_mut().zip(block).zip(to) {
-            let rounded = multiply_add(x, per_code, ROUNDING);
-            let rest = multiply_add(rounded - ROUNDING, -worth, x * inverse_norm);
-            *sum = multiply_add(rest, rest, *sum);
-            *to = rounded.to_bits() as u8 ^ SIGN;
-        }
-    };
-    blocks.iter().zip(to).for_each(|(block, to)| code(block, to));
+    let scales = [per_code, worth, inverse_norm];
+    for (block, to) in blocks.iter().zip(to) {
+        quantize_block(block, scales, to, &mut sums, &multiply_add);
+    }
     let mut few = [0; LANES];
-    code(&last, &mut few);
+    quantize_block(&last, scales, &mut few, &mut sums, &multiply_add);
     to_rest.copy_from_slice(&few[..rest.len()]);
     [worth, bound_of(sums.iter().sum(), row.len())]
+}
+
+#[inline(always)]
+fn quantize_block(
+    block: &[f32; LANES],
+    [per_code, worth, inverse_norm]: [f32; 3],
+    codes: &mut [u8; LANES],
+    sums: &mut [f32; LANES],
+    multiply_add: &impl Fn(f32, f32, f32) -> f32,
+) {
+    for ((sum, &x), code) in sums.iter_mut().zip(block).zip(codes) {
+        let rounded = multiply_add(x, per_code, ROUNDING);
+        let rest = multiply_add(rounded - ROUNDING, -worth, x * inverse_norm);
+        *sum = multiply_add(rest, rest, *sum);
+        *code = rounded.to_bits() as u8 ^ SIGN;
+    }
 }
 
 /// What a code is worth, and how many codes a number is, where the largest has 127.
