@@ -80,8 +80,12 @@ impl<D: AsRef<[u8]> + Sync> Store<D> {
         candidates: RowSelection,
         mut go_on: impl FnMut() -> bool,
     ) -> Result<Vec<Vec<Neighbor>>> {
-        if !(1..=each).contains(&toward) || self.dim() >= tile::WIDEST {
-            return Err(Error::Argument(format!("{toward} of {each} queries of {} numbers to be near to", self.dim())));
+        if !(1..=each).contains(&toward) {
+            return Err(Error::OutOfRange { name: "toward", least: 1, most: each as u64, found: toward as u64 });
+        }
+        if self.dim() > tile::WIDEST {
+            let most = tile::WIDEST as u64;
+            return Err(Error::OutOfRange { name: "dim", least: 1, most, found: self.dim() as u64 });
         }
         let source = self.source(questions, each, candidates)?;
         search_quotients(source, questions, [each, toward], k.min(candidates.len()), &mut go_on)
@@ -173,11 +177,11 @@ fn search(source: Source, queries: &[f32], k: usize, go_on: &mut dyn FnMut() -> 
         let fast = tile::is_fast(source.kernel);
         let nearest = match (source.screen, source.candidates) {
             (Some(Screen::Planes(planes)), RowSelection::First(_))
-                if fast && dim < planes::WIDEST && places.len() < INTEGER_QUERIES_OF_PLANES =>
+                if fast && dim <= planes::WIDEST && places.len() < INTEGER_QUERIES_OF_PLANES =>
             {
                 pass(source, k, &PlaneSearch::new(source, planes, queries), go_on)?
             }
-            _ if fast && dim < tile::WIDEST && places.len() >= INTEGER_QUERIES => {
+            _ if fast && dim <= tile::WIDEST && places.len() >= INTEGER_QUERIES => {
                 pass(source, k, &Integers::new(source, queries), go_on)?
             }
             _ => pass(source, k, &Floats::new(source, queries), go_on)?,

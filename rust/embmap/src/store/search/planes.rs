@@ -15,7 +15,7 @@ use super::{
 };
 use crate::sys::prefetch::prefetch;
 
-/// Numbers from which on the sums of products may not fit: 32 × 15 × 127 × dim < 2³¹.
+/// Numbers beyond which the sums of products may not fit: 32 × 15 × 127 × dim < 2³¹.
 pub(crate) const WIDEST: usize = 1 << 15;
 
 /// Queries, one after the other.

@@ -31,8 +31,12 @@ pub(crate) fn encode(row: &[f32], codes: &mut Vec<u8>) -> Bound {
         .zip(&codes[start..])
         .map(|(&x, &code)| (f64::from(x) / length - f64::from(unit) * f64::from(code as i8)).powi(2))
         .sum();
-    // Up, past what float64 may have lost.
-    [unit, ((rest.sqrt() * (1.0 + 1e-9)) as f32).next_up()]
+    [unit, length_up(rest)]
+}
+
+/// The length whose square that is, rounded up past what float64 may have lost.
+pub(crate) fn length_up(square: f64) -> f32 {
+    ((square.sqrt() * (1.0 + 1e-9)) as f32).next_up()
 }
 
 /// Lengths of rows whose squares, quotients and products with others float32 holds at its full precision.

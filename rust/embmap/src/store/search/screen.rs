@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::quantize::{Bound, SIGN, encode};
+use super::quantize::{Bound, SIGN, encode, length_up};
 
 /// The copy of all rows.
 #[derive(Debug, Clone, Copy)]
@@ -81,9 +81,7 @@ impl Screen<'_> {
             }
         }
     }
-}
 
-impl Screen<'_> {
     /// Whether what stands for a row is made of these numbers.
     pub(crate) fn is_of(&self, id: usize, row: &[f32]) -> bool {
         let bits = |bound: &[f32]| bound.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
@@ -110,13 +108,12 @@ pub(crate) fn encode_planes(row: &[f32], [high, low]: [&mut Vec<u8>; 2]) -> Plan
     let (mut codes, half) = (Vec::with_capacity(row.len() + 1), plane_len(row.len()));
     let [worth, off] = encode(row, &mut codes);
     codes.iter_mut().for_each(|code| *code ^= SIGN);
-    let square: f64 = row.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
+    let length = row.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
     let rest = |(&x, &code): (&f32, &u8)| {
         let middle = f64::from(i32::from(code & !15) * 2 - TWICE_MIDDLE) / 2.0;
-        (f64::from(x) / square.sqrt() - f64::from(worth) * middle).powi(2)
+        (f64::from(x) / length - f64::from(worth) * middle).powi(2)
     };
-    let rest: f64 = if square == 0.0 { 0.0 } else { row.iter().zip(&codes).map(rest).sum() };
-    let off_high = if square == 0.0 { 0.0 } else { ((rest.sqrt() * (1.0 + 1e-9)) as f32).next_up() };
+    let off_high = if length == 0.0 { 0.0 } else { length_up(row.iter().zip(&codes).map(rest).sum()) };
     // A half that no number has is of no matter.
     codes.resize(2 * half, 0);
     let (first, second) = codes.split_at(half);

@@ -15,8 +15,8 @@ const LANES: usize = 16;
 const WIDTH: usize = 4;
 /// Queries that are multiplied together, at most.
 pub(crate) const GROUP: usize = LANES * WIDTH;
-/// Rows from which on the sums of products may not fit: 127 × 127 × dim < 2³¹.
-pub(crate) const WIDEST: usize = 1 << 17;
+/// Numbers beyond which the sums of products may not fit: 255 × 127 × dim < 2³¹.
+pub(crate) const WIDEST: usize = 1 << 16;
 
 /// A number for each query of a group.
 pub(crate) type PerQuery<T> = [[T; LANES]; WIDTH];
