@@ -1,7 +1,8 @@
 //! The rows nearest to queries by cosine, exactly: every row is read, block by block, and compared with all queries at once.
 //!
-//! What is compared is cheap and has a proven bound: 8-bit integers ([`integers`]), or float32 for a query or two ([`floats`]). A row that
-//! by its bound may be among the nearest is a candidate ([`candidates`]); the others are out. Candidates are compared anew in
+//! What is compared is cheap and has a proven bound: 8-bit integers ([`integers`]), or for a few queries the halves of the screening
+//! copy ([`planes`]) or float32 ([`floats`]). A row that by its bound may be among the nearest is a candidate ([`candidates`]); the
+//! others are out. Candidates are compared anew in
 //! float64 ([`exact`]), so that rows, order and cosines are those of a calculation in float64, ties included.
 
 mod candidates;
