@@ -26,15 +26,8 @@ pub(crate) fn nearest<'py>(
     first: usize,
     only: Option<PyReadonlyArray1<'_, i64>>,
 ) -> PyResult<Nearest<'py>> {
-    let [n, dim] = [queries.shape()[0], queries.shape()[1]];
-    if dim != store.dim() {
-        return Err(PyValueError::new_err(format!("queries of {dim} numbers, rows of {}", store.dim())));
-    }
-    let queries = queries.as_slice()?;
-    let only = only.as_ref().map(rows).transpose()?;
-    let candidates = only.as_deref().map_or(RowSelection::First(first), RowSelection::Only);
-    let found = ticking(py, None, raise, |tick| store.nearest(queries, k, candidates, || tick(0, 0)))?;
-    arrays(py, &found, n, k)
+    let numbers = queries.as_slice()?;
+    among(py, store, queries.shape(), k, first, only, |candidates, go_on| store.nearest(numbers, k, candidates, go_on))
 }
 
 /// Ids and scores of the `k` rows best by 3CosMul for each question, `[n, each, dim]`, of the `first` rows or of `only` some.
@@ -47,16 +40,29 @@ pub(crate) fn nearest_quotients<'py>(
     first: usize,
     only: Option<PyReadonlyArray1<'_, i64>>,
 ) -> PyResult<Nearest<'py>> {
-    let &[n, each, dim] = questions.shape() else { return Err(PyValueError::new_err("three axes are needed")) };
+    let (each, numbers) = (questions.shape()[1], questions.as_slice()?);
+    among(py, store, questions.shape(), k, first, only, |candidates, go_on| {
+        store.nearest_quotients(numbers, each, toward, k, candidates, go_on)
+    })
+}
+
+/// What `search` finds for each query of an array of that shape, among the `first` rows or `only` some.
+fn among<'py>(
+    py: Python<'py>,
+    store: &Store<Map>,
+    shape: &[usize],
+    k: usize,
+    first: usize,
+    only: Option<PyReadonlyArray1<'_, i64>>,
+    search: impl FnOnce(RowSelection, &mut dyn FnMut() -> bool) -> embmap::Result<Vec<Vec<Neighbor>>> + Send,
+) -> PyResult<Nearest<'py>> {
+    let (n, dim) = (shape[0], shape[shape.len() - 1]);
     if dim != store.dim() {
         return Err(PyValueError::new_err(format!("queries of {dim} numbers, rows of {}", store.dim())));
     }
-    let questions = questions.as_slice()?;
     let only = only.as_ref().map(rows).transpose()?;
     let candidates = only.as_deref().map_or(RowSelection::First(first), RowSelection::Only);
-    let found = ticking(py, None, raise, |tick| {
-        store.nearest_quotients(questions, each, toward, k, candidates, || tick(0, 0))
-    })?;
+    let found = ticking(py, None, raise, |tick| search(candidates, &mut || tick(0, 0)))?;
     arrays(py, &found, n, k)
 }
 

@@ -79,10 +79,10 @@ impl Candidates {
 
     /// Gives up the rows that can no longer be among the nearest, and raises the threshold to what `k` reach; asks
     /// `exact` where bounds decide too little.
-    pub(crate) fn settle(&mut self, threshold: &Threshold, exact: &mut Exact) {
+    pub(crate) fn settle<'e>(&mut self, threshold: &Threshold, exact: impl FnOnce() -> Exact<'e>) {
         self.give_up(threshold);
         if self.doubts.len() >= Candidates::most(self.k) {
-            self.decide(exact);
+            self.decide(&mut exact());
             self.give_up(threshold);
         }
         self.room = (2 * self.doubts.len()).clamp(FEW_ROWS.max(2 * self.k), Candidates::most(self.k));
@@ -145,7 +145,7 @@ mod tests {
         for id in (0..100_000).rev() {
             candidates.enter(id, 0.5f32.sqrt(), 1e-3);
             if candidates.is_full() {
-                candidates.settle(&threshold, &mut exact);
+                candidates.settle(&threshold, || Exact::cosine(rows, &[1.0, 0.0]));
             }
             assert!(candidates.doubts.len() <= Candidates::most(3));
         }

@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use super::{
+    exact::Exact,
     quantize::{Bound, SIGN, is_usual, quantize},
     screen::{Screen, plane_len},
     tile::{Ahead, Codes, STEP},
@@ -38,7 +39,18 @@ impl Block {
     }
 }
 
-impl Source<'_> {
+impl<'a> Source<'a> {
+    /// How many queries these numbers are.
+    pub(crate) fn count(&self, queries: &[f32]) -> usize {
+        queries.len() / self.rows.dim()
+    }
+
+    /// What decides between rows for one of these queries.
+    pub(crate) fn exact(&self, queries: &'a [f32], query: usize) -> Exact<'a> {
+        let dim = self.rows.dim();
+        Exact::cosine(self.rows, &queries[query * dim..][..dim])
+    }
+
     /// Room for so many rows.
     pub(crate) fn block(&self, rows: usize) -> Block {
         let dim = self.rows.dim();

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::{
     codes::Source,
     exact::Exact,
-    passes::{FIRST_ROWS, Scored, Scorer},
+    passes::{FIRST_ROWS, Scored, Scorer, reaching},
     quantize::is_usual,
     screen::Screen,
     tile::PerQuery,
@@ -83,6 +83,7 @@ impl<'a> Floats<'a> {
 /// A thread's scores, and rows that are not stored as they are multiplied.
 pub(crate) struct Room {
     scores: [f32; FIRST_ROWS],
+    highest: [f32; FIRST_ROWS],
     /// What a product is worth, and what the row's codes leave out.
     bounds: [[f32; FIRST_ROWS]; 2],
     rows: Vec<f32>,
@@ -93,16 +94,15 @@ impl Scorer for Floats<'_> {
     type Room = Room;
 
     fn room(&self) -> Room {
-        Room { scores: [0.0; FIRST_ROWS], bounds: [[0.0; FIRST_ROWS]; 2], rows: Vec::new() }
+        Room { scores: [0.0; FIRST_ROWS], highest: [0.0; FIRST_ROWS], bounds: [[0.0; FIRST_ROWS]; 2], rows: Vec::new() }
     }
 
     fn queries(&self) -> usize {
-        self.queries.len() / self.source.rows.dim()
+        self.source.count(self.queries)
     }
 
     fn exact(&self, query: usize) -> Exact<'_> {
-        let dim = self.source.rows.dim();
-        Exact::cosine(self.source.rows, &self.queries[query * dim..][..dim])
+        self.source.exact(self.queries, query)
     }
 
     fn off(&self, _: usize) -> f32 {
@@ -124,19 +124,15 @@ impl Scorer for Floats<'_> {
                 let mut exact = self.exact(i);
                 room.scores[place - places.start] = exact.score(id(place) as u32) as f32;
             }
-            let bar = bars[i];
             let ([_, offs], scores) = (&room.bounds, &room.scores[..places.len()]);
-            for (j, (some, offs)) in scores.chunks(16).zip(offs.chunks(16)).enumerate() {
-                // Most have none.
-                if some.iter().zip(offs).fold(f32::NEG_INFINITY, |most, (score, off)| most.max(score + off)) < bar {
-                    continue;
-                }
-                for (k, (&score, &off)) in some.iter().zip(offs).enumerate() {
-                    if score + off >= bar {
-                        scored.push(Scored { query: i as u32, id: id(places.start + 16 * j + k) as u32, score, off });
-                    }
-                }
+            let highest = &mut room.highest[..places.len()];
+            for ((high, score), off) in highest.iter_mut().zip(scores).zip(offs) {
+                *high = score + off;
             }
+            reaching(highest, bars[i], |place| {
+                let (score, off) = (scores[place], offs[place]);
+                scored.push(Scored { query: i as u32, id: id(places.start + place) as u32, score, off });
+            });
         }
     }
 }

@@ -6,11 +6,9 @@ use super::{
     codes::{Block, Source},
     exact::Exact,
     passes::{FIRST_ROWS, Scored, Scorer},
+    quantize::ROUNDING,
     tile::{Found, GROUP, Group, PerQuery, multiply},
 };
-
-/// What float32 may be off by when it multiplies and adds up integers, worths and bounds, several times over.
-pub(super) const ROUNDING: f32 = 16.0 * f32::EPSILON;
 
 /// Comparison by 8-bit integers.
 pub(crate) struct Integers<'a> {
@@ -40,12 +38,11 @@ impl Scorer for Integers<'_> {
     }
 
     fn queries(&self) -> usize {
-        self.queries.len() / self.source.rows.dim()
+        self.source.count(self.queries)
     }
 
     fn exact(&self, query: usize) -> Exact<'_> {
-        let dim = self.source.rows.dim();
-        Exact::cosine(self.source.rows, &self.queries[query * dim..][..dim])
+        self.source.exact(self.queries, query)
     }
 
     fn off(&self, query: usize) -> f32 {

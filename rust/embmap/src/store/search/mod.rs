@@ -99,7 +99,8 @@ impl<D: AsRef<[u8]> + Sync> Store<D> {
         let (rows, dim) = (self.rows(), self.dim());
         let n = queries.len() / dim;
         let each = candidates.len().checked_div(n).unwrap_or(0);
-        if queries.len() != n * dim || candidates.len() != n * each {
+        self.check_whole(queries, 1)?;
+        if candidates.len() != n * each {
             return Err(Error::Length { name: "candidates", expected: n * each, found: candidates.len() });
         }
         if let Some(position) = candidates.iter().position(|&id| id < -1 || id >= rows.len() as i64) {
@@ -121,12 +122,17 @@ impl<D: AsRef<[u8]> + Sync> Store<D> {
         Ok(found)
     }
 
+    fn check_whole(&self, queries: &[f32], each: usize) -> Result<()> {
+        let whole = queries.len().next_multiple_of(each * self.dim());
+        if whole == queries.len() {
+            return Ok(());
+        }
+        Err(Error::Length { name: "queries", expected: whole, found: queries.len() })
+    }
+
     /// The candidates, where they are rows and the queries whole.
     fn source<'a>(&'a self, queries: &[f32], each: usize, candidates: RowSelection<'a>) -> Result<Source<'a>> {
-        let whole = queries.len().next_multiple_of(each * self.dim());
-        if whole != queries.len() {
-            return Err(Error::Length { name: "queries", expected: whole, found: queries.len() });
-        }
+        self.check_whole(queries, each)?;
         let last = match candidates {
             RowSelection::First(rows) => rows,
             RowSelection::Only(ids) => ids.last().map_or(0, |&id| id as usize + 1),
@@ -137,6 +143,11 @@ impl<D: AsRef<[u8]> + Sync> Store<D> {
         let (rows, inverse_norms) = (self.rows(), self.inverse_norms());
         Ok(Source { rows, inverse_norms, screen: self.screen(), candidates, kernel: Kernel::detect() })
     }
+}
+
+/// Queries whose `k` nearest are sought in one pass.
+fn queries_a_pass(k: usize) -> usize {
+    (PASS_DOUBTS / Candidates::most(k)).clamp(1, PASS_QUERIES)
 }
 
 /// The `k` best rows of `source` for each of `questions` of `each` queries, the first so many of which to be near to.
@@ -151,7 +162,7 @@ fn search_quotients(
     if k == 0 {
         return Ok(vec![Vec::new(); questions.len() / length]);
     }
-    let most = (PASS_DOUBTS / Candidates::most(k)).clamp(1, PASS_QUERIES);
+    let most = queries_a_pass(k);
     let mut found = Vec::with_capacity(questions.len() / length);
     for questions in questions.chunks(most * length) {
         found.extend(pass(source, k, &Quotients::new(source, questions, each, toward), go_on)?);
@@ -173,7 +184,7 @@ fn search(source: Source, queries: &[f32], k: usize, go_on: &mut dyn FnMut() -> 
             places.push(i);
         }
     }
-    let most = (PASS_DOUBTS / Candidates::most(k)).clamp(1, PASS_QUERIES);
+    let most = queries_a_pass(k);
     for (queries, places) in asked.chunks(most * dim).zip(places.chunks(most)) {
         let fast = tile::is_fast(source.kernel);
         let nearest = match (source.screen, source.candidates) {

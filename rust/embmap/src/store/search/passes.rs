@@ -47,6 +47,18 @@ pub(crate) trait Scorer: Sync {
     fn score(&self, places: Range<usize>, bars: &[PerQuery<f32>], room: &mut Self::Room, scored: &mut Vec<Scored>);
 }
 
+/// Calls `each` with the places where `highest` is `bar` or more.
+#[inline(always)]
+pub(crate) fn reaching(highest: &[f32], bar: f32, mut each: impl FnMut(usize)) {
+    for (i, some) in highest.chunks(16).enumerate() {
+        // Most have none.
+        if some.iter().fold(f32::NEG_INFINITY, |a, &b| if b > a { b } else { a }) < bar {
+            continue;
+        }
+        (16 * i..).zip(some).filter(|(_, high)| **high >= bar).for_each(|(place, _)| each(place));
+    }
+}
+
 /// A row whose cosine with a query may be what that asks for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Scored {
@@ -155,7 +167,7 @@ impl<S: Scorer> Pass<'_, S> {
                     }
                     candidates[i].enter(row.id, row.score, row.off + self.scorer.off(i));
                     if candidates[i].is_full() {
-                        candidates[i].settle(&self.thresholds[i], &mut self.scorer.exact(i));
+                        candidates[i].settle(&self.thresholds[i], || self.scorer.exact(i));
                         *bar(&mut bars, i) = self.bar(i);
                     }
                 }

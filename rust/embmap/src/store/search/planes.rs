@@ -6,10 +6,9 @@ use std::ops::Range;
 use super::{
     codes::Source,
     exact::Exact,
-    integers::ROUNDING,
     nibbles::NibbleQuery,
-    passes::{Scored, Scorer},
-    quantize::{SIGN, encode},
+    passes::{Scored, Scorer, reaching},
+    quantize::{ROUNDING, SIGN, encode},
     screen::{Planes, TWICE_MIDDLE, plane_range},
     tile::PerQuery,
 };
@@ -98,17 +97,11 @@ impl Scorer for PlaneSearch<'_> {
             for (((high, &product), &worth), &off) in highest.iter_mut().zip(&*products).zip(worths).zip(offs) {
                 *high = (2 * product - middle) as f32 * half_worth * worth + off * stretch;
             }
-            for (j, some) in highest.chunks(16).enumerate() {
-                // Most have none.
-                if some.iter().fold(f32::NEG_INFINITY, |a, &b| if b > a { b } else { a }) < bar {
-                    continue;
-                }
-                for place in (16 * j..).zip(some).filter(|(_, high)| **high >= bar).map(|(place, _)| place) {
-                    room.left.push(place);
-                    let low = plane_range(places.start + place..places.start + place + 1, dim);
-                    low.step_by(64).for_each(|at| prefetch(self.planes.low, at));
-                }
-            }
+            reaching(highest, bar, |place| {
+                room.left.push(place);
+                let low = plane_range(places.start + place..places.start + place + 1, dim);
+                low.step_by(64).for_each(|at| prefetch(self.planes.low, at));
+            });
             for &place in &room.left {
                 let id = places.start + place;
                 let mut low = [0];

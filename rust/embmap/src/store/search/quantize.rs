@@ -16,6 +16,9 @@ pub(crate) type Bound = [f32; 2];
 /// What is added to a code where a byte without a sign is wanted.
 pub(crate) const SIGN: u8 = 128;
 
+/// What float32 may be off by when it multiplies and adds up integers, worths and bounds, several times over.
+pub(crate) const ROUNDING: f32 = 16.0 * f32::EPSILON;
+
 /// Appends the codes of a row, as the screening copy has them, and returns their bound.
 pub(crate) fn encode(row: &[f32], codes: &mut Vec<u8>) -> Bound {
     let square: f64 = row.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
@@ -60,7 +63,7 @@ pub(crate) fn quantize(kernel: Kernel, row: &[f32], inverse_norm: f32, codes: &m
 }
 
 /// Added to a small number, leaves it rounded to a whole one in the last bits.
-const ROUNDING: f32 = 1.5 * (1 << 23) as f32;
+const TO_WHOLE: f32 = 1.5 * (1 << 23) as f32;
 /// Sums that do not wait for each other.
 const LANES: usize = 16;
 
@@ -102,8 +105,8 @@ fn quantize_avx512(row: &[f32], inverse_norm: f32, codes: &mut [u8]) -> Bound {
     let each = |x: f32| _mm512_set1_ps(x);
     let (per_code, of_worth, inverse_norm) = (each(per_code), each(worth), each(inverse_norm));
     let code = |x: __m512| {
-        let rounded = _mm512_fmadd_ps(x, per_code, each(ROUNDING));
-        let code = _mm512_sub_ps(rounded, each(ROUNDING));
+        let rounded = _mm512_fmadd_ps(x, per_code, each(TO_WHOLE));
+        let code = _mm512_sub_ps(rounded, each(TO_WHOLE));
         let rest = _mm512_fnmadd_ps(code, of_worth, _mm512_mul_ps(x, inverse_norm));
         let bytes = _mm_xor_si128(_mm512_cvtepi32_epi8(_mm512_castps_si512(rounded)), _mm_set1_epi8(SIGN as i8));
         (bytes, rest)
@@ -171,8 +174,8 @@ fn quantize_block(
     multiply_add: &impl Fn(f32, f32, f32) -> f32,
 ) {
     for ((sum, &x), code) in sums.iter_mut().zip(block).zip(codes) {
-        let rounded = multiply_add(x, per_code, ROUNDING);
-        let rest = multiply_add(rounded - ROUNDING, -worth, x * inverse_norm);
+        let rounded = multiply_add(x, per_code, TO_WHOLE);
+        let rest = multiply_add(rounded - TO_WHOLE, -worth, x * inverse_norm);
         *sum = multiply_add(rest, rest, *sum);
         *code = rounded.to_bits() as u8 ^ SIGN;
     }

@@ -6,8 +6,8 @@ use std::ops::Range;
 use super::{
     codes::{Block, Source},
     exact::{EPSILON, Exact},
-    integers::ROUNDING,
     passes::{FIRST_ROWS, Scored, Scorer},
+    quantize::ROUNDING,
     tile::{Found, GROUP, Group, PerQuery, multiply},
 };
 use crate::sys::simd::{Isa, Kernel};

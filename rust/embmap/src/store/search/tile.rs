@@ -36,6 +36,18 @@ pub(crate) struct Found {
     pub scores: Vec<PerQuery<f32>>,
 }
 
+impl Found {
+    /// Enters the hits among a row's scores with the queries from `first` on: those that have a bit.
+    #[inline(always)]
+    fn enter(&mut self, row: usize, first: usize, mut bits: u32, scores: &[f32]) {
+        while bits != 0 {
+            let lane = bits.trailing_zeros() as usize;
+            bits &= bits - 1;
+            self.hits.push(Hit { row: row as u32, query: (first + lane) as u32, score: scores[lane] });
+        }
+    }
+}
+
 /// Up to [`GROUP`] queries, side by side.
 pub(crate) struct Group {
     /// Vectors of queries: as few as hold them.
@@ -95,6 +107,32 @@ pub(crate) struct Ahead {
     pub start: *const u8,
     /// For each row that is multiplied.
     pub bytes_a_row: usize,
+}
+
+impl Ahead {
+    /// What is wanted while so many rows are multiplied, in so many steps.
+    #[inline(always)]
+    fn of_rows(self, first: usize, rows: usize, steps: usize) -> Wanted {
+        Wanted {
+            at: self.start.wrapping_add(first * self.bytes_a_row),
+            bytes_a_step: (rows * self.bytes_a_row).div_ceil(steps.max(1)),
+        }
+    }
+}
+
+struct Wanted {
+    at: *const u8,
+    bytes_a_step: usize,
+}
+
+impl Wanted {
+    #[inline(always)]
+    fn step(&mut self) {
+        for line in (0..self.bytes_a_step).step_by(64) {
+            prefetch_for_later(self.at.wrapping_add(line));
+        }
+        self.at = self.at.wrapping_add(self.bytes_a_step);
+    }
 }
 
 /// Rows of codes, each plus [`SIGN`], in steps.
@@ -169,7 +207,7 @@ fn portable(codes: Codes, group: &Group, bars: Option<&PerQuery<f32>>, found: &m
 mod vnni {
     use std::arch::x86_64::*;
 
-    use super::{Ahead, Codes, Found, Group, Hit, LANES, PerQuery, prefetch_for_later};
+    use super::{Ahead, Codes, Found, Group, LANES, PerQuery};
 
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
     pub(super) fn multiply(codes: Codes, group: &Group, bars: Option<&PerQuery<f32>>, ahead: Ahead, found: &mut Found) {
@@ -215,10 +253,7 @@ mod vnni {
         let mut sums = [start; ROWS];
         let rows = codes.rows::<ROWS>(first);
         let queries = group.codes.as_chunks::<WIDTH>().0;
-        let (mut wanted, wanted_a_step) = (
-            ahead.start.wrapping_add(first * ahead.bytes_a_row),
-            (ROWS * ahead.bytes_a_row).div_ceil(codes.steps.max(1)),
-        );
+        let mut wanted = ahead.of_rows(first, ROWS, codes.steps);
         assert!(
             queries.len() == codes.steps && rows.iter().all(|row| row.len() == codes.steps),
             "lengths that do not fit"
@@ -231,10 +266,7 @@ mod vnni {
                     sums[row][vector] = _mm512_dpbusd_epi32(sums[row][vector], codes, queries[vector]);
                 }
             }
-            for line in (0..wanted_a_step).step_by(64) {
-                prefetch_for_later(wanted.wrapping_add(line));
-            }
-            wanted = wanted.wrapping_add(wanted_a_step);
+            wanted.step();
         }
         for (row, sums) in (first..).zip(sums) {
             let [worth, off] = codes.bounds[row].map(|x| _mm512_set1_ps(x));
@@ -256,17 +288,9 @@ mod vnni {
             if hit.iter().fold(0, |any, hit| any | hit) == 0 {
                 continue;
             }
-            for (vector, mut hit) in hit.into_iter().enumerate() {
+            for (vector, hit) in hit.into_iter().enumerate() {
                 let scores: [f32; LANES] = bytemuck::cast(_mm512_mul_ps(scores[vector], worth));
-                while hit != 0 {
-                    let lane = hit.trailing_zeros() as usize;
-                    hit &= hit - 1;
-                    found.hits.push(Hit {
-                        row: row as u32,
-                        query: (vector * LANES + lane) as u32,
-                        score: scores[lane],
-                    });
-                }
+                found.enter(row, vector * LANES, hit.into(), &scores);
             }
         }
     }
@@ -277,7 +301,7 @@ mod vnni {
 mod avx2 {
     use std::arch::x86_64::*;
 
-    use super::{Ahead, Codes, Found, Group, Hit, LANES, PerQuery, SIGN, STEP, prefetch_for_later};
+    use super::{Ahead, Codes, Found, Group, LANES, PerQuery, SIGN, STEP};
 
     /// Rows of a tile, and halves of vectors: as many as leave registers for what is between.
     const ROWS: usize = 4;
@@ -313,10 +337,7 @@ mod avx2 {
         let mut sums = [[_mm256_setzero_si256(); 2]; ROWS];
         let rows = codes.rows::<ROWS>(first);
         let (sign, ones) = (_mm256_set1_epi8(SIGN as i8), _mm256_set1_epi16(1));
-        let (mut wanted, wanted_a_step) = (
-            ahead.start.wrapping_add(first * ahead.bytes_a_row),
-            (ROWS * ahead.bytes_a_row).div_ceil(codes.steps.max(1)),
-        );
+        let mut wanted = ahead.of_rows(first, ROWS, codes.steps);
         assert!(rows.iter().all(|row| row.len() == codes.steps), "lengths that do not fit");
         for (step, queries) in group.codes.chunks_exact(group.width).take(codes.steps).enumerate() {
             let queries: [__m256i; 2] = bytemuck::cast::<[[i8; STEP]; LANES], _>(queries[vector]);
@@ -328,10 +349,7 @@ mod avx2 {
                     *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(pairs, ones));
                 }
             }
-            for line in (0..wanted_a_step).step_by(64) {
-                prefetch_for_later(wanted.wrapping_add(line));
-            }
-            wanted = wanted.wrapping_add(wanted_a_step);
+            wanted.step();
         }
         for (row, sums) in (first..).zip(sums) {
             let [worth, off] = codes.bounds[row].map(|x| _mm256_set1_ps(x));
@@ -346,16 +364,8 @@ mod avx2 {
             let bars: [__m256; 2] = bytemuck::cast(bars[vector]);
             for (half, score) in scores.into_iter().enumerate() {
                 let hit = _mm256_cmp_ps::<_CMP_GE_OQ>(_mm256_add_ps(score, off), bars[half]);
-                let mut hit = _mm256_movemask_ps(hit);
-                if hit != 0 {
-                    let scores: [f32; HALF] = bytemuck::cast(score);
-                    while hit != 0 {
-                        let lane = hit.trailing_zeros() as usize;
-                        hit &= hit - 1;
-                        let query = (vector * LANES + half * HALF + lane) as u32;
-                        found.hits.push(Hit { row: row as u32, query, score: scores[lane] });
-                    }
-                }
+                let scores: [f32; HALF] = bytemuck::cast(score);
+                found.enter(row, vector * LANES + half * HALF, _mm256_movemask_ps(hit) as u32, &scores);
             }
         }
     }
