@@ -10,15 +10,11 @@ from typing import Any, TypeAlias, TypedDict
 import numpy as np
 
 from .._optional import need
+from .._query.evaluate import nearest_to_questions, rows_by_key
 from .._query.similarity import unit
 from .._store import Store
 
 Four: TypeAlias = tuple[str, ...]
-
-# Questions answered in one pass over the rows.
-_PASS = 4096
-# gensim looks at five rows behind the three of the question.
-_LOOKED_AT = 5
 
 
 class Answers(TypedDict):
@@ -48,8 +44,8 @@ def analogies(
             answerable = all(word in known for word in four)
             if answerable or dummy4unknown:
                 asked.append((sections[-1], four, answerable))
-    rows = np.array([[known[word] for word in four[:3]] for _, four, answerable in asked if answerable])
-    found = _nearest(store, rows.reshape(-1, 3), len(words))
+    asked_with = [[known[word] for word in four[:3]] for _, four, answerable in asked if answerable]
+    found = nearest_to_questions(store, np.array(asked_with, np.int64).reshape(-1, 3), len(words))
     for section, four, answerable in asked:
         right = answerable and _prediction((change(words[row]) for row in next(found)), four) == four[3]
         section["correct" if right else "incorrect"].append(four)
@@ -103,18 +99,7 @@ def _known(
     """Give how words are changed, the words that count, and the rows of the changed ones: of equal ones the first."""
     change: Callable[[str], str] = str.upper if case_insensitive else str
     words = store.words[:restrict_vocab]
-    keys = [change(word) for word in words]
-    return change, words, dict(zip(reversed(keys), range(len(keys) - 1, -1, -1), strict=True))
-
-
-def _nearest(store: Store, rows: Any, first: int) -> Iterator[list[int]]:
-    """Give the rows nearest to ``b - a + c`` for each question, its own left out."""
-    for start in range(0, len(rows), _PASS):
-        some = rows[start : start + _PASS]
-        a, b, c = (unit(store.take(column)) for column in some.T)
-        ids, _ = store._nearest((b - a + c).astype(np.float32), min(_LOOKED_AT + 3, first), first, None)
-        for own, found in zip(some.tolist(), ids.tolist(), strict=True):
-            yield [row for row in found if row not in own][:_LOOKED_AT]
+    return change, words, rows_by_key([change(word) for word in words])
 
 
 def _prediction(found: Iterator[str], four: Four) -> str | None:

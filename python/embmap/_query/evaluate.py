@@ -195,8 +195,7 @@ def evaluate(
     found = _question_files.read(path, encoding, on_bad_row)
     change: Callable[[str], str] = str.upper if case_insensitive else str
     keys = [change(word) for word in store.words[:restrict]]
-    # The first row of a word wins.
-    known = dict(zip(reversed(keys), range(len(keys) - 1, -1, -1), strict=True))
+    known = rows_by_key(keys)
     if isinstance(found, Judged):
         return _similarities(store, path, found, known, change)
     with shown(bool(progress), path.name, " questions") as tick:
@@ -222,34 +221,41 @@ def _analogies(
         else:
             skipped[section] += 1
     correct, total = [0] * len(names), [0] * len(names)
-    for start in range(0, len(asked), _PASS):
-        some = asked[start : start + _PASS]
-        rows = np.array([[known[key] for key in question.asked] for question in some])
-        for question, best in zip(some, _answers(store, rows, len(keys), method), strict=True):
-            total[question.section] += 1
-            correct[question.section] += _answer(best, question, known, keys) in question.answers
-        if tick:
-            tick(start + len(some), len(asked))
+    rows = np.array([[known[key] for key in question.asked] for question in asked], np.int64).reshape(-1, 3)
+    found = nearest_to_questions(store, rows, len(keys), method, tick)
+    for question, best in zip(asked, found, strict=True):
+        total[question.section] += 1
+        correct[question.section] += _answer(best, question, keys) in question.answers
     sections = tuple(Section(*counts) for counts in zip(names, correct, total, skipped, strict=True))
     return Analogies("all", sum(correct), sum(total), sum(skipped), sections, questions.rejected)
 
 
-def _answer(rows: Iterable[int], question: Question, known: dict[str, int], keys: list[str]) -> str | None:
+def _answer(rows: Iterable[int], question: Question, keys: list[str]) -> str | None:
     """Give the first answer that is no other form of a word of the question, as gensim does."""
-    own = {known[key] for key in question.asked}
-    others = [keys[row] for row in rows if row not in own][:_LOOKED_AT]
-    return next((key for key in others if key not in question.asked), None)
+    return next((keys[row] for row in rows if keys[row] not in question.asked), None)
 
 
-def _answers(store: CoreStore, rows: NDArray[np.int64], first: int, method: str) -> Iterator[list[int]]:
-    """Give the best rows for each question, rows of its own words included."""
-    a, b, c = (_similarity.unit(store.take(column)) for column in rows.T)
+def nearest_to_questions(
+    store: CoreStore, rows: NDArray[np.int64], first: int, method: str = "3cosadd", tick: Progress | None = None
+) -> Iterator[list[int]]:
+    """Give the rows that gensim looks at for each question ``a b c``, ``[n, 3]``, among the `first`: not its own."""
     k = min(_LOOKED_AT + 3, first)
-    if method == "3cosadd":
-        ids, _ = store._nearest((b - a + c).astype(np.float32), k, first, None)
-    else:
-        ids, _ = store._nearest_quotients(np.stack([b, c, a], axis=1).astype(np.float32), 2, k, first, None)
-    yield from ids.tolist()
+    for start in range(0, len(rows), _PASS):
+        some = rows[start : start + _PASS]
+        a, b, c = (_similarity.unit(store.take(column)) for column in some.T)
+        if method == "3cosadd":
+            ids, _ = store._nearest((b - a + c).astype(np.float32), k, first, None)
+        else:
+            ids, _ = store._nearest_quotients(np.stack([b, c, a], axis=1).astype(np.float32), 2, k, first, None)
+        for own, found in zip(some.tolist(), ids.tolist(), strict=True):
+            yield [row for row in found if row not in own][:_LOOKED_AT]
+        if tick:
+            tick(start + len(some), len(rows))
+
+
+def rows_by_key(keys: list[str]) -> dict[str, int]:
+    """Give the row of each key: of equal ones the first."""
+    return dict(zip(reversed(keys), range(len(keys) - 1, -1, -1), strict=True))
 
 
 def _similarities(

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from .._atomic_file import new_file
 from .._optional import need
 from .._progress import Progress, shown
-from .similarity import check_order
+from .similarity import first_rows, without
 
 if TYPE_CHECKING:
     from zipfile import ZipFile
@@ -62,14 +62,10 @@ def knn_graph(
     started = time.perf_counter()
     if k < 1:
         raise ValueError(f"k must be positive, not {k}")
-    if restrict is not None:
-        if restrict < 0:
-            raise ValueError(f"restrict must not be negative, not {restrict}")
-        check_order(store, restrict)
+    rows = len(store) if restrict is None else first_rows(store, restrict)
     writers = {".npz": _write_npz, ".parquet": _write_parquet}
     if path.suffix not in writers:
         raise ValueError(f"{path}: expected the suffix {' or '.join(writers)}, found {path.suffix!r}")
-    rows = len(store) if restrict is None else min(restrict, len(store))
     k = min(k, max(rows - 1, 0))
 
     def fill(write: _Write) -> None:
@@ -91,8 +87,8 @@ def _without_themselves(
     own = np.arange(start, stop, dtype=np.int64)
     ids, cosines = store._nearest(store._rows(own, None), min(k + 1, rows), rows, None)
     # Where others are as near, a row may not be among its own nearest: then the last one goes.
-    order = np.argsort(ids == own[:, None], axis=1, kind="stable")[:, :k]
-    return np.take_along_axis(ids, order, 1), np.take_along_axis(cosines, order, 1).astype(np.float32)
+    ids, cosines = without(ids == own[:, None], k, ids, cosines)
+    return ids, cosines.astype(np.float32)
 
 
 def _write_npz(path: Path, rows: int, k: int, fill: Callable[[_Write], None]) -> None:
@@ -124,10 +120,9 @@ def _add_array(archive: ZipFile, name: str, dtype: np.dtype[Any], length: int, n
         shutil.copyfileobj(numbers, member, 1 << 20)
 
 
-def _write_parquet(path: Path, rows: int, k: int, fill: Callable[[_Write], None]) -> None:
+def _write_parquet(path: Path, _: int, k: int, fill: Callable[[_Write], None]) -> None:
     pyarrow = need("pyarrow", "a graph in Parquet")
     parquet = need("pyarrow.parquet", "a graph in Parquet", "pyarrow")
-    del rows
     fields = [("source", pyarrow.int64()), ("target", pyarrow.int64()), ("cosine", pyarrow.float32())]
     schema = pyarrow.schema(fields)
     with parquet.ParquetWriter(path, schema) as writer:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,9 +37,16 @@ def neighbors(
     ids, cosines = store._nearest(np.ascontiguousarray(queries, np.float32), k + len(excluded), first, only)
     if len(excluded):
         # As many as are excluded have been found beyond k, so that k are left in each row.
-        order = np.argsort(np.isin(ids, excluded), axis=1, kind="stable")[:, :k]
-        ids, cosines = np.take_along_axis(ids, order, 1), np.take_along_axis(cosines, order, 1)
+        ids, cosines = without(np.isin(ids, excluded), k, ids, cosines)
     return ids, cosines.astype(np.float32)
+
+
+def without(
+    excluded: NDArray[np.bool_], k: int, ids: NDArray[np.int64], cosines: NDArray[Any]
+) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """Give the first `k` of each row of neighbours, ``[n, more]``, those that are excluded behind all others."""
+    order = np.argsort(excluded, axis=1, kind="stable")[:, :k]
+    return np.take_along_axis(ids, order, 1), np.take_along_axis(cosines, order, 1)
 
 
 def _check_finite(queries: NDArray[np.float32]) -> None:
@@ -55,10 +62,15 @@ def _candidates(store: CoreStore, restrict: Restrict) -> tuple[int, NDArray[np.i
     if isinstance(restrict, Iterable):
         ids = store.indices(restrict)
         return 0, np.unique(ids[ids >= 0])
+    return first_rows(store, restrict), None
+
+
+def first_rows(store: CoreStore, restrict: int) -> int:
+    """Give how many rows there are among the first so many; ValueError where these are not the source's first."""
     if restrict < 0:
         raise ValueError(f"restrict must not be negative, not {restrict}")
     check_order(store, restrict)
-    return min(restrict, len(store)), None
+    return min(restrict, len(store))
 
 
 def check_order(store: CoreStore, restrict: int) -> None:

@@ -402,5 +402,4 @@ def _call(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
 
 def _without(rows: NDArray[np.int64], ids: NDArray[np.int64], cosines: NDArray[np.float32]) -> NDArray[np.float32]:
     """Give the cosines of all neighbours but the row itself, or, where it was not found, but the last."""
-    order = np.argsort(ids == rows[:, None], axis=1, kind="stable")[:, : ids.shape[1] - 1]
-    return np.take_along_axis(cosines, order, 1)
+    return _similarity.without(ids == rows[:, None], ids.shape[1] - 1, ids, cosines)[1]
