@@ -11,7 +11,6 @@ matrix and that of training. Missing words are drawn from N(0, 0.6), by each way
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import re
 import statistics
@@ -132,11 +131,7 @@ def main() -> None:
                                "accuracy": found, "training_s": seconds})  # fmt: skip
                 spread = f"{statistics.mean(found):.4f} ({min(found):.4f}-{max(found):.4f})"
                 print(f"{name:<12}{loading:>10.2f}{framework:>10}{what:>12}{spread:>28}{seconds:>13.2f}", flush=True)
-    if arguments.json:
-        about = machine.describe(("torch", "keras", "gensim"))
-        arguments.json.write_text(
-            json.dumps({"machine": about, "command": machine.command(), "runs": result}, indent=1)
-        )
+    machine.save(arguments.json, ("torch", "keras", "gensim"), runs=result)
 
 
 if __name__ == "__main__":

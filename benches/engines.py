@@ -11,7 +11,6 @@ which each pipeline decides, is in neither. The first is the engine's, the diffe
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
 import sys
@@ -179,11 +178,7 @@ def main() -> None:
         result[name] = {"engine_s": bare, "with_s": whole, "engine_ns": bare * each, "ours_ns": (whole - bare) * each}
         spread = [f"{statistics.median(t):.2f} ({min(t):.2f}-{max(t):.2f})" for t in times.values()]
         print(f"{name:<14}{spread[0]:>24}{spread[1]:>24}{bare * each:>17.0f}{(whole - bare) * each:>15.0f}", flush=True)
-    if arguments.json:
-        about = machine.describe(("ray", "pyspark", "daft", "pyarrow"))
-        arguments.json.write_text(
-            json.dumps({"machine": about, "command": machine.command(), "engines": result}, indent=1)
-        )
+    machine.save(arguments.json, ("ray", "pyspark", "daft", "pyarrow"), engines=result)
 
 
 def start(name: str) -> None:

@@ -9,7 +9,6 @@ number of right answers. gensim, which takes minutes, runs once; it holds the ve
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import tempfile
 import time
@@ -56,14 +55,7 @@ def main() -> None:
         print(
             f"{name:<18}{middle:>10.2f}{min(times):>8.2f}{max(times):>8.2f}{middle / base:>10.1f}{correct:>8}{total:>8}"
         )
-    if arguments.json:
-        found = {
-            "machine": machine.describe(("gensim",)),
-            "command": machine.command(),
-            "seconds": seconds,
-            "right": right,
-        }
-        arguments.json.write_text(json.dumps(found, indent=1) + "\n")
+    machine.save(arguments.json, ("gensim",), seconds=seconds, right=right)
 
 
 if __name__ == "__main__":

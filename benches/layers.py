@@ -124,11 +124,7 @@ def main() -> None:
         }
         spread = [f"{statistics.median(t) * 1e3:.1f} ({min(t) * 1e3:.1f}-{max(t) * 1e3:.1f})" for t in (made, seconds)]
         print(f"{way:<34}{spread[0]:>24}{spread[1]:>24}{own:>16.1f}{pages:>16.1f}")
-    if arguments.json:
-        about = machine.describe(("torch", "safetensors", "gensim"))
-        arguments.json.write_text(
-            json.dumps({"machine": about, "command": machine.command(), "ways": result}, indent=1)
-        )
+    machine.save(arguments.json, ("torch", "safetensors", "gensim"), ways=result)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import os
 import platform
 import shlex
@@ -22,7 +23,11 @@ def describe(packages: tuple[str, ...] = ()) -> dict[str, object]:
             continue
     return {
         "processor": _line("/proc/cpuinfo", "model name") or platform.machine(),
-        "flags": [flag for flag in ("avx2", "avx512bw") if flag in _line("/proc/cpuinfo", "flags").split()],
+        "flags": [
+            flag
+            for flag in ("avx2", "avx512bw", "avx512_vnni", "amx_int8")
+            if flag in _line("/proc/cpuinfo", "flags").split()
+        ],
         "cores": len(os.sched_getaffinity(0)),
         "memory_gb": round(int(_line("/proc/meminfo", "MemTotal").split()[0]) * 1024 / 1e9, 1),
         "system": f"{platform.system()} {platform.release()}",
@@ -35,6 +40,13 @@ def command() -> str:
     """Give the command that runs, with the names alone of what lies elsewhere."""
     words = [Path(word).name if word.startswith("/") else word for word in sys.argv[1:]]
     return f"python benches/{Path(sys.argv[0]).name} {shlex.join(words)}".strip()
+
+
+def save(path: Path | None, packages: tuple[str, ...], **found: object) -> None:
+    """Write what was found as JSON, with the machine and the command, where there is a path."""
+    if path:
+        about = {"machine": describe(packages), "command": command(), **found}
+        path.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
 
 
 def headline(machine: dict[str, object]) -> str:

@@ -2,6 +2,7 @@
 
     python benches/neighbors.py [--rows 400000 --dim 300 | --glove] [--queries 1 16 64 256 1024] [--runs 7] [--only NAME ...]
     python benches/neighbors.py --words 1000 [--glove]
+    python benches/neighbors.py --graph [--glove] [--rows 100000]
 
 Vectors are made up, N(0, 0.4) each, unless they are those of glove.6B.50d; stores of them, with a screening copy and
 without, are written to a temporary folder. All libraries use the same number of threads; runs in turn, each behind an
@@ -15,7 +16,6 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import itertools
-import json
 import os
 import statistics
 import tempfile
@@ -152,8 +152,7 @@ def brute_force(vectors: np.ndarray, queries: np.ndarray, k: int) -> np.ndarray:
     return np.concatenate(found)
 
 
-def ours(path: Path) -> Search:
-    store = embmap.open(path, preload=True)
+def ours(store: embmap.Store) -> Search:
     return lambda queries, k: store.neighbors(queries, k)[1]
 
 
@@ -210,12 +209,35 @@ def single_queries(
     return {f"1 query, {words:,} words": times}
 
 
+def graphs(
+    searches: dict[str, Search], stores: dict[str, embmap.Store], vectors: np.ndarray, k: int
+) -> dict[str, list[float]]:
+    """Time the nearest of every row, itself left out: ours written to disk, a peer's cosines in memory; one run each."""
+    times: dict[str, list[float]] = {}
+    for name, search in searches.items():
+        time.sleep(1)
+        start = time.perf_counter()
+        if name in stores:
+            path = stores[name].path.with_suffix(".npz")
+            stores[name].knn_graph(path, k)
+            cosines = np.load(path)["data"].reshape(-1, k)
+        else:
+            parts = (search(vectors[at : at + 1024], k + 1)[:, 1:] for at in range(0, len(vectors), 1024))
+            cosines = np.concatenate(list(parts))
+        times[name] = [time.perf_counter() - start]
+        if name in stores:
+            expected = cosines
+        assert np.allclose(cosines, expected, rtol=0, atol=PEERS[name][2] if name in PEERS else 0), name
+    return times
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=400_000)
     parser.add_argument("--dim", type=int, default=300)
     parser.add_argument("--glove", action="store_true", help="the real glove.6B.50d")
     parser.add_argument("--queries", type=int, nargs="+", default=[1, 16, 64, 256, 1024])
+    parser.add_argument("--graph", action="store_true", help="the nearest of every row")
     parser.add_argument("--words", type=int, help="single queries, so many")
     parser.add_argument("--k", type=int, default=10)
     parser.add_argument("--runs", type=int, default=7)
@@ -223,7 +245,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     if arguments.glove:
-        words, vectors = glove.arrays()
+        words, vectors = (part[: arguments.rows] for part in glove.arrays())
     else:
         shape = (arguments.rows, arguments.dim)
         words = [f"w{i:x}" for i in range(arguments.rows)]
@@ -232,13 +254,16 @@ def main() -> None:
     for name in set(arguments.only) - set(installed):
         print(f"left out: {name} is not installed")
     with tempfile.TemporaryDirectory() as folder:
-        searches: dict[str, Search] = {}
+        stores: dict[str, embmap.Store] = {}
         for name, screen in (("embmap", False), ("embmap, screening copy", True)):
             path = Path(folder) / f"{screen}.embmap"
             embmap.write(path, words, vectors, screen=screen)
-            searches[name] = ours(path)
+            stores[name] = embmap.open(path, preload=True)
+        searches = {name: ours(store) for name, store in stores.items()}
         searches |= {name: PEERS[name][1](vectors) for name in installed}
-        if arguments.words:
+        if arguments.graph:
+            measured = {"the nearest of every row": graphs(searches, stores, vectors, arguments.k)}
+        elif arguments.words:
             measured = single_queries(searches, vectors, arguments.words, arguments.k)
         else:
             measured = batches(searches, vectors, arguments.queries, arguments.k, arguments.runs)
@@ -252,10 +277,7 @@ def main() -> None:
             print(
                 f"{name:<34}{middle:>10.2f}{min(seconds) * 1e3:>9.2f}{high:>9.2f}{against:>10.2f}{middle / 1e3 / base:>9.2f}"
             )
-    if arguments.json:
-        packages = ("torch", "gensim", "faiss-cpu", "usearch", "numkong")
-        found = {"machine": machine.describe(packages), "command": machine.command(), "seconds": measured}
-        arguments.json.write_text(json.dumps(found, indent=1) + "\n")
+    machine.save(arguments.json, ("torch", "gensim", "faiss-cpu", "usearch", "numkong"), seconds=measured)
 
 
 if __name__ == "__main__":

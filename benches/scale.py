@@ -10,7 +10,6 @@ one list of `str`. The text is made anew and taken away.
 from __future__ import annotations
 
 import argparse
-import json
 import multiprocessing
 import shutil
 import statistics
@@ -114,9 +113,7 @@ def main() -> None:
             print(line + f"{size / 1e9:>10.2f}{opened:>9.0f}{typical:>10.0f} ({best:.0f})", flush=True)
             shutil.rmtree(target) if shards else target.unlink()
         text.unlink()
-    if arguments.json:
-        content = {"machine": machine.describe(), "command": machine.command(), "rows": result}
-        arguments.json.write_text(json.dumps(content, indent=1))
+    machine.save(arguments.json, (), rows=result)
 
 
 if __name__ == "__main__":
