@@ -17,7 +17,6 @@ import argparse
 import importlib.util
 import itertools
 import os
-import statistics
 import tempfile
 import time
 from collections.abc import Callable
@@ -268,16 +267,20 @@ def main() -> None:
         else:
             measured = batches(searches, vectors, arguments.queries, arguments.k, arguments.runs)
     print(f"top {arguments.k} of {len(vectors):,} x {vectors.shape[1]}, {CORES} cores")
-    for title, times in measured.items():
-        base = statistics.median(times["embmap, screening copy"])
+    summary = {title: {name: figures(seconds) for name, seconds in times.items()} for title, times in measured.items()}
+    for title, ways in summary.items():
         print(f"\n{title:<34}{'median ms':>10}{'min':>9}{'p95':>9}{'x embmap':>10}{'x copy':>9}")
-        for name, seconds in times.items():
-            middle, high = np.percentile(seconds, [50, 95]) * 1e3
-            against = middle / 1e3 / statistics.median(times["embmap"])
-            print(
-                f"{name:<34}{middle:>10.2f}{min(seconds) * 1e3:>9.2f}{high:>9.2f}{against:>10.2f}{middle / 1e3 / base:>9.2f}"
-            )
-    machine.save(arguments.json, ("torch", "gensim", "faiss-cpu", "usearch", "numkong"), seconds=measured)
+        for name, found in ways.items():
+            shown = [found[key] * 1e3 for key in ("median_s", "min_s", "p95_s")]
+            ratios = [found["median_s"] / ways[base]["median_s"] for base in ("embmap", "embmap, screening copy")]
+            print(f"{name:<34}{shown[0]:>10.2f}{shown[1]:>9.2f}{shown[2]:>9.2f}{ratios[0]:>10.2f}{ratios[1]:>9.2f}")
+    machine.save(arguments.json, ("torch", "gensim", "faiss-cpu", "usearch", "numkong"), ways=summary)
+
+
+def figures(seconds: list[float]) -> dict[str, float]:
+    """Sum up what was timed."""
+    middle, high = np.percentile(seconds, [50, 95])
+    return {"median_s": float(middle), "min_s": min(seconds), "p95_s": float(high), "runs": len(seconds)}
 
 
 if __name__ == "__main__":
