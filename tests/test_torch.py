@@ -64,15 +64,6 @@ def test_dtype_and_device(store):
         embmap.torch.tensor(store, mode="rw")
 
 
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_gpu(store):
-    tensor = embmap.torch.tensor(store, device="cuda", dtype=torch.float16)
-    assert tensor.is_cuda
-    assert np.array_equal(tensor.cpu().numpy(), store.vectors.astype(np.float16))
-    assert embmap.torch.embedding(store, ["king"], device="cuda").weight.is_cuda
-
-
 def test_an_embedding_of_the_whole_table(store):
     layer = embmap.torch.embedding(store)
     assert type(layer) is torch.nn.Embedding

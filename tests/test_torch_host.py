@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 from conftest import SMALL, store_of
@@ -92,27 +93,6 @@ def test_moving_the_layer_changes_its_rows(store):
     layer = HostEmbedding(store).half()
     assert layer(torch.tensor([0])).dtype == torch.float16
     assert layer.to("meta")(torch.tensor([0])).device.type == "meta"
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-@pytest.mark.parametrize("stored", TYPES)
-def test_gpu(tmp_path, stored):
-    store = store_of(tmp_path, SMALL, dtype=stored)
-    layer = HostEmbedding(store, device="cuda", padding_idx=6)
-    whole = embmap.torch.embedding(store, device="cuda", padding_idx=6)
-    assert whole.weight.is_cuda
-    table = torch.cat([embmap.torch.tensor(store, device="cuda"), torch.zeros(1, 4, device="cuda")])
-    assert torch.equal(whole.weight, table)
-    for ids in (torch.tensor([[5, 6], [1, 2]]), torch.tensor([[5, 6], [1, 2]], device="cuda")):
-        rows = layer(ids)
-        assert rows.is_cuda
-        assert torch.equal(rows, table[ids.cuda()])
-    # Rows that are still on their way are not overwritten by the next ones.
-    wanted = [torch.randint(0, 6, (1000,)) for _ in range(50)]
-    rows = [layer(ids) for ids in wanted]
-    assert all(torch.equal(found, table[ids.cuda()]) for found, ids in zip(rows, wanted, strict=True))
-    assert HostEmbedding(store).cuda()(torch.tensor([1])).is_cuda
 
 
 def test_rows_kept_on_the_device_and_rows_fetched_ahead_are_the_same_rows(tmp_path):
@@ -259,6 +239,46 @@ def test_the_table_of_a_layer_that_learns_stays_on_the_host(store):
     with torch.no_grad():
         layer(torch.tensor([4]))
     assert layer.state_dict()["learned_ids"].tolist() == [1]
+
+
+@pytest.mark.parametrize("stored", TYPES)
+@pytest.mark.parametrize("hot", [0, 3])
+@pytest.mark.parametrize("dtype", [None, torch.float16])
+def test_rows_that_are_read_in_place_are_the_same_rows(tmp_path, stored, hot, dtype):
+    from embmap.torch._host import _Shown
+
+    store = store_of(tmp_path, SMALL, dtype=stored)
+    layer = HostEmbedding(store, padding_idx=6, hot=hot, dtype=dtype, zero_copy=True)
+    assert layer._shown is None, "the CPU has no bus to read over"
+    ids = torch.tensor([[5, 6, 0], [2, 2, 6]])
+    expected = layer(ids)
+    table = embmap.torch.tensor(store)
+    scales = None
+    if stored == "int8":
+        table = torch.from_numpy(store._vectors_in_place().copy())
+        scales = torch.from_numpy(store._scales(np.arange(6)))
+    layer._shown = _Shown(table, scales)
+    layer.prefetch(ids)
+    for kind in (torch.int64, torch.int32, torch.uint8):
+        assert torch.equal(layer(ids.to(kind)), expected)
+    with pytest.raises(IndexError):
+        layer(torch.tensor([7]))
+    store.close()
+    with pytest.raises(ValueError, match="closed"):
+        layer(ids)
+
+
+def test_what_cannot_be_read_in_place_says_so(tmp_path, store):
+    from embmap.torch._host import _Shown
+
+    with pytest.raises(RuntimeError, match="this driver shows a device no mapped file: leave zero_copy out"):
+        _Shown.of(store, torch.device("cpu"))
+    (tmp_path / "v.txt").write_text(SMALL)
+    embmap.convert(tmp_path / "v.txt", tmp_path / "two", shards=2)
+    with pytest.raises(RuntimeError, match="a store in several files: leave zero_copy out"):
+        _Shown.of(embmap.open(tmp_path / "two"), torch.device("cpu"))
+    with pytest.raises(ValueError, match="learns"):
+        HostEmbedding(store, learn=True, zero_copy=True)
 
 
 def test_ids_may_be_strided_or_repeated(store):

@@ -20,6 +20,7 @@ __all__ = [
     "Writer",
     "__version__",
     "convert",
+    "distinct",
     "fill_normal",
     "find_in_shards",
     "model_files",
@@ -66,6 +67,9 @@ def shard_of(word: object, count: int) -> int:
 
 def model_files(folder: str | PathLike[str], member: str | None) -> list[Path]:
     """The files that a conversion of a model's folder reads; some may be missing. Raises ParseError, OSError."""
+
+def distinct(ids: NDArray[np.int64], known: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Give the different ids, without those from 0 up to `known`, and where each is: itself below `known`, or counted on."""
 
 def strings(words: WordsLike) -> list[str]:
     """Give the words of anything that holds words."""
@@ -139,6 +143,7 @@ class Store:
     def _vectors_cow(self) -> NDArray[Any]: ...
     def _vectors_cow_padded(self) -> NDArray[Any] | None: ...
     def _vectors_shared(self) -> NDArray[Any]: ...
+    def _vectors_in_place(self) -> NDArray[Any] | None: ...
     def _inverse_norms(self, start: int, stop: int) -> NDArray[np.float32]: ...
     def statistics(self) -> NDArray[np.float64]: ...
     def _metadata_json(self) -> str: ...

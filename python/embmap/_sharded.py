@@ -353,6 +353,9 @@ class ShardedStore(Store):
     def _vectors_shared(self) -> NDArray[Any]:
         self._one_matrix()
 
+    def _vectors_in_place(self) -> None:
+        return None
+
     @property
     def nbytes(self) -> int:
         """Bytes of all files."""

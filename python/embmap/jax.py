@@ -23,7 +23,8 @@ def array(store: Store, sharding: jax.sharding.Sharding | None = None, *, dtype:
     store : Store
     sharding : jax.sharding.Sharding, optional
         Where the parts go: each process reads the rows and columns of its own devices, and no others. Without it, the array
-        is the file's pages, mapped, where the default device is the CPU; elsewhere it is copied there.
+        is the file's pages, mapped, where the default device is the CPU; elsewhere it is copied there, from the file and
+        not through memory of this process.
     dtype : optional
         Type of the numbers; by default the store's, which for int8 is float32. Another one makes a copy.
 
@@ -44,6 +45,9 @@ def array(store: Store, sharding: jax.sharding.Sharding | None = None, *, dtype:
         if stored == np.int8:
             copied: jax.Array = jax.device_put(_rows(store, 0, len(store), natural).astype(wanted), _default_device())
             return copied
+        if _default_device().platform != "cpu":
+            there: jax.Array = jax.device_put(_read(store, 0, len(store), natural), _default_device())
+            return there if wanted == natural else there.astype(wanted)
         shared = store._vectors_shared()
         # JAX writes into no array, and nothing that the store answers is read from this map.
         whole = jax.numpy.from_dlpack(shared)
@@ -52,10 +56,17 @@ def array(store: Store, sharding: jax.sharding.Sharding | None = None, *, dtype:
         placed: jax.Array = jax.device_put(whole if wanted == natural else whole.astype(wanted), _default_device())
         return placed
 
+    # A part on the CPU may be the very array that it is made of, and so is a copy.
+    read = (
+        _rows
+        if stored == np.int8 or any(cast("Any", device).platform == "cpu" for device in sharding.device_set)
+        else _read
+    )
+
     def part(index: tuple[slice, ...] | None) -> NDArray[Any]:
         rows, columns = index if index else (slice(None), slice(None))
         start, stop, _ = rows.indices(len(store))
-        return np.ascontiguousarray(_rows(store, start, stop, natural)[:, columns]).astype(wanted, copy=False)
+        return np.ascontiguousarray(read(store, start, stop, natural)[:, columns]).astype(wanted, copy=False)
 
     return jax.make_array_from_callback((len(store), store.dim), sharding, part, dtype=wanted)
 
@@ -63,6 +74,12 @@ def array(store: Store, sharding: jax.sharding.Sharding | None = None, *, dtype:
 def _default_device() -> Any:
     # Typed, which the attributes of JAX's settings are not.
     return cast("Any", jax.config).jax_default_device or jax.local_devices()[0]
+
+
+def _read(store: Store, start: int, stop: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Give rows for a device to read: where the file has them, or a copy where they are in several."""
+    matrix = store._vectors_in_place()
+    return _rows(store, start, stop, dtype) if matrix is None else matrix[start:stop].view(dtype)
 
 
 def _rows(store: Store, start: int, stop: int, dtype: np.dtype[Any]) -> NDArray[Any]:

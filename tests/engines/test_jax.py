@@ -4,6 +4,7 @@ import doctest
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import flax.nnx
 import jax
@@ -75,3 +76,27 @@ print(json.dumps(told))
     assert rows == [[[2, 4]] * 4, True, "float32"]
     assert columns == [[[8, 1]] * 4, True, "float32"]
     assert whole == [[[8, 4]] * 4, True, "float32"]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(jax.default_backend() != "gpu", reason="no GPU that JAX knows")
+@pytest.mark.parametrize("stored", ["float32", "float16", "bfloat16", "int8"])
+def test_a_table_on_a_gpu(tmp_path, stored):
+    def anonymous():
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon"))
+
+    rows = np.random.default_rng(0).normal(size=(90_000, 200)).astype("f4")
+    embmap.write(tmp_path / "large.embmap", [f"w{i}" for i in range(len(rows))], rows, dtype=stored)
+    store = embmap.open(tmp_path / "large.embmap")
+    sharding = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    for where in (None, sharding):
+        for dtype in (None, "float16"):
+            table = jax.block_until_ready(embmap.jax.array(store, where, dtype=dtype))
+            assert table.devices() == {jax.devices()[0]}
+            before = anonymous()
+            table = jax.block_until_ready(embmap.jax.array(store, where, dtype=dtype))
+            if stored != "int8" and dtype is None:
+                assert anonymous() - before < table.nbytes // 1024 / 5
+            expected = values(store).astype(dtype or np.float32)
+            assert np.array_equal(np.asarray(table, expected.dtype), expected)

@@ -1,17 +1,22 @@
-"""The way of rows to a device: pieces of them are gathered into a ring of host buffers and copied on from there.
+"""The way of rows to a device.
+
+A matrix that lies on the host in one piece is pinned where it is, a piece at a time, and copied on from there. Rows that are
+asked for by id are gathered into a ring of host buffers. So is what becomes narrower on the way, as the narrower type
+travels, and a whole table where the driver pins no mapped file.
 
 Rows are read from the map that answers look-ups, which is read-only. A map that is handed out is copy-on-write, and the
 slowest source a device can have: where a driver asks for its pages as if to write them, each becomes memory of this process.
-
-What travels has the store's type or the wanted one, whichever is smaller; the rest of the conversion is done at the other
-end.
 """
 
 from __future__ import annotations
 
+import ctypes
+import math
+import mmap
 import os
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Protocol
 
 import numpy as np
@@ -19,7 +24,12 @@ import torch
 from numpy.typing import NDArray
 
 from .._core.store import CoreStore
+from . import in_place
 
+# Bytes that are pinned at a time: the next are pinned while these travel.
+PINNED_BYTES = 32 << 20
+# A matrix of fewer bytes is copied to a buffer sooner than it is pinned.
+WORTH_PINNING = 4 << 20
 # Bytes of a buffer, and how many there are: one is filled, one travels, and two are between.
 SLOT_BYTES = 16 << 20
 SLOTS = 4
@@ -38,14 +48,17 @@ class Link(Protocol):
     def buffer(self, nbytes: int) -> torch.Tensor:
         """Make a buffer of bytes on the host, from which copies are fast."""
 
-    def begin(self) -> None:
-        """Have the copies to come wait for what the caller has asked of the device so far."""
+    def pin(self, memory: torch.Tensor, *, read_only: bool) -> Callable[[], None] | None:
+        """Have the device read memory of the host where it is; returns what ends that, or None where it does not."""
+
+    def matrix(self, rows: int, columns: int, dtype: torch.dtype) -> torch.Tensor:
+        """Make a matrix on the device, which copies may fill whatever the device is doing for the caller."""
 
     def copy(self, work: Callable[[], None]) -> Callable[[], None]:
         """Do or begin `work`, a copy from a buffer; returns what waits until that buffer may be filled again."""
 
-    def end(self) -> None:
-        """Have what the caller asks of the device from now on wait for the copies."""
+    def end(self, matrix: torch.Tensor) -> None:
+        """Have what the caller asks of the device from now on wait for the copies into `matrix`."""
 
 
 class _Waiting:
@@ -53,25 +66,31 @@ class _Waiting:
 
     asynchronous = False
 
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+
     def buffer(self, nbytes: int) -> torch.Tensor:
         return torch.empty(nbytes, dtype=torch.uint8, device="cpu")
 
-    def begin(self) -> None:
-        pass
+    def pin(self, memory: torch.Tensor, *, read_only: bool) -> None:
+        return None
+
+    def matrix(self, rows: int, columns: int, dtype: torch.dtype) -> torch.Tensor:
+        return torch.empty(rows, columns, dtype=dtype, device=self._device)
 
     def copy(self, work: Callable[[], None]) -> Callable[[], None]:
         work()
         return lambda: None
 
-    def end(self) -> None:
+    def end(self, matrix: torch.Tensor) -> None:
         pass
 
 
 class _Cuda:
     """A CUDA device: pinned buffers, and a stream of its own, so that the host fills one buffer while another travels.
 
-    The caller's stream waits for the copies, and they for what it was asked before: beside its own work they run only where
-    the caller prefetches on another stream.
+    What is copied to belongs to that stream, and so need not wait for the caller's, where memory that was let go of may
+    still be in use: rows travel beside the work that the caller has asked for before.
     """
 
     asynchronous = True
@@ -83,8 +102,12 @@ class _Cuda:
     def buffer(self, nbytes: int) -> torch.Tensor:
         return torch.empty(nbytes, dtype=torch.uint8, device="cpu", pin_memory=True)
 
-    def begin(self) -> None:
-        self._stream.wait_stream(torch.cuda.current_stream(self._device))
+    def pin(self, memory: torch.Tensor, *, read_only: bool) -> Callable[[], None] | None:
+        return in_place.pin(memory.data_ptr(), memory.nbytes, self._device, read_only=read_only)
+
+    def matrix(self, rows: int, columns: int, dtype: torch.dtype) -> torch.Tensor:
+        with torch.cuda.stream(self._stream):
+            return torch.empty(rows, columns, dtype=dtype, device=self._device)
 
     def copy(self, work: Callable[[], None]) -> Callable[[], None]:
         with torch.cuda.stream(self._stream):
@@ -93,12 +116,18 @@ class _Cuda:
             event.record(self._stream)
         return event.synchronize
 
-    def end(self) -> None:
-        torch.cuda.current_stream(self._device).wait_stream(self._stream)
+    def end(self, matrix: torch.Tensor) -> None:
+        current = torch.cuda.current_stream(self._device)
+        current.wait_stream(self._stream)
+        matrix.record_stream(current)
+
+
+# Makes rows that have arrived, from the one counted, what goes into the matrix.
+Arrived = Callable[[int, torch.Tensor], torch.Tensor]
 
 
 class Ring:
-    """Buffers on the host that are filled and copied to one device in turn."""
+    """Buffers on the host that are filled and copied to one device in turn, and the way without them."""
 
     def __init__(self, link: Link, *, slots: int = SLOTS, slot_bytes: int = SLOT_BYTES) -> None:
         self._link = link
@@ -110,30 +139,35 @@ class Ring:
 
     def send(
         self,
-        target: torch.Tensor,
+        rows: int,
+        columns: int,
         dtype: torch.dtype,
+        travelling: torch.dtype,
         fill: Callable[[int, torch.Tensor], None],
-        arrived: Callable[[int, torch.Tensor], torch.Tensor] = lambda start, rows: rows,
-    ) -> None:
-        """Fill `target`, a matrix on the device.
+        arrived: Arrived | None = None,
+        *,
+        spare: int = 0,
+    ) -> torch.Tensor:
+        """Make a matrix on the device, and so many rows of zeros behind it.
 
-        `fill(start, rows)` writes the rows from `start` on to a buffer of `dtype`; `arrived(start, rows)` makes of them, on
-        the device, what goes into `target`.
+        `fill(start, rows)` writes the rows from `start` on to a buffer of the type that is `travelling`.
         """
         with self._lock:
-            self._link.begin()
+            whole = self._link.matrix(rows + spare, columns, dtype)
             try:
-                self._pieces(target, dtype, fill, arrived)
+                self._pieces(whole[:rows], travelling, fill, arrived)
             finally:
-                # After an error too: what travels still writes to the target, which the caller lets go of.
-                self._link.end()
+                # After an error too: what travels still writes to the matrix, which the caller lets go of.
+                self._link.end(whole)
+        whole[rows:] = 0
+        return whole
 
     def _pieces(
         self,
         target: torch.Tensor,
         dtype: torch.dtype,
         fill: Callable[[int, torch.Tensor], None],
-        arrived: Callable[[int, torch.Tensor], torch.Tensor],
+        arrived: Arrived | None,
     ) -> None:
         width = target.shape[1] * dtype.itemsize
         step = max(1, self._slot_bytes // width)
@@ -148,14 +182,59 @@ class Ring:
                 buffer = self._buffers[slot] = self._link.buffer(room)
             rows = buffer[: part.shape[0] * width].view(dtype).reshape(part.shape)
             fill(start, rows)
+            self._free[slot] = self._copy(start, rows, part, arrived)
 
-            def work(start: int = start, part: torch.Tensor = part, rows: torch.Tensor = rows) -> None:
-                if dtype == part.dtype:
-                    part.copy_(rows, non_blocking=self._link.asynchronous)
-                else:
-                    part.copy_(arrived(start, rows.to(part.device, non_blocking=self._link.asynchronous)))
+    def _copy(self, start: int, rows: torch.Tensor, part: torch.Tensor, arrived: Arrived | None) -> Callable[[], None]:
+        late = self._link.asynchronous
 
-            self._free[slot] = self._link.copy(work)
+        def work() -> None:
+            if rows.dtype == part.dtype and arrived is None:
+                part.copy_(rows, non_blocking=late)
+            else:
+                there = rows.to(part.device, non_blocking=late)
+                part.copy_(there if arrived is None else arrived(start, there))
+
+        return self._link.copy(work)
+
+    def send_in_place(
+        self,
+        source: torch.Tensor,
+        dtype: torch.dtype,
+        arrived: Arrived | None = None,
+        *,
+        read_only: bool,
+        spare: int = 0,
+    ) -> torch.Tensor | None:
+        """Make the same of a matrix that lies on the host in one piece, without a buffer; None where it cannot be pinned."""
+        width = source.shape[1] * source.itemsize
+        step = len(source)
+        if source.data_ptr() % mmap.PAGESIZE == 0:
+            # Whole pages, so that two pieces never meet in one.
+            least = mmap.PAGESIZE // math.gcd(mmap.PAGESIZE, width)
+            step = max(1, PINNED_BYTES // (least * width)) * least
+        with self._lock, in_place.pinning, ExitStack() as pins:
+            unpin = self._link.pin(source[:step], read_only=read_only)
+            if unpin is None:
+                return None
+            whole = self._link.matrix(len(source) + spare, source.shape[1], dtype)
+
+            def wait() -> None:
+                pass
+
+            try:
+                for start in range(0, len(source), step):
+                    piece = source[start : start + step]
+                    if start:
+                        unpin = self._link.pin(piece, read_only=read_only)
+                    # What cannot be pinned is copied all the same, as memory that is not.
+                    if unpin is not None:
+                        pins.callback(unpin)
+                    wait = self._copy(start, piece, whole[start : start + len(piece)], arrived)
+            finally:
+                self._link.end(whole)
+                wait()
+        whole[len(source) :] = 0
+        return whole
 
 
 _rings: dict[torch.device, Ring] = {}
@@ -168,7 +247,7 @@ def ring_of(device: torch.device) -> Ring:
         device = torch.device("cuda", torch.cuda.current_device())
     with _making:
         if device not in _rings:
-            _rings[device] = Ring(_Cuda(device)) if device.type == "cuda" else Ring(_Waiting(), slots=1)
+            _rings[device] = Ring(_Cuda(device)) if device.type == "cuda" else Ring(_Waiting(device), slots=1)
         return _rings[device]
 
 
@@ -181,6 +260,11 @@ def _after_fork() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
+
+
+def stored_dtype(store: CoreStore) -> torch.dtype:
+    """Give the type of a store's numbers in its file."""
+    return _STORED[store._dtype_name]
 
 
 def natural_dtype(store: CoreStore) -> torch.dtype:
@@ -205,11 +289,8 @@ def rows_on(
     """
     device, dtype = torch.device(device or "cpu"), dtype or natural_dtype(store)
     count = len(store) if ids is None else len(ids)
-    whole = torch.empty(count + spare, store.dim, dtype=dtype, device=device)
     if device.type == "meta":
-        return whole
-    whole[count:] = 0
-    target = whole[:count]
+        return torch.empty(count + spare, store.dim, dtype=dtype, device=device)
 
     def wanted(start: int, stop: int) -> NDArray[np.int64]:
         return np.arange(start, stop, dtype=np.int64) if ids is None else ids[start:stop]
@@ -217,24 +298,31 @@ def rows_on(
     def fill(start: int, rows: torch.Tensor) -> None:
         store._gather(wanted(start, start + len(rows)), _as_array(rows))
 
-    if _in_place(device, dtype):
-        fill(0, target)
+    if _stays(device, dtype):
+        whole = torch.empty(count + spare, store.dim, dtype=dtype, device=device)
+        fill(0, whole[:count])
+        whole[count:] = 0
         return whole
-    stored = _STORED[store._dtype_name]
-    narrow = stored.itemsize <= dtype.itemsize and dtype != torch.int8
-    travelling = stored if narrow else (dtype if dtype in _GATHERED else torch.float32)
+    stored = stored_dtype(store)
 
-    def arrived(start: int, rows: torch.Tensor) -> torch.Tensor:
-        if travelling != torch.int8:
-            return rows
+    def scaled(start: int, rows: torch.Tensor) -> torch.Tensor:
         scales = store._scales(wanted(start, start + len(rows)))
         return rows.to(torch.float32) * torch.from_numpy(scales).to(rows.device)[:, None]
 
-    ring_of(device).send(target, travelling, fill, arrived)
-    return whole
+    # The narrower type travels, but int8, whose numbers mean nothing without their scales, only to become wider.
+    as_stored = stored.itemsize <= dtype.itemsize and dtype != torch.int8
+    travelling = stored if as_stored else (dtype if dtype in _GATHERED else torch.float32)
+    arrived = scaled if travelling == torch.int8 else None
+    ring = ring_of(device)
+    matrix = store._vectors_in_place() if ids is None and as_stored else None
+    if matrix is not None and matrix.nbytes >= WORTH_PINNING:
+        there = ring.send_in_place(_memory_of(matrix, stored), dtype, arrived, read_only=True, spare=spare)
+        if there is not None:
+            return there
+    return ring.send(count, store.dim, dtype, travelling, fill, arrived, spare=spare)
 
 
-def _in_place(device: torch.device, dtype: torch.dtype) -> bool:
+def _stays(device: torch.device, dtype: torch.dtype) -> bool:
     """Tell whether rows can be gathered where they go."""
     return device.type == "cpu" and dtype in _GATHERED
 
@@ -244,15 +332,27 @@ def array_on(array: NDArray[np.float32], device: torch.device | str | None, dtyp
     device, matrix = torch.device(device or "cpu"), torch.from_numpy(array)
     if device.type != "cuda":
         return matrix.to(device=device, dtype=dtype)
-    moved = torch.empty(matrix.shape, dtype=dtype or matrix.dtype, device=device)
+    wanted = dtype or matrix.dtype
     # Narrower numbers are made on the host, wider ones on the device.
-    travelling = moved.dtype if moved.dtype.itemsize <= matrix.dtype.itemsize else matrix.dtype
-    ring_of(device).send(moved, travelling, lambda start, rows: _copy(matrix[start : start + len(rows)], rows))
-    return moved
+    travelling = min(wanted, matrix.dtype, key=lambda kind: kind.itemsize)
+    ring = ring_of(device)
+    own = array.flags.owndata and array.flags.writeable
+    if own and array.nbytes >= WORTH_PINNING and travelling == matrix.dtype:
+        there = ring.send_in_place(matrix, wanted, read_only=False)
+        if there is not None:
+            return there
+    rows, columns = matrix.shape
+
+    def fill(start: int, piece: torch.Tensor) -> None:
+        piece.copy_(matrix[start : start + len(piece)])
+
+    return ring.send(rows, columns, wanted, travelling, fill)
 
 
-def _copy(source: torch.Tensor, target: torch.Tensor) -> None:
-    target.copy_(source)
+def _memory_of(matrix: NDArray[np.generic], dtype: torch.dtype) -> torch.Tensor:
+    """Give the memory of an array as a tensor, without PyTorch's warning that it must not be written; it keeps no array."""
+    memory = (ctypes.c_uint8 * matrix.nbytes).from_address(matrix.ctypes.data)
+    return torch.frombuffer(memory, dtype=dtype).view(matrix.shape)
 
 
 def _as_array(rows: torch.Tensor) -> NDArray[np.generic]:

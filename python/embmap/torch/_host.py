@@ -10,8 +10,10 @@ from weakref import WeakValueDictionary
 import numpy as np
 import torch
 
+from .._embmap import distinct
+from .._export.in_place import shown_on
 from .._export.tensors import tensor
-from .._export.to_device import natural_dtype, rows_on
+from .._export.to_device import natural_dtype, rows_on, stored_dtype
 from .._open import kept_open
 from .._store import Store
 from ._layers import padding_row
@@ -24,8 +26,9 @@ class HostEmbedding(torch.nn.Module):
     """An embedding whose table stays in the file, mapped on the host; only the rows that are asked for travel.
 
     For tables that are larger than the device's memory, or than they are worth there: each call looks its rows up on the
-    host and copies them to the device, each row once, on a CUDA device through pinned memory and on a stream of its own. Ids
-    that lie on a CUDA device must come to the host first, which waits for them: keep them on the CPU where you can.
+    host and copies them to the device, each row once, on a CUDA device through pinned memory and on a stream of its own,
+    beside what the device is doing. Ids that lie on a CUDA device must come to the host first, which waits for them: keep
+    them on the CPU where you can, or pass `zero_copy`.
 
     The layer has no parameters and its `state_dict` is empty, unless it learns. Pickled, as `torch.save` of a whole model
     does, it refers to the store's path, and a changed file is an error when it is read back. `Module.to` moves where the
@@ -48,6 +51,11 @@ class HostEmbedding(torch.nn.Module):
     hot : int
         So many of the first rows are kept on the device: published files are sorted by frequency, and a few thousand words
         are most of any text.
+    zero_copy : bool
+        Where the rows go to a CUDA device, it reads them from the mapped file itself, over its bus: the host does nothing,
+        ids may lie on the device, and the whole table stays in the host's memory as long as the layer is there. A
+        RuntimeError where the driver does not map files for the device, and for a store in several files; on other devices
+        it changes nothing. Ids on the device are checked there, as those of `nn.Embedding` are.
     learn : bool
         Fine-tune: `weight` is a parameter over the whole table, on the host, whose gradients are sparse. Rows that an
         optimizer writes become this process's own pages, the others stay the file's; of a store of int8 all are a copy.
@@ -77,6 +85,7 @@ class HostEmbedding(torch.nn.Module):
         padding_idx: int | None = None,
         dtype: torch.dtype | None = None,
         hot: int = 0,
+        zero_copy: bool = False,
         learn: bool = False,
     ) -> None:
         super().__init__()
@@ -84,17 +93,18 @@ class HostEmbedding(torch.nn.Module):
         dtype = dtype or natural_dtype(store)
         if not dtype.is_floating_point:
             raise ValueError(f"dtype must be of floating point, not {dtype}")
-        if hot < 0 or (hot and learn):
-            raise ValueError(
-                "hot must not be negative" if hot < 0 else "a layer that learns keeps no rows on the device"
-            )
+        if hot < 0:
+            raise ValueError("hot must not be negative")
+        if learn and (hot or zero_copy):
+            raise ValueError("a layer that learns keeps no rows on the device, and shows it none: they may change")
         self.store = store
         self.num_embeddings, self.embedding_dim = len(store) + (padding_idx == len(store)), store.dim
         self.padding_idx = padding_idx
         self.hot = min(hot, len(store))
+        self.zero_copy = zero_copy
         # Module.to, half, cuda and their kin find this, and so say where the rows go and what they become.
         self.register_buffer("_hot", torch.empty(0, store.dim, device=device, dtype=dtype), persistent=False)
-        self._fill_hot()
+        self._settle()
         self.weight = None
         self._begin()
         if learn:
@@ -105,13 +115,20 @@ class HostEmbedding(torch.nn.Module):
     def _begin(self) -> None:
         # What only this process has: the batch that is fetched ahead, and the operator's way to the store.
         self._key = f"{self.store.identity.hex()} {self.store.path}"
-        self._ahead: tuple[int, torch.Tensor, torch.Tensor, Future[torch.Tensor]] | None = None
+        self._ahead: tuple[int, torch.Tensor, torch.Tensor, Future[_Fetched]] | None = None
         self._thread: tuple[int, ThreadPoolExecutor] | None = None
+        self._side: torch.cuda.Stream | None = None
         _layers[self._key] = self
 
-    def _fill_hot(self) -> None:
+    def _settle(self) -> None:
+        """Bring to the device what is there between calls."""
         ids = np.arange(self.hot, dtype=np.int64)
-        self._hot = rows_on(self.store, ids, self._hot.device, self._hot.dtype)
+        device = self._hot.device
+        self._hot = rows_on(self.store, ids, device, self._hot.dtype)
+        self._shown = _Shown.of(self.store, device) if self.zero_copy and device.type == "cuda" else None
+        if device.type == "cuda":
+            # They are read on more streams than this one, without a word to it.
+            torch.cuda.current_stream(device).synchronize()
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
         r"""Copy the rows of `ids`.
@@ -138,6 +155,8 @@ class HostEmbedding(torch.nn.Module):
             rows: torch.Tensor = torch.ops.embmap.host_rows(ids, self._hot, self._key, self.padding_idx)
             return rows
         # The first call of an operator of Python's takes PyTorch a second.
+        if self._shown is not None:
+            return self._shown.rows(self.store, ids, self._hot, self.padding_idx)
         flat = _checked(ids, len(self.store), self.padding_idx)
         found = self._fetched(flat)
         if found is None:
@@ -150,11 +169,10 @@ class HostEmbedding(torch.nn.Module):
         # A fork has the batch and not the thread.
         if ahead is None or ahead[0] != os.getpid() or ahead[2] is not self._hot or not torch.equal(ahead[1], flat):
             return None
-        rows = ahead[3].result()
-        if rows.is_cuda:
-            # Copied on the stream of another thread, which the copy itself has waited for there.
+        rows, arrived = ahead[3].result()
+        if arrived is not None:
             current = torch.cuda.current_stream(rows.device)
-            current.wait_stream(torch.cuda.default_stream(rows.device))
+            current.wait_event(arrived)
             rows.record_stream(current)
         return rows
 
@@ -173,6 +191,8 @@ class HostEmbedding(torch.nn.Module):
     def prefetch(self, ids: torch.Tensor) -> None:
         """Begin to copy the rows of the next batch, in a thread of its own; the next call with these ids has them.
 
+        A layer with `zero_copy` on a CUDA device has nothing to do ahead, and does nothing.
+
         Parameters
         ----------
         ids : Tensor of int, any shape
@@ -185,11 +205,16 @@ class HostEmbedding(torch.nn.Module):
         """
         if self.weight is not None:
             raise ValueError("the rows of a layer that learns cannot be fetched ahead: they may change")
+        if self._shown is not None:
+            return
         # A copy: the caller may fill the same tensor with the ids of another batch.
         flat, process = _checked(ids, len(self.store), self.padding_idx).clone(), os.getpid()
         if self._thread is None or self._thread[0] != process:
             self._thread = (process, ThreadPoolExecutor(1, "embmap-prefetch"))
-        self._ahead = (process, flat, self._hot, self._thread[1].submit(_copied, self.store, flat, self._hot))
+        if self._hot.is_cuda and (self._side is None or self._side.device != self._hot.device):
+            self._side = torch.cuda.Stream(self._hot.device)  # type: ignore[no-untyped-call]
+        side = self._side if self._hot.is_cuda else None
+        self._ahead = (process, flat, self._hot, self._thread[1].submit(_fetch, self.store, flat, self._hot, side))
 
     def _apply(self, fn: Any, recurse: bool = True) -> HostEmbedding:
         # The table stays on the host, of the store's type, whatever becomes of the model. Rows on the device are copied from
@@ -208,7 +233,7 @@ class HostEmbedding(torch.nn.Module):
                 self._parameters["weight"] = weight
         if (after.device, after.dtype) != (before.device, before.dtype) or before.is_meta:
             self._buffers["_hot"] = after
-            self._fill_hot()
+            self._settle()
         return self
 
     def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
@@ -246,7 +271,7 @@ class HostEmbedding(torch.nn.Module):
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__ | {"_buffers": self._buffers | {"_hot": self._hot[:0].clone()}}
-        for name in ("_key", "_ahead", "_thread"):
+        for name in ("_key", "_ahead", "_thread", "_side", "_shown"):
             del state[name]
         if self.weight is not None:
             ids = self._asked.nonzero()[:, 0]
@@ -257,7 +282,7 @@ class HostEmbedding(torch.nn.Module):
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)  # type: ignore[no-untyped-call]
         self._begin()
-        self._fill_hot()
+        self._settle()
         if learned := self.__dict__.get("_asked"):
             ids, rows, requires_grad = learned
             self.weight = torch.nn.Parameter(tensor(self.store), requires_grad=requires_grad)
@@ -270,9 +295,8 @@ class HostEmbedding(torch.nn.Module):
         """Say what `repr` shows."""
         padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
         hot = f", hot={self.hot}" if self.hot else ""
-        return f"{self.num_embeddings}, {self.embedding_dim}{padding}{hot}" + (
-            ", learn=True" if self.weight is not None else ""
-        )
+        ways = ", zero_copy=True" * self.zero_copy + ", learn=True" * (self.weight is not None)
+        return f"{self.num_embeddings}, {self.embedding_dim}{padding}{hot}{ways}"
 
 
 def _checked(ids: torch.Tensor, rows: int, padding_idx: int | None) -> torch.Tensor:
@@ -287,39 +311,96 @@ def _checked(ids: torch.Tensor, rows: int, padding_idx: int | None) -> torch.Ten
     return flat
 
 
+# Rows on a device, and when they are there, where the caller must wait for it.
+_Fetched = tuple[torch.Tensor, "torch.cuda.Event | None"]
+
+
+def _fetch(store: Store, flat: torch.Tensor, hot: torch.Tensor, side: torch.cuda.Stream | None) -> _Fetched:
+    """Copy rows beside what the caller's streams do."""
+    if side is None:
+        return _copied(store, flat, hot), None
+    hot.record_stream(side)
+    with torch.cuda.stream(side):
+        return _copied(store, flat, hot), side.record_event()
+
+
 def _copied(store: Store, flat: torch.Tensor, hot: torch.Tensor) -> torch.Tensor:
     """Give the rows of ids that are checked, where `hot`, the first rows, lies, and of its type."""
-    if not len(hot):
-        return _travelled(store, flat, hot)
-    cold = ((flat >= len(hot)) | (flat < 0)).nonzero()[:, 0]
-    rows = torch.nn.functional.embedding(flat.clamp(0, len(hot) - 1).to(hot.device), hot)
-    if len(cold):
-        rows.index_copy_(0, cold.to(hot.device), _travelled(store, flat[cold], hot))
-    return rows
+    if hot.device.type in ("cpu", "meta") or (not len(hot) and len(flat) < _WORTH_UNIQUE):
+        return rows_on(store, flat.numpy(), hot.device, hot.dtype)
+    once, places = distinct(flat.numpy(), len(hot))
+    cold = rows_on(store, once, hot.device, hot.dtype)
+    return torch.nn.functional.embedding(_sent(torch.from_numpy(places), hot), torch.cat([hot, cold]))
 
 
-def _travelled(store: Store, flat: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-    if like.device.type in ("cpu", "meta") or len(flat) < _WORTH_UNIQUE:
-        return rows_on(store, flat.numpy(), like.device, like.dtype)
-    once, where = torch.unique(flat, return_inverse=True)
-    return rows_on(store, once.numpy(), like.device, like.dtype)[where.to(like.device)]
+def _sent(ids: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """Send ids where `like` is, without waiting for what that device is doing."""
+    return ids.pin_memory().to(like.device, non_blocking=True) if like.is_cuda else ids.to(like.device)
+
+
+class _Shown:
+    """A table in the host's memory that a device reads where it lies."""
+
+    def __init__(self, table: torch.Tensor, scales: torch.Tensor | None) -> None:
+        self._table = table
+        self._scales = scales
+
+    @classmethod
+    def of(cls, store: Store, device: torch.device) -> _Shown:
+        matrix = store._vectors_in_place()
+        table = None if matrix is None else shown_on(device, matrix, stored_dtype(store))
+        if table is None:
+            what = "this driver shows a device no mapped file" if matrix is not None else "a store in several files"
+            raise RuntimeError(f"{store.path}: {what}: leave zero_copy out, and rows are copied")
+        scales = None
+        if store.dtype == np.int8:
+            scales = torch.from_numpy(store._scales(np.arange(len(store), dtype=np.int64))).to(device)
+        return cls(table, scales)
+
+    def rows(self, store: Store, ids: torch.Tensor, hot: torch.Tensor, padding_idx: int | None) -> torch.Tensor:
+        """Give the rows of ids, which are checked here if they lie on the host, and else when the device reads them."""
+        if store.closed:
+            raise ValueError(f"{store.path}: the store is closed")
+        on_host = ids.device.type == "cpu"
+        known = (
+            _sent(_checked(ids, len(store), padding_idx).reshape(ids.shape), hot) if on_host else ids.to(torch.int64)
+        )
+        padding = None
+        if padding_idx is not None:
+            padding = known.eq(-1 if on_host else padding_idx)
+            known = known.masked_fill(padding, 0)
+        if not len(hot):
+            rows = self._decoded(known, hot.dtype)
+        else:
+            is_hot = known.lt(len(hot))
+            # The same row again and again, which the device keeps.
+            rows = self._decoded(known.masked_fill(is_hot, 0), hot.dtype)
+            rows = torch.where(
+                is_hot[..., None], torch.nn.functional.embedding(known.clamp(max=len(hot) - 1), hot), rows
+            )
+        return rows if padding is None else rows.masked_fill_(padding[..., None], 0)
+
+    def _decoded(self, ids: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+        rows = torch.nn.functional.embedding(ids, self._table)
+        if self._scales is not None:
+            rows = rows.to(torch.float32) * self._scales[ids][..., None]
+        return rows.to(dtype)
 
 
 # The layers of this process, whose stores the operator takes, by identity and path. Programs that were exported have none.
 _layers: WeakValueDictionary[str, HostEmbedding] = WeakValueDictionary()
 
 
-def _store_of(key: str) -> Store:
-    layer = _layers.get(key)
-    if layer is not None and not layer.store.closed:
-        return layer.store
-    identity, _, path = key.partition(" ")
-    return kept_open(path, bytes.fromhex(identity))
-
-
 @torch.library.custom_op("embmap::host_rows", mutates_args=())
 def _host_rows(ids: torch.Tensor, hot: torch.Tensor, store: str, padding_idx: int | None) -> torch.Tensor:
-    found = _store_of(store)
+    layer = _layers.get(store)
+    if layer is not None and not layer.store.closed:
+        found, shown = layer.store, layer._shown
+    else:
+        identity, _, path = store.partition(" ")
+        found, shown = kept_open(path, bytes.fromhex(identity)), None
+    if shown is not None and layer is not None and layer._hot.device == hot.device:
+        return shown.rows(found, ids, hot, padding_idx)
     return _copied(found, _checked(ids, len(found), padding_idx), hot).reshape(*ids.shape, found.dim)
 
 

@@ -12,7 +12,7 @@ mod ticks;
 mod words;
 mod writer;
 
-use numpy::{PyReadonlyArray1, PyReadwriteArray2, PyUntypedArrayMethods};
+use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1, PyReadwriteArray2, PyUntypedArrayMethods};
 use pyo3::{exceptions::PyValueError, prelude::*};
 
 use crate::{
@@ -39,6 +39,16 @@ fn fill_normal(
     detached(py, || embmap::unstable::fill_rows(&words, seed, mean, deviation, out))?.map_err(|error| raise(py, error))
 }
 
+type Ids<'py> = Bound<'py, PyArray1<i64>>;
+
+/// The different ids of a batch but those below `known`, and where among all rows that are at hand each of the batch is.
+#[pyfunction]
+fn distinct<'py>(py: Python<'py>, ids: PyReadonlyArray1<'py, i64>, known: i64) -> PyResult<(Ids<'py>, Ids<'py>)> {
+    let ids = ids.as_slice()?;
+    let (once, places) = detached(py, || embmap::unstable::distinct(ids, known))?;
+    Ok((once.into_pyarray(py), places.into_pyarray(py)))
+}
+
 /// The words of anything that holds words, as `str`.
 #[pyfunction]
 fn strings<'py>(py: Python<'py>, words: WordArgs<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
@@ -50,7 +60,7 @@ mod _embmap {
     #[pymodule_export]
     use super::{
         convert::{convert, model_files},
-        fill_normal,
+        distinct, fill_normal,
         shards::{find_in_shards, shard_of},
         store::Store,
         strings,

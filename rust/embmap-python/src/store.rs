@@ -391,6 +391,12 @@ impl Store {
         Ok(open.shared.get_or_try_init(py, make)?.bind(py).clone())
     }
 
+    /// The matrix as it is stored, in the mapping that answers look-ups: for a device to read, and not given out.
+    #[pyo3(name = "_vectors_in_place")]
+    fn vectors_in_place<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyUntypedArray>> {
+        arrays::readonly(py, self.open()?.store.clone())
+    }
+
     /// The rows nearest to queries: ids and cosines, best first.
     #[pyo3(name = "_nearest")]
     fn nearest<'py>(

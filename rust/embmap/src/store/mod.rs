@@ -1,9 +1,10 @@
 //! A store that is open: constant time to open, each look-up checked. Nothing here writes one.
 //!
-//! [`Store`] is opened here; what it can do stands in the file of each: words to rows in `lookup`, rows by id in `gather`, one
-//! vector for several rows in `pool`, the nearest rows in `search`, vectors of unseen words in `subwords`, the checks that read
+//! [`Store`] is opened here; what it can do stands in the file of each: words to rows in `lookup`, rows by id in `gather`, what
+//! of them a batch needs once in `distinct`, one vector for several rows in `pool`, the nearest rows in `search`, vectors of unseen words in `subwords`, the checks that read
 //! everything in `verify`.
 
+pub(crate) mod distinct;
 pub(crate) mod gather;
 pub(crate) mod lookup;
 pub(crate) mod pool;
