@@ -7,6 +7,22 @@ OnBadRow = Literal["error", "skip"]
 OnMissing = Literal["error", "skip"]
 OnWrongCount = Literal["error", "ignore"]
 Separator = Literal["auto", " ", "\t", "spaces", ",", ";"]
-SourceFormat = Literal["auto", "text", "word2vec-binary", "fasttext", "huggingface"]
+SourceFormat = Literal[
+    "auto",
+    "text",
+    "word2vec-binary",
+    "fasttext",
+    "huggingface",
+    "numpy",
+    "safetensors",
+    "hdf5",
+    "torch",
+    "pickle",
+    "table",
+    "spacy",
+    "vecs",
+    "raw",
+    "numbers",
+]
 TensorMode = Literal["cow", "readonly", "copy"]
 Utf8Errors = Literal["strict", "replace", "ignore", "backslashreplace"]

@@ -25,6 +25,7 @@ __all__ = [
     "find_in_shards",
     "model_files",
     "shard_of",
+    "spacy_keys",
     "strings",
 ]
 
@@ -71,6 +72,9 @@ def model_files(folder: str | PathLike[str], member: str | None) -> list[Path]:
 def distinct(ids: NDArray[np.int64], known: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Give the different ids, without those from 0 up to `known`, and where each is: itself below `known`, or counted on."""
 
+def spacy_keys(words: WordsLike) -> NDArray[np.uint64]:
+    """Give the keys by which spaCy knows words."""
+
 def strings(words: WordsLike) -> list[str]:
     """Give the words of anything that holds words."""
 
@@ -103,7 +107,9 @@ class Writer:
     ) -> Writer: ...
     def write(self, words: WordsLike, vectors: NDArray[np.float32]) -> None: ...
     def copy(self, store: Store, ids: NDArray[np.int64]) -> None: ...
-    def finish(self) -> dict[str, Any]: ...
+    @property
+    def duplicates(self) -> int: ...
+    def finish(self, metadata: str = "{}") -> dict[str, Any]: ...
     def abandon(self) -> None: ...
 
 @disjoint_base

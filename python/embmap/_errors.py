@@ -22,9 +22,9 @@ class ParseError(EmbmapError, ValueError):
         The byte at which it starts, counted from 0.
     reason : str
         What was expected, what was found, what to do.
-    unit : {"line", "word", "byte", "file"}
-        What the place is counted in: lines; the words of a binary file or a vocabulary; bytes alone; or it is the file as a
-        whole that is not accepted.
+    unit : {"line", "word", "row", "byte", "file"}
+        What the place is counted in: lines; the words of a binary file or a vocabulary; the rows of a table or a matrix;
+        bytes alone; or it is the file as a whole that is not accepted.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class ParseError(EmbmapError, ValueError):
         line: int,
         byte_offset: int,
         reason: str,
-        unit: Literal["line", "word", "byte", "file"] = "line",
+        unit: Literal["line", "word", "row", "byte", "file"] = "line",
     ) -> None:
         super().__init__(path, line, byte_offset, reason, unit)
         self.path = path
@@ -45,6 +45,8 @@ class ParseError(EmbmapError, ValueError):
     def __str__(self) -> str:
         if self.unit == "file":
             return f"{self.path}: {self.reason}"
+        if self.unit == "row":
+            return f"{self.path}, row {self.line}: {self.reason}"
         if self.unit == "byte":
             return f"{self.path}, byte {self.byte_offset}: {self.reason}"
         return f"{self.path}, {self.unit} {self.line} (byte {self.byte_offset}): {self.reason}"

@@ -66,6 +66,11 @@ def main() -> None:
     help="What SOURCE is; found from its content by default.",
 )
 @click.option("--member", help="The file of an archive or the tensor of a model, where several can be meant.")
+@click.option(
+    "--words", type=click.Path(path_type=Path), help="The words of numbers that have none: one a line, JSON, a table."
+)
+@click.option("--word-column", help="The column of words of a table; found by default.")
+@click.option("--vector-column", help="The column of vectors of a table; found by default.")
 @click.option("--header/--no-header", default=None, help="Whether the first line is a header; found by default.")
 @click.option(
     "--separator",
@@ -133,7 +138,8 @@ def convert_command(
     """Convert vectors, in text, a table or a binary form, to a store, by default beside them with the suffix .embmap.
 
     SOURCE may be compressed (gzip, bzip2, xz, lzma, zstd), in a zip or tar archive, or - for the standard input; a
-    fastText model; or the folder of a Hugging Face model.
+    fastText model; the folder of a Hugging Face model or of spaCy; a table (Parquet, Arrow, JSON lines); numbers with
+    their --words elsewhere (.npy, .npz, .safetensors, .pt, HDF5, text); gensim's own files; .fvecs and its kin.
     """
     report = convert(
         source,
@@ -268,6 +274,11 @@ def export(store: Path, target: Path, words: Any, progress: bool | None, json: b
 @main.command(epilog="Example: embmap bench glove.6B.300d.txt")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--member", help="The file of an archive, where several can be meant.")
+@click.option(
+    "--words", type=click.Path(path_type=Path), help="The words of numbers that have none: one a line, JSON, a table."
+)
+@click.option("--word-column", help="The column of words of a table; found by default.")
+@click.option("--vector-column", help="The column of vectors of a table; found by default.")
 @click.option("--header/--no-header", default=None, help="Whether the first line is a header; found by default.")
 @click.option(
     "--errors",

@@ -8,7 +8,7 @@ import shlex
 # Arguments of `convert` and `export` that are options of the commands, under the same name.
 _OPTIONS = (
     "dim|dtype|duplicates|encoding|errors|format|header|keep|limit|max_expansion|member|on_bad_row|on_wrong_count"
-    "|separator|threads"
+    "|separator|threads|vector_column|word_column|words"
 )
 _ARGUMENT = re.compile(rf"(?<![\w.])({_OPTIONS})=(\"[^\"]*\"|True|False|[0-9]+)?")
 _FLAGS = {("header", "True"): "--header", ("header", "False"): "--no-header"}

@@ -6,10 +6,10 @@ import codecs
 import contextlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, get_args
 
 from .._choices import Duplicates, OnBadRow, OnWrongCount, Separator, SourceFormat, Utf8Errors
 from .._dtype import DtypeName, dtype_name
@@ -17,10 +17,22 @@ from .._embmap import convert as _convert
 from .._paths import explained, local
 from .._progress import Progress, shown
 from .keep import words_to_keep
+from .readers.choose import reader_of
+from .readers.rows import write_rows
 from .shards import convert_shards
 
+if TYPE_CHECKING:
+    from .._words_like import WordsLike
+
+    Words: TypeAlias = str | os.PathLike[str] | WordsLike | Mapping[str, int]
+
 _PACKED = (".gz", ".bz2", ".xz", ".lzma", ".zst", ".zip", ".tar", ".tgz", ".tbz2", ".txz")
-_PLAIN = (".txt", ".vec", ".emb", ".tsv", ".csv", ".bin", ".ftz", ".embmap")
+_PLAIN = (
+    *(".txt", ".vec", ".emb", ".tsv", ".csv", ".bin", ".ftz", ".embmap"),
+    *(".npy", ".npz", ".h5", ".hdf5", ".pt", ".pth", ".kv", ".model", ".pkl"),
+    *(".parquet", ".arrow", ".feather", ".jsonl", ".ndjson"),
+    *(".fvecs", ".bvecs", ".ivecs", ".fbin", ".u8bin", ".i8bin", ".ibin"),
+)
 # As many files as a process can have open everywhere.
 _MOST_SHARDS = 512
 # What names of sources end in, and names of models do not.
@@ -88,7 +100,7 @@ class ConversionReport:
         Words of `keep` that the source does not have; None without `keep`, or where `limit` ended the conversion.
     separator : str or None
         What stands between the fields of a text: ``" "``, ``"\t"``, ``"spaces"``, ``","`` or ``";"``.
-    unit : {"line", "word"}
+    unit : {"line", "word", "row"}
         What `RejectedRow.line` counts.
     """
 
@@ -152,11 +164,14 @@ def convert(
     source: str | os.PathLike[str],
     target: str | os.PathLike[str] | None = None,
     *,
+    words: Words | None = None,
     format: SourceFormat = "auto",
     member: str | None = None,
     dtype: DtypeName = "float32",
     header: bool | Literal["auto"] = "auto",
     separator: Separator = "auto",
+    word_column: str | None = None,
+    vector_column: str | None = None,
     encoding: str = "utf-8",
     dim: int | None = None,
     duplicates: Duplicates = "first",
@@ -191,13 +206,25 @@ def convert(
         ``model.safetensors`` (or its shards) and ``tokenizer.json``, ``vocab.txt`` or ``vocab.json``: of it, the embeddings
         of the vocabulary's tokens are read, in the order of their ids, and the tokens stay as they are written (``##ing``,
         ``Ġthe``, ``▁the``).
+        Or numbers whose words are elsewhere (`words`); a table with a column of words and one of vectors, Parquet, Arrow,
+        Feather or JSON lines, or a folder of Parquet files; the folder of a spaCy pipeline or of sense2vec; gensim's own
+        files, Polyglot's and PyTorch's, of which the data are read and nothing is unpickled; HDF5; ``.fvecs``, ``.fbin`` and
+        their kin, whose words are the numbers of the rows; and what `Store.export` writes.
     target : path, optional
         Where the store goes; by default beside the source, ``vectors.txt.gz`` to ``vectors.embmap``.
-    format : {"auto", "text", "word2vec-binary", "fasttext", "huggingface"}
-        What the source is; found from its content by default. A file that is clearly another one is refused.
+    words : path, iterable of str, or mapping, optional
+        The words of a source that has numbers alone, ``.npy``, ``.npz``, ``.safetensors``, PyTorch's, HDF5, plain float32
+        or a text of numbers, in the order of the rows: a text file with one a line, with or without counts behind them, a
+        table with tabs (its first column, or the one beside the numbers of the rows, or `word_column`), a JSON list, a JSON
+        object word -> row, a ``tokenizer.json``, a Parquet file; or words in any form that `Store.indices` takes.
+    format : str
+        What the source is; found from its content by default. ``"text"``, ``"word2vec-binary"``, ``"fasttext"`` or
+        ``"huggingface"``: a file that is clearly another one is refused. ``"numpy"``, ``"safetensors"``, ``"hdf5"``,
+        ``"torch"``, ``"pickle"``, ``"table"``, ``"spacy"``, ``"vecs"``; ``"numbers"``, a text of numbers; or ``"raw"``,
+        plain float32 numbers, little-endian, of which `dim` are a row.
     member : str, optional
-        The file of an archive, by its path in it, or the tensor of a model, by its name; needed only where several can be
-        meant, which the error then lists.
+        The file of an archive, by its path in it, the tensor of a model or a checkpoint, the array of an ``.npz`` or the
+        dataset of an HDF5 file, by its name; needed only where several can be meant, which the error then lists.
     dtype : {"float32", "float16", "bfloat16", "int8"}
         Type of the store's numbers. A value ``x`` is off by at most ``2**-11 * abs(x)`` in float16 (``2**-25`` where
         ``abs(x) < 2**-14``), ``2**-8 * abs(x)`` in bfloat16, and 1/254 of the row's largest ``abs(x)`` in int8, which keeps
@@ -211,6 +238,9 @@ def convert(
         What stands between the fields of a text: one space, one tab, or, with ``"spaces"``, any number of both, as in
         columns that are padded to a width. A comma or a semicolon is that of CSV, with quotes where they are needed. Found
         from the first rows by default; so are a line of names, numbers of the rows, and the quotes that R writes.
+    word_column, vector_column : str, optional
+        The columns of a table, by name; found by their names and types by default. Vectors are lists of numbers, of fixed
+        length or not, or the base64 of float32 numbers. Of a text of words, the column may be given by its place, from 0.
     encoding : str
         How the words are written, by Python's name: ``"latin-1"``, ``"cp1252"``, ``"gbk"``, ``"utf-16"``, ... Of UTF-16 with
         its mark this need not be said.
@@ -278,6 +308,9 @@ def convert(
     for name, number in (("dim", dim), ("limit", limit), ("threads", threads)):
         if number is not None and number < (0 if name == "limit" else 1):
             raise ValueError(f"{name} must be positive, not {number}")
+    if format not in get_args(SourceFormat):
+        known = ", ".join(f'"{name}"' for name in get_args(SourceFormat))
+        raise ValueError(f"format must be one of {known}, not {format!r}")
     dtype = dtype_name(dtype)
     source = local(source)
     target = _default_target(source, member) if target is None else local(target)
@@ -290,6 +323,47 @@ def convert(
     if shards is not None and limit is not None:
         raise ValueError("limit= counts the rows of one store: with shards=, leave it out")
     kept = None if keep is None else words_to_keep(keep)
+    reader = reader_of(
+        source,
+        format=format,
+        member=member,
+        given=words,
+        word_column=word_column,
+        vector_column=vector_column,
+        encoding=encoding,
+        dim=dim,
+    )
+    if reader is not None:
+        texts_alone = {
+            "header": header != "auto",
+            "separator": separator != "auto",
+            "errors": errors != "strict",
+            "on_wrong_count": on_wrong_count != "error",
+            "shards": shards is not None,
+        }
+        if idle := [name for name, is_given in texts_alone.items() if is_given]:
+            raise ValueError(
+                f"{source}: {', '.join(idle)} cannot change how a source of the kind {reader.kind!r} is read"
+            )
+        with shown(progress, source.name, " rows") as tick:
+            found = write_rows(
+                reader,
+                source,
+                target,
+                dim=dim,
+                dtype=dtype,
+                duplicates=duplicates,
+                on_bad_row=on_bad_row,
+                limit=limit,
+                keep=kept,
+                normalize=normalize,
+                screen=screen,
+                metadata=metadata or {},
+                tick=tick,
+            )
+        return _report(found, target, dtype)
+    if word_column is not None or vector_column is not None:
+        raise ValueError(f"{source} is no table with named columns: leave word_column and vector_column out")
 
     def converted(target: Path, shard: tuple[int, int] | None, tick: Progress | None) -> dict[str, Any]:
         return _convert(
@@ -321,6 +395,10 @@ def convert(
         found = (
             converted(target, None, tick) if shards is None else convert_shards(source, target, shards, converted, tick)
         )
+    return _report(found, target, dtype)
+
+
+def _report(found: dict[str, Any], target: Path, dtype: str) -> ConversionReport:
     found["rejected_rows"] = tuple(RejectedRow(*row) for row in found["rejected_rows"])
     return ConversionReport(**found, path=target, dtype=dtype)
 

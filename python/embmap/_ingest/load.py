@@ -25,11 +25,14 @@ from . import losses as _losses
 from .convert import SUFFIXES, convert
 from .keep import words_to_keep
 from .lock import locked
+from .readers.choose import reader_of
 
 # What changes how a conversion runs but not what it writes.
 _UNREMEMBERED = ("threads", "progress")
 # What file systems round the time of a file down to, in nanoseconds.
 _GRAINS = (1, 100, 10**3, 10**6, 10**9)
+# What decides how a source is read by other than the extension.
+_OF_READERS = ("words", "format", "member", "word_column", "vector_column", "encoding", "dim")
 _WAY_OUT = (
     "the place of embmap's cache, where load() keeps what it has converted; "
     "name another folder with load(..., cache_dir=) or in the environment's EMBMAP_CACHE_DIR"
@@ -94,8 +97,16 @@ def load(source: str | os.PathLike[str], *, cache_dir: str | os.PathLike[str] | 
         options["keep"] = sorted(set(strings(words_to_keep(keep))))
     if "dtype" in options:
         options["dtype"] = dtype_name(options["dtype"])
+    if isinstance(words := options.get("words"), (str, os.PathLike)):
+        options["words"] = os.fspath(local(words).absolute())
+    elif words is not None:
+        raise TypeError(
+            "load() keeps what it has converted, and so needs the words in a file: convert() takes them as they are"
+        )
+    asked = {name: options[name] for name in _OF_READERS if name in options}
+    reader = reader_of(source, given=asked.pop("words", None), **asked) if source.exists() else None
     try:
-        stamp = _stamp(source, options.get("member"))
+        stamp = _stamp_of(reader.files) if reader is not None else _stamp(source, options.get("member"))
     except IsADirectoryError as error:
         raise explained(error, source, SUFFIXES) from None
     defaults = {name: parameter.default for name, parameter in inspect.signature(convert).parameters.items()}
@@ -177,11 +188,21 @@ def _stamp(source: Path, member: str | None) -> _Stamp:
         return _Stamp({"bytes": status.st_size}, status.st_mtime_ns)
     found = {path.relative_to(source).as_posix(): path.stat() for path in model_files(source, member)}
     times = [status.st_mtime_ns for status in found.values()]
-    # One time for all: the newest to the second, and behind it what changes with any of them.
-    second = max(times, default=0) // 10**9 * 10**9
-    return _Stamp(
-        {file: status.st_size for file, status in found.items()}, second + zlib.crc32(repr(times).encode()) % 10**9
-    )
+    return _Stamp({file: status.st_size for file, status in found.items()}, _time_of(times))
+
+
+def _stamp_of(files: tuple[Path, ...]) -> _Stamp:
+    """Look at all files of a source that has several."""
+    found = [path.stat() for path in files]
+    if len(files) == 1:
+        return _Stamp({"bytes": found[0].st_size}, found[0].st_mtime_ns)
+    sizes = {path.name: status.st_size for path, status in zip(files, found, strict=True)}
+    return _Stamp(sizes, _time_of([status.st_mtime_ns for status in found]))
+
+
+def _time_of(times: list[int]) -> int:
+    """Give one time for all: the newest to the second, and behind it what changes with any of them."""
+    return max(times, default=0) // 10**9 * 10**9 + zlib.crc32(repr(times).encode()) % 10**9
 
 
 def _fresh(target: Path, source: Path, stamp: _Stamp) -> Store | None:

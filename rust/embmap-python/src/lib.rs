@@ -49,6 +49,13 @@ fn distinct<'py>(py: Python<'py>, ids: PyReadonlyArray1<'py, i64>, known: i64) -
     Ok((once.into_pyarray(py), places.into_pyarray(py)))
 }
 
+/// The keys by which spaCy knows words.
+#[pyfunction]
+fn spacy_keys<'py>(py: Python<'py>, words: WordArgs<'py>) -> PyResult<Bound<'py, PyArray1<u64>>> {
+    let words = words.to_list()?;
+    Ok(words.iter().map(|word| embmap::unstable::murmur64a(word, 1)).collect::<Vec<_>>().into_pyarray(py))
+}
+
 /// The words of anything that holds words, as `str`.
 #[pyfunction]
 fn strings<'py>(py: Python<'py>, words: WordArgs<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
@@ -62,6 +69,7 @@ mod _embmap {
         convert::{convert, model_files},
         distinct, fill_normal,
         shards::{find_in_shards, shard_of},
+        spacy_keys,
         store::Store,
         strings,
         writer::Writer,

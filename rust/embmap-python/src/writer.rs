@@ -92,9 +92,19 @@ impl Writer {
         self.with_builder(py, |builder| builder.copy(&from, ids))
     }
 
-    /// Publish the store; returns what `WriteReport` holds.
-    fn finish<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let builder = self.take(py)?.ok_or_else(|| self.closed())?;
+    /// Rows whose word was there before, so far.
+    #[getter]
+    fn duplicates(&self, py: Python<'_>) -> PyResult<u64> {
+        self.with_builder(py, |builder| Ok(builder.duplicates()))
+    }
+
+    /// Publish the store, with what is known of it only now, a JSON object; returns what `WriteReport` holds.
+    #[pyo3(signature = (metadata="{}"))]
+    fn finish<'py>(&self, py: Python<'py>, metadata: &str) -> PyResult<Bound<'py, PyDict>> {
+        let more: serde_json::Map<_, _> =
+            serde_json::from_str(metadata).map_err(|error| PyValueError::new_err(error.to_string()))?;
+        let mut builder = self.take(py)?.ok_or_else(|| self.closed())?;
+        builder.metadata_mut().extend(more);
         let dim = builder.dim();
         let built = ticking(py, None, raise, |tick| builder.finish(&mut || tick(0, 0)))?;
         let report = PyDict::new(py);

@@ -8,6 +8,7 @@ pub use crate::{
         words::Words,
     },
     random_rows::{fill_rows, fill_standard},
+    source::murmur::murmur64a,
     store::distinct::distinct,
     sys::prefetch::prefetch_address,
     write::index::BuiltIndex,

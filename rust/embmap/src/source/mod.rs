@@ -11,6 +11,7 @@ pub(crate) mod encoding;
 pub(crate) mod fasttext;
 pub(crate) mod head;
 pub(crate) mod huggingface;
+pub(crate) mod murmur;
 pub(crate) mod options;
 pub(crate) mod sniff;
 pub(crate) mod text;

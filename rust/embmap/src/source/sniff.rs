@@ -54,22 +54,18 @@ const FOREIGN: &[(Mark, &str)] = &[
     ),
     (
         Start(b"\x93NUMPY"),
-        "this is a NumPy array, numbers without their words: numpy.load it and give it to embmap.write() with the words; \
-         beside a gensim model it belongs to that model",
+        "this is a NumPy array, numbers without their words: words= names the file that has them; beside a gensim model it \
+         belongs to that model",
     ),
     (
         Start(b"\x89HDF\r\n\x1a\n"),
-        "this is an HDF5 file, of Keras perhaps: read its matrix with h5py or Keras, and give it to embmap.write() with \
-         the words",
+        "this is an HDF5 file, of Keras perhaps: convert() reads one that is a file, with h5py; of a Keras model, read its \
+         matrix with Keras, and give it to embmap.write() with the words",
     ),
-    (
-        Start(b"PAR1\x15"),
-        "this is a Parquet file: read its columns, with pyarrow or polars, and give words and matrix to embmap.write()",
-    ),
+    (Start(b"PAR1\x15"), "this is a Parquet file: convert() reads one that is a file and not in another, with pyarrow"),
     (
         Start(b"ARROW1\0\0"),
-        "this is an Arrow IPC (Feather) file: read its columns, with pyarrow or polars, and give words and matrix to \
-         embmap.write()",
+        "this is an Arrow IPC (Feather) file: convert() reads one that is a file and not in another, with pyarrow",
     ),
     (
         Like(is_safetensors),

@@ -161,6 +161,17 @@ impl Builder {
         self.deduplicator.rows()
     }
 
+    /// Rows whose word was there before, so far.
+    #[must_use]
+    pub fn duplicates(&self) -> u64 {
+        self.deduplicator.repeated
+    }
+
+    /// What the store's metadata will say, to be added to.
+    pub fn metadata_mut(&mut self) -> &mut serde_json::Map<String, serde_json::Value> {
+        &mut self.options.metadata
+    }
+
     /// Writes what is left and publishes the store; `go_on` is asked about twenty times a second until then.
     pub fn finish(self, go_on: &mut dyn FnMut() -> bool) -> Result<Built> {
         if self.failed {

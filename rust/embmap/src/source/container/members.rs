@@ -13,8 +13,8 @@ const NO_VECTORS: [&str; 8] = [".md", ".rst", ".pdf", ".html", ".json", ".py", "
 /// Archives that are formats of their own.
 const TORCH: &str = "this is a PyTorch file, a pickle in a zip archive, which embmap does not load: torch.load it where you \
                      trust it, and give its matrix and words to embmap.write()";
-const ARRAYS: &str = "this is an archive of NumPy arrays (.npz): numpy.load it, and give its matrix and words to \
-                      embmap.write()";
+const ARRAYS: &str =
+    "this is an archive of NumPy arrays (.npz): words= names the file that has the words of its matrix";
 
 /// The files met so far in an archive.
 #[derive(Default)]

@@ -1,0 +1,435 @@
+"""Sources that Python's libraries read: numbers and words apart, tables, files of spaCy, gensim, PyTorch and their like."""
+
+import importlib.util
+import io
+import json
+import pickle
+import pickletools
+import struct
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fuzz_readers import FUZZED, mutated
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reader_samples import NUMBERS, ROWS, WORDS, samples
+
+import embmap
+
+KINDS = [
+    *NUMBERS,
+    *("words.npz", "dict.pkl", "polyglot.pkl", "jsonl", "spacy", "parquet", "feather", "arrow", "base64", "folder"),
+    *("kv", "apart.kv", "pandas.h5"),
+]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return samples(tmp_path_factory.mktemp("samples"))
+
+
+def rows_of(store):
+    return store.take(np.arange(len(store)))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_is_read_in_one_call(made, tmp_path, kind):
+    if kind not in made:
+        pytest.skip("a package is missing")
+    options = {"words": WORDS} if kind in NUMBERS else {}
+    report = embmap.convert(made[kind], tmp_path / "v.embmap", **options)
+    assert (report.rows, report.dim, report.rejected) == (4, 3, 0)
+    expected = ROWS if kind != "bfloat16" else ((ROWS.view(np.uint32) >> 16) << 16).view(np.float32)
+    with embmap.open(report.path) as store:
+        assert list(store) == WORDS
+        assert np.array_equal(rows_of(store).view(np.uint32), expected.view(np.uint32))
+        assert store.metadata["source"]["name"] == made[kind].name
+        store.verify()
+    (tmp_path / "words.txt").write_text("".join(f"{word}\n" for word in WORDS))
+    options = {"words": tmp_path / "words.txt"} if options else {}
+    loaded = embmap.load(made[kind], cache_dir=tmp_path / "cache", **options)
+    assert list(loaded) == WORDS
+    assert embmap.load(made[kind], cache_dir=tmp_path / "cache", **options).path == loaded.path
+
+
+@pytest.mark.parametrize("kind", [kind for kind in NUMBERS if kind not in ("fvecs", "fbin", "tsv", "csv")])
+def test_numbers_without_words_say_what_to_do(made, tmp_path, kind):
+    if kind not in made:
+        pytest.skip("a package is missing")
+    with pytest.raises(
+        embmap.ParseError, match=r"numbers without their words|archive of NumPy|safetensors.*model's folder"
+    ):
+        embmap.convert(made[kind], tmp_path / "v.embmap")
+
+
+def test_rows_of_libraries_for_neighbours_are_named_by_number(made, tmp_path):
+    for kind in ("fvecs", "fbin"):
+        with embmap.open(embmap.convert(made[kind], tmp_path / "v.embmap").path) as store:
+            assert list(store) == ["0", "1", "2", "3"]
+    small = (ROWS[:3] * 0 + [1, 2, 250]).astype(np.uint8)
+    (tmp_path / "v.u8bin").write_bytes(struct.pack("<II", 3, 3) + small.tobytes())
+    (tmp_path / "v.bvecs").write_bytes(b"".join(struct.pack("<i", 3) + row.tobytes() for row in small))
+    for name in ("v.u8bin", "v.bvecs"):
+        with embmap.open(embmap.convert(tmp_path / name, tmp_path / "w.embmap").path) as store:
+            assert np.array_equal(rows_of(store), small)
+
+
+def test_plain_numbers_need_their_dimension(tmp_path):
+    ROWS.tofile(tmp_path / "v.f32")
+    report = embmap.convert(tmp_path / "v.f32", words=WORDS, format="raw", dim=3)
+    assert report.path == tmp_path / "v.f32.embmap"
+    for wrong, said in ((None, "dim= does"), (5, "no rows of 5")):
+        with pytest.raises(embmap.ParseError, match=said):
+            embmap.convert(tmp_path / "v.f32", words=WORDS, format="raw", dim=wrong)
+
+
+LISTS = {
+    "words.txt": "king\nqueen\nnew york\nstraße\n",
+    "windows.txt": "king\r\nqueen\r\nnew york\r\nstraße\r\n",
+    "no-end.txt": "king\nqueen\nnew york\nstraße",
+    "list.json": json.dumps(WORDS),
+    "rows.json": json.dumps({word: i for i, word in reversed(list(enumerate(WORDS)))}),
+    "by-row.json": json.dumps(dict(enumerate(WORDS))),
+    "tokenizer.json": json.dumps(
+        {
+            "model": {"vocab": {"king": 0, "queen": 1}},
+            "added_tokens": [{"id": 2, "content": "new york"}, {"id": 3, "content": "straße"}],
+        }
+    ),
+    "unigram.json": json.dumps({"model": {"vocab": [[word, -1.5] for word in WORDS]}}),
+    "metadata.tsv": "word\tcount\n" + "".join(f"{word}\t{9 - i}\n" for i, word in enumerate(WORDS)),
+    "columns.tsv": "".join(f"{word}\t{9 - i}\n" for i, word in enumerate(WORDS)),
+    "entities.dict": "".join(f"{i}\t{word}\n" for i, word in enumerate(WORDS)),
+    "shuffled.tsv": "".join(f"{WORDS[i]}\t{i}\n" for i in (2, 0, 3, 1)),
+}
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_words_come_in_any_list(made, tmp_path, name):
+    (tmp_path / name).write_text(LISTS[name], newline="")
+    with embmap.open(embmap.convert(made["npy"], tmp_path / "v.embmap", words=tmp_path / name).path) as store:
+        assert list(store) == WORDS
+
+
+def test_words_come_as_python_has_them(made, tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    pyarrow.parquet = pytest.importorskip("pyarrow.parquet")
+    pyarrow.parquet.write_table(pyarrow.table({"n": [1, 2, 3, 4], "token": WORDS}), tmp_path / "w.parquet")
+    forms = [
+        WORDS,
+        tuple(WORDS),
+        np.array(WORDS),
+        {word: i for i, word in enumerate(WORDS)},
+        pyarrow.array(WORDS),
+        str(tmp_path / "w.parquet"),
+    ]
+    for words in forms:
+        report = embmap.convert(made["npy"], tmp_path / "v.embmap", words=words)
+        with embmap.open(report.path) as store:
+            assert list(store) == WORDS
+    with pytest.raises(TypeError, match="the words in a file"):
+        embmap.load(made["npy"], words=WORDS, cache_dir=tmp_path)
+
+
+def test_a_word_list_with_counts(made, tmp_path):
+    (tmp_path / "vocab.txt").write_text("a 9\nb 7\nc 2\nd 1\n")
+    with embmap.open(embmap.convert(made["npy"], tmp_path / "v.embmap", words=tmp_path / "vocab.txt").path) as store:
+        assert list(store) == ["a", "b", "c", "d"]
+    (tmp_path / "names.tsv").write_text("id\tname\n" + "".join(f"Q{i}\t{word}\n" for i, word in enumerate(WORDS)))
+    for column in ("name", "1"):
+        report = embmap.convert(made["npy"], tmp_path / "v.embmap", words=tmp_path / "names.tsv", word_column=column)
+        with embmap.open(report.path) as store:
+            assert list(store) == WORDS
+    with pytest.raises(embmap.ParseError, match="no column 'x': there are 'id', 'name'"):
+        embmap.convert(made["npy"], tmp_path / "v.embmap", words=tmp_path / "names.tsv", word_column="x")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("a\nb\n", "4 rows of 3, but 2 words in words: they belong to another file"),
+        ('{"a": 0, "b": 0, "c": 2, "d": 3}', "row 0 has two words, 'a' and 'b'"),
+        ('{"a": 9}', "'a' has row 9"),
+        ('{"a": [1]}', "expected a JSON list of words"),
+        (b"a\nb\xff\nc\nd\n", "not utf-8 at byte 3: encoding="),
+    ],
+)
+def test_words_that_do_not_fit_say_why(made, tmp_path, content, said):
+    (tmp_path / "words").write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(embmap.ParseError, match=said):
+        embmap.convert(made["npy"], tmp_path / "v.embmap", words=tmp_path / "words")
+    assert not (tmp_path / "v.embmap").exists()
+
+
+def test_options_mean_what_they_mean_for_text(made, tmp_path):
+    report = embmap.convert(made["npy"], tmp_path / "v.embmap", words=WORDS, keep=["queen", "none"], dtype="float16")
+    assert (report.rows, report.dtype, report.words_not_found) == (1, "float16", 1)
+    report = embmap.convert(made["npy"], tmp_path / "v.embmap", words=WORDS, limit=2, normalize=True, screen=True)
+    assert (report.rows, report.words_with_blanks) == (2, 0)
+    assert np.allclose(np.linalg.norm(rows_of(embmap.open(report.path)), axis=1), 1)
+    report = embmap.convert(made["npy"], tmp_path / "v.embmap", words=["a", "b", "a", " c"], metadata={"x": 1})
+    assert (report.duplicates, report.words_with_padding) == (1, 1)
+    metadata = embmap.open(report.path).metadata
+    assert metadata["conversion"] == {"duplicates": 1, "words_with_padding": 1}
+    assert metadata["x"] == 1
+    assert metadata["source"]["bytes"] == made["npy"].stat().st_size == report.bytes_read
+    with pytest.raises(embmap.ParseError, match='the word "a" was there before'):
+        embmap.convert(made["npy"], tmp_path / "v.embmap", words=["a", "b", "a", "c"], duplicates="error")
+    with pytest.raises(embmap.ParseError, match="expected 5 numbers a row, found 3"):
+        embmap.convert(made["npy"], tmp_path / "v.embmap", words=WORDS, dim=5)
+    with pytest.raises(ValueError, match=r"shards, separator|separator, shards"):
+        embmap.convert(made["npy"], tmp_path / "v.embmap", words=WORDS, shards=2, separator=" ")
+    with pytest.raises(embmap.ParseError, match="none of the words to keep"):
+        embmap.convert(made["npy"], tmp_path / "v.embmap", words=WORDS, keep=["KING"])
+    seen = []
+    embmap.convert(made["npy"], tmp_path / "v.embmap", words=WORDS, progress=lambda *now: seen.append(now))
+    assert seen[-1] == (4, 4)
+
+
+def test_a_row_that_cannot_be_stored_is_named(tmp_path):
+    rows = ROWS.astype("f8")
+    rows[1, 2], rows[3, 0] = np.nan, 1e300
+    np.save(tmp_path / "v.npy", rows)
+    with pytest.raises(embmap.ParseError, match="row 2: expected a finite number, found nan as number 3") as raised:
+        embmap.convert(tmp_path / "v.npy", words=WORDS)
+    assert (raised.value.unit, raised.value.line) == ("row", 2)
+    report = embmap.convert(tmp_path / "v.npy", words=["", *WORDS[1:]], on_bad_row="skip")
+    assert report.rejected_by["not_finite"] == 2
+    assert report.rejected_by["empty_word"] == 1
+    assert "too large for float32" in str(report)
+    (tmp_path / "w.txt").write_text("".join(f"{word}\n" for word in WORDS))
+    with pytest.warns(embmap.ConversionWarning, match="2 rows could not be read"):
+        embmap.load(tmp_path / "v.npy", words=tmp_path / "w.txt", on_bad_row="skip", cache_dir=tmp_path / "c")
+
+
+def test_what_is_exported_comes_back(tmp_path):
+    words = ["king", "a\nb", '"', "\x85", "straße", " "]
+    rows = np.random.default_rng(0).normal(size=(6, 5)).astype("f4")
+    for dtype in ("float32", "float16"):
+        embmap.write(tmp_path / "v.embmap", words, rows, dtype=dtype)
+        with embmap.open(tmp_path / "v.embmap") as store:
+            for suffix in ("safetensors", "parquet", "arrow", "feather"):
+                store.export(tmp_path / f"out.{suffix}")
+                for again in (
+                    embmap.open(embmap.convert(tmp_path / f"out.{suffix}", tmp_path / "w.embmap", dtype=dtype).path),
+                    embmap.load(tmp_path / f"out.{suffix}", dtype=dtype, cache_dir=tmp_path / "cache"),
+                ):
+                    assert list(again) == words
+                    assert np.array_equal(rows_of(again), rows_of(store))
+
+
+@pytest.mark.parametrize("command", ["os.system", "builtins.eval", "subprocess.Popen", "embmap.convert"])
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_a_pickle_that_would_run_something_is_refused_by_its_opcode(tmp_path, command, protocol):
+    module, _, name = command.rpartition(".")
+
+    class Trap:
+        def __reduce__(self):
+            return getattr(__import__(module), name), (f"touch {tmp_path}/pwned",)
+
+    (tmp_path / "v.kv").write_bytes(pickle.dumps({"a": Trap()}, protocol))
+    with pytest.raises(
+        embmap.ParseError, match=rf"REDUCE at byte \d+ would call .*{name}: embmap reads data and runs nothing"
+    ):
+        embmap.convert(tmp_path / "v.kv")
+    assert not (tmp_path / "pwned").exists()
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("m/data.pkl", pickle.dumps(Trap(), protocol))
+        archive.writestr("m/data/0", bytes(8))
+    (tmp_path / "m.pt").write_bytes(out.getvalue())
+    with pytest.raises(embmap.ParseError, match=rf"would call .*{name}"):
+        embmap.convert(tmp_path / "m.pt", words=["a"])
+    assert not (tmp_path / "pwned").exists()
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (b"\x80\x02cos\nsystem\n(S'touch x'\ntR.", "REDUCE at byte 26 would call os.system"),
+        (b"\x80\x02(S'touch x'\nios\nsystem\n.", "INST at byte .* would make an object of a class"),
+        (b"\x80\x02(cos\nsystem\nS'touch x'\no.", "OBJ at byte .* would make an object of a class"),
+        (b"\x80\x02cos\nsystem\n)\x81.", "NEWOBJ at byte .* would make an object of os.system"),
+        (b"\x80\x04\x82\x01.", "EXT1 at byte .* would do something"),
+        (b"\x80\x02X\x01\0\0\0aQ.", "BINPERSID at byte .* would do something"),
+        (b"\x80\x05\x97.", "NEXT_BUFFER at byte .* would read a buffer"),
+        (b"\x80\x02]X\x01\0\0\0ab.", "BUILD at byte .* would change what is a list"),
+        (b"\x80\x02cnumpy\nload\nU\x01x\x85R.", "would call numpy.load"),
+        (b"\x80\x02K\x01.", "a Python pickle without words and vectors"),
+        (b"\x80\x02" + b"]" * 50_000, "damaged"),
+        (b"\x80\x02\xff.", "damaged"),
+        (b"\x80\x02h\x05.", "damaged"),
+        (b"\x80\x02R.", "damaged"),
+    ],
+)
+def test_opcodes_that_are_no_data_are_refused_by_name(tmp_path, code, said):
+    (tmp_path / "v.pkl").write_bytes(code)
+    with pytest.raises(embmap.ParseError, match=said):
+        embmap.convert(tmp_path / "v.pkl")
+
+
+def test_every_opcode_of_python_is_known_or_refused():
+    from embmap._ingest.readers import pickles
+
+    text = Path(pickles.__file__).read_text()
+    refused = {"INST", "OBJ", "EXT1", "EXT2", "EXT4", "PERSID", "BINPERSID", "NEXT_BUFFER", "READONLY_BUFFER"}
+    for opcode in pickletools.opcodes:
+        assert opcode.name in refused or f'"{opcode.name}"' in text, opcode.name
+
+
+def test_models_of_gensim(tmp_path):
+    models = pytest.importorskip("gensim.models")
+    for separate in (10**9, 0):
+        model = models.Word2Vec([WORDS * 5], vector_size=5, min_count=1)
+        model.save(str(tmp_path / "w2v.model"), sep_limit=separate)
+        with embmap.open(embmap.convert(tmp_path / "w2v.model").path) as store:
+            assert list(store) == model.wv.index_to_key
+            assert np.array_equal(rows_of(store), model.wv.vectors)
+    model = models.FastText([WORDS * 5], vector_size=5, min_count=1, bucket=50)
+    model.save(str(tmp_path / "ft.model"))
+    with pytest.raises(embmap.ParseError, match=r"made of its n-grams.*embmap.from_gensim"):
+        embmap.convert(tmp_path / "ft.model")
+    keyed = models.KeyedVectors(2)
+    keyed.add_vectors(["a"], [[1, 2]])
+    keyed.save(str(tmp_path / "v.kv"), sep_limit=0)
+    (tmp_path / "v.kv.vectors.npy").unlink()
+    with pytest.raises(embmap.ParseError, match=r"v\.kv\.vectors\.npy, which is missing"):
+        embmap.convert(tmp_path / "v.kv")
+
+
+def test_checkpoints_of_pytorch(tmp_path):
+    torch = pytest.importorskip("torch")
+    table = torch.from_numpy(ROWS)
+    state = {
+        "a.weight": table,
+        "b.weight": table[:, :2],
+        "half.weight": table[:2].half(),
+        "bfloat.weight": table[:2].bfloat16(),
+    }
+    torch.save(state, tmp_path / "m.pt")
+    with pytest.raises(embmap.ParseError, match=r"a.weight \(4 x 3\), b.weight \(4 x 2\).*member="):
+        embmap.convert(tmp_path / "m.pt", words=WORDS)
+    with pytest.raises(embmap.ParseError, match=r"save tensor.contiguous\(\)"):
+        embmap.convert(tmp_path / "m.pt", words=WORDS, member="b.weight")
+    for name in ("half.weight", "bfloat.weight"):
+        with embmap.open(embmap.convert(tmp_path / "m.pt", words=WORDS[:2], member=name).path) as store:
+            assert np.array_equal(rows_of(store), state[name].float().numpy())
+    torch.save(torch.nn.Embedding.from_pretrained(table).state_dict(), tmp_path / "m.pt")
+    assert embmap.convert(tmp_path / "m.pt", words=WORDS).rows == 4
+    torch.save(torch.nn.Parameter(table), tmp_path / "m.pt")
+    assert embmap.convert(tmp_path / "m.pt", words=WORDS).rows == 4
+
+
+def test_a_table_says_which_columns_it_has(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+
+    def table(**columns):
+        parquet.write_table(pyarrow.table(columns), tmp_path / "v.parquet")
+        return tmp_path / "v.parquet"
+
+    two = {"left": ["a"], "right": ["b"], "vector": [[1.0]]}
+    with pytest.raises(embmap.ParseError, match=r"without one column of text: word_column= names it; .*left"):
+        embmap.convert(table(**two))
+    assert list(embmap.open(embmap.convert(table(**two), word_column="right").path)) == ["b"]
+    with pytest.raises(embmap.ParseError, match="no column 'x'"):
+        embmap.convert(table(**two), word_column="left", vector_column="x")
+    for bad, said in (
+        ({"word": ["a", None], "vector": [[1.0], [2.0]]}, "row 2 has no word"),
+        ({"word": ["a", "b"], "vector": [[1.0], None]}, "row 2 has no vector"),
+        ({"word": ["a", "b"], "vector": [[1.0], [2.0, 3.0]]}, "row 2 has 2 numbers, the first has 1"),
+        ({"word": ["a", "b"], "vector": [[1.0], [None]]}, "a number is missing"),
+        ({"word": ["a"], "vector": ["?"]}, "row 1: expected float32 numbers in base64"),
+        ({"word": ["a"], "vector": [1.5]}, "expected lists of numbers"),
+    ):
+        with pytest.raises(embmap.ParseError, match=said):
+            embmap.convert(table(**bad))
+    (tmp_path / "v.txt").write_text("a 1 2\n")
+    with pytest.raises(ValueError, match="no table with named columns"):
+        embmap.convert(tmp_path / "v.txt", word_column="word")
+
+
+def test_a_folder_of_spacy(made, tmp_path):
+    for path in (made["spacy"], made["spacy"] / "vocab"):
+        with embmap.open(embmap.convert(path, tmp_path / "v.embmap").path) as store:
+            assert list(store) == WORDS
+    folder = samples(tmp_path)["spacy"] / "vocab"
+    (folder / "vectors.cfg").write_text('{"mode": "floret"}')
+    with pytest.raises(embmap.ParseError, match="a table of floret, which has no words of its own"):
+        embmap.convert(folder, tmp_path / "v.embmap")
+
+
+@pytest.mark.real
+def test_the_vectors_of_a_real_pipeline(tmp_path):
+    """What the package ja-ginza ships, against a reading of the same files by other means."""
+    # It is not imported: that would need spaCy.
+    package = importlib.util.find_spec("ja_ginza")
+    if package is None:
+        pytest.skip("ja-ginza is not installed")
+    msgpack = pytest.importorskip("msgpack")
+    vocab = next(Path(package.origin).parent.glob("*/vocab"))
+    report = embmap.convert(vocab, tmp_path / "v.embmap")
+    key_to_row = msgpack.unpackb((vocab / "key2row").read_bytes(), strict_map_key=False)
+    table = np.load(vocab / "vectors")
+    with embmap.open(report.path) as store:
+        words = store.words[::1000]
+        keys = embmap._embmap.spacy_keys(words).tolist()
+        expected = table[[key_to_row[key] for key in keys]]
+        assert np.array_equal(store.lookup(words), expected)
+        assert len(store) == sum(
+            key in key_to_row
+            for key in embmap._embmap.spacy_keys(json.loads((vocab / "strings.json").read_text())).tolist()
+        )
+
+
+@pytest.mark.parametrize("kind", FUZZED)
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_a_damaged_source_is_an_error_that_names_it(made, tmp_path_factory, kind, data):
+    seed = data.draw(st.integers(0, 2**32))
+    folder = tmp_path_factory.getbasetemp() / "fuzzed"
+    folder.mkdir(exist_ok=True)
+    mutated(made[kind], kind, folder, np.random.default_rng(seed))
+
+
+def test_the_command_line_reads_them_too(made, tmp_path):
+    from click.testing import CliRunner
+
+    from embmap.cli import main
+
+    (tmp_path / "words.txt").write_text("".join(f"{word}\n" for word in WORDS))
+    arguments = [
+        "convert",
+        str(made["npy"]),
+        str(tmp_path / "v.embmap"),
+        "--words",
+        str(tmp_path / "words.txt"),
+        "--json",
+    ]
+    found = CliRunner().invoke(main, arguments)
+    assert (found.exit_code, json.loads(found.output)["rows"]) == (0, 4)
+    found = CliRunner().invoke(main, ["convert", str(made["npy"]), str(tmp_path / "v.embmap")])
+    assert found.exit_code == 1
+    assert "--words" in found.output
+
+
+def test_a_text_of_numbers_is_read_in_blocks(tmp_path, monkeypatch):
+    from embmap._ingest.readers import rows
+
+    monkeypatch.setattr(rows, "_BLOCK", 10)
+    numbers = np.arange(400, dtype=np.float32).reshape(100, 4)
+    np.savetxt(tmp_path / "vectors.tsv", numbers, delimiter="\t")
+    report = embmap.convert(tmp_path / "vectors.tsv", tmp_path / "v.embmap", words=[f"w{i}" for i in range(100)])
+    assert np.array_equal(rows_of(embmap.open(report.path)), numbers)
+    text = (tmp_path / "vectors.tsv").read_text()
+    for wrong, said in (
+        (text.replace("3.96", "x", 1), "could not convert string"),
+        (text + "1\t2\n", "100 words"),
+        ("1 2\n3 4 5\n" + text, "could not|numbers|number of columns"),
+        ("", "an empty file"),
+    ):
+        (tmp_path / "vectors.tsv").write_text(wrong)
+        with pytest.raises(embmap.ParseError, match=said):
+            embmap.convert(tmp_path / "vectors.tsv", tmp_path / "v.embmap", words=[f"w{i}" for i in range(100)])
