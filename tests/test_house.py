@@ -27,7 +27,7 @@ PYTHON_FLOORS = [
 PUBLIC = """
 Analogies ConversionReport ConversionWarning EmbmapError ExportReport FormatError GraphReport Matrix ParseError
 RejectedRow Section ShardedStore Similarities Store WriteReport Writer __version__ convert evaluate from_arrow
-from_gensim load merge open relocated write
+from_gensim load merge open pull push relocated write
 """
 
 

@@ -75,7 +75,7 @@ def test_what_lies_elsewhere_is_refused_by_name(url, tmp_path):
 @pytest.mark.parametrize("url", ["https://huggingface.co/org/tiny-v1.5/resolve/main/v.txt", "hf://org/tiny-v1.5"])
 def test_a_url_of_the_hub_is_a_name(url):
     with pytest.raises(ValueError, match=r"a model of the Hugging Face hub is embmap.load\('org/tiny-v1.5'\)"):
-        embmap.load(url)
+        embmap.open(url)
 
 
 def test_a_file_url_of_another_machine_is_refused():

@@ -24,6 +24,7 @@ from ._export.files import ExportReport
 from ._ingest.convert import ConversionReport, RejectedRow, convert
 from ._ingest.from_arrow import from_arrow
 from ._ingest.from_gensim import from_gensim
+from ._ingest.hub import pull, push
 from ._ingest.load import load
 from ._ingest.merge import merge
 from ._open import open
@@ -69,6 +70,8 @@ __all__ = [
     "load",
     "merge",
     "open",
+    "pull",
+    "push",
     "relocated",
     "write",
 ]

@@ -16,7 +16,9 @@ from .._dtype import DtypeName, dtype_name
 from .._embmap import convert as _convert
 from .._paths import explained, local
 from .._progress import Progress, shown
+from . import hub
 from .keep import words_to_keep
+from .names import SUFFIXES, default_target
 from .readers.choose import reader_of
 from .readers.rows import write_rows
 from .shards import convert_shards
@@ -26,17 +28,8 @@ if TYPE_CHECKING:
 
     Words: TypeAlias = str | os.PathLike[str] | WordsLike | Mapping[str, int]
 
-_PACKED = (".gz", ".bz2", ".xz", ".lzma", ".zst", ".zip", ".tar", ".tgz", ".tbz2", ".txz")
-_PLAIN = (
-    *(".txt", ".vec", ".emb", ".tsv", ".csv", ".bin", ".ftz", ".embmap"),
-    *(".npy", ".npz", ".h5", ".hdf5", ".pt", ".pth", ".kv", ".model", ".pkl"),
-    *(".parquet", ".arrow", ".feather", ".jsonl", ".ndjson"),
-    *(".fvecs", ".bvecs", ".ivecs", ".fbin", ".u8bin", ".i8bin", ".ibin"),
-)
 # As many files as a process can have open everywhere.
 _MOST_SHARDS = 512
-# What names of sources end in, and names of models do not.
-SUFFIXES = (*_PACKED, *_PLAIN, ".safetensors")
 
 
 class RejectedRow(NamedTuple):
@@ -209,7 +202,8 @@ def convert(
         Or numbers whose words are elsewhere (`words`); a table with a column of words and one of vectors, Parquet, Arrow,
         Feather or JSON lines, or a folder of Parquet files; the folder of a spaCy pipeline or of sense2vec; gensim's own
         files, Polyglot's and PyTorch's, of which the data are read and nothing is unpickled; HDF5; ``.fvecs``, ``.fbin`` and
-        their kin, whose words are the numbers of the rows; and what `Store.export` writes.
+        their kin, whose words are the numbers of the rows; and what `Store.export` writes. ``hf://org/name/file``, with
+        ``org/name@revision`` for another than the newest, is downloaded by ``huggingface_hub`` first.
     target : path, optional
         Where the store goes; by default beside the source, ``vectors.txt.gz`` to ``vectors.embmap``.
     words : path, iterable of str, or mapping, optional
@@ -312,8 +306,14 @@ def convert(
         known = ", ".join(f'"{name}"' for name in get_args(SourceFormat))
         raise ValueError(f"format must be one of {known}, not {format!r}")
     dtype = dtype_name(dtype)
+    if (url := hub.of_url(source)) is not None:
+        source, model = hub.download(url, member)
+        # It goes here, and not into the cache.
+        named = url.repo if source.is_dir() else source.name
+        target = default_target(Path(Path(named).name), member) if target is None else target
+        metadata = {"huggingface": model, **(metadata or {})}
     source = local(source)
-    target = _default_target(source, member) if target is None else local(target)
+    target = default_target(source, member) if target is None else local(target)
     if reserved := {"source", "embmap", "conversion"} & (metadata or {}).keys():
         raise ValueError(f"metadata may not have the keys {sorted(reserved)}: embmap writes them")
     if target.exists() and source.exists() and target.samefile(source):
@@ -420,22 +420,3 @@ def python_name(encoding: str) -> str:
         return codecs.lookup(encoding).name
     except LookupError:
         raise ValueError(f"encoding must be one that Python knows, as 'latin-1' or 'gbk', not {encoding!r}") from None
-
-
-def _default_target(source: Path, member: str | None) -> Path:
-    """Give `vectors.txt` the store `vectors.embmap`, and `glove.6B.zip` that of its member."""
-    if source == Path("-"):
-        raise ValueError("the standard input has no place of its own: say where the store goes")
-    if source.is_dir():
-        source = source.resolve()
-        return source.with_name(source.name + ".embmap")
-    path = source
-    while path.suffix.lower() in _PACKED:
-        path = path.with_suffix("")
-    if member is not None:
-        path = path.with_name(Path(member).name)
-        while path.suffix.lower() in _PACKED:
-            path = path.with_suffix("")
-    if path.suffix.lower() in _PLAIN:
-        return path.with_suffix(".embmap")
-    return path.with_name(path.name + ".embmap")

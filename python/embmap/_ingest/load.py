@@ -22,9 +22,10 @@ from .._paths import explained, local
 from .._store import Store
 from . import hub as _hub
 from . import losses as _losses
-from .convert import SUFFIXES, convert
+from .convert import convert
 from .keep import words_to_keep
 from .lock import locked
+from .names import SUFFIXES
 from .readers.choose import reader_of
 
 # What changes how a conversion runs but not what it writes.
@@ -39,7 +40,13 @@ _WAY_OUT = (
 )
 
 
-def load(source: str | os.PathLike[str], *, cache_dir: str | os.PathLike[str] | None = None, **options: Any) -> Store:
+def load(
+    source: str | os.PathLike[str],
+    *,
+    file: str | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+    **options: Any,
+) -> Store:
     """Open vectors from their source, converting it into the cache the first time.
 
     Parameters
@@ -48,7 +55,12 @@ def load(source: str | os.PathLike[str], *, cache_dir: str | os.PathLike[str] | 
         What `convert` reads from a file or folder; or a store, which is opened as it is. Or, where there is no such file,
         the name of a model on the Hugging Face hub, with ``@revision`` for another than the newest: of it, the vocabulary
         and the one file that holds the token embeddings are downloaded, by ``huggingface_hub``, into that package's own
-        cache. Each call asks the hub for news, unless the environment's ``HF_HUB_OFFLINE`` is 1.
+        cache; of a repository without such a model, its one file of vectors. Each call asks the hub for news, unless the
+        environment's ``HF_HUB_OFFLINE`` is 1. ``hf://org/name@revision/file`` and the page of a file of the hub mean that
+        file.
+    file : str, optional
+        The file of ``org/name`` that has the vectors, by its path there: GloVe's text or archive, fastText's ``model.bin``,
+        word2vec's. Only it is downloaded.
     cache_dir : path, optional
         Where stores are kept; by default the environment's ``EMBMAP_CACHE_DIR``, else the user's cache folder. One that
         cannot be written will do where it has the store.
@@ -80,9 +92,9 @@ def load(source: str | os.PathLike[str], *, cache_dir: str | os.PathLike[str] | 
     6
     """
     name = None
-    if isinstance(source, str) and _hub.is_model_name(source):
-        name = source.partition("@")[0].partition("/")[2]
-        source, model = _hub.download(source, options.get("member"))
+    if (found := _hub.named(source, file)) is not None:
+        source, model = _hub.download(found, options.get("member"))
+        name = found.repo.partition("/")[2] if source.is_dir() else source.stem
         options["metadata"] = {"huggingface": model, **(options.get("metadata") or {})}
     source = local(source)
     if source.exists() and not (source.is_file() or source.is_dir()):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -28,8 +29,8 @@ def of_pickle(path: Path) -> tuple[Matrix, Sequence[str]]:
     if isinstance(found, Record):
         return _of_model(path, found)
     if isinstance(found, dict) and found and all(isinstance(word, str) for word in found):
-        rows = [np.asarray(array_of(row)) for row in found.values()]
-        if all(row.ndim == 1 and row.shape == rows[0].shape and row.dtype.kind in "fiu" for row in rows):
+        rows = [_row(array_of(row)) for row in found.values()]
+        if all(row is not None and row.shape == rows[0].shape for row in rows):
             return np.stack(rows), list(found)
     if isinstance(found, tuple) and len(found) == 2:
         words, matrix = found[0], array_of(found[1])
@@ -38,6 +39,14 @@ def of_pickle(path: Path) -> tuple[Matrix, Sequence[str]]:
     raise refusal(
         path, "this is a Python pickle without words and vectors: expected gensim's, (words, matrix) or word -> vector"
     )
+
+
+def _row(value: Any) -> Any:
+    """Give one vector as an array, or None where it is none."""
+    if isinstance(value, np.ndarray):
+        return value if value.ndim == 1 and value.dtype.kind in "fiu" else None
+    is_row = isinstance(value, (list, tuple)) and all(isinstance(number, (int, float)) for number in value)
+    return np.array(value, np.float64) if is_row else None
 
 
 def _of_model(path: Path, model: Record) -> tuple[Matrix, Sequence[str]]:
