@@ -7,6 +7,7 @@ that could do something, is refused by name.
 from __future__ import annotations
 
 import pickletools
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -69,7 +70,10 @@ def read_pickle(path: Path, file: BinaryIO, persistent: Callable[[Any], Any] | N
     `persistent` gives what lies outside of the pickle, as PyTorch's numbers do.
     """
     try:
-        return _Machine(path, persistent).run(file)
+        with warnings.catch_warnings():
+            # Of names with backslashes, which are no names.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            return _Machine(path, persistent).run(file)
     except ParseError:
         raise
     except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError, MemoryError) as error:

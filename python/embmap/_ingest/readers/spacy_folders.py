@@ -46,7 +46,8 @@ def of_spacy(path: Path, folder: Path) -> tuple[_Chosen, Sequence[str]]:
     """Give the words that have a row, in the order of the rows, and the rows."""
     config = folder / "vectors.cfg"
     if config.is_file():
-        mode = _json(config).get("mode", "default")
+        settings = _json(config)
+        mode = settings.get("mode", "default") if isinstance(settings, dict) else settings
         if mode != "default":
             raise refusal(path, f"a table of {mode}, which has no words of its own: its rows belong to parts of words")
     if not (folder / "strings.json").is_file():

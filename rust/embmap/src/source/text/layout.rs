@@ -56,7 +56,9 @@ impl Layout {
         let second = lines.next().filter(|line| !trim_end(line, b' ').is_empty());
 
         let announced = announced(first);
+        let of_a_graph = second.and_then(|second| graph_dim(first, second));
         let has_header = match (options.header, announced) {
+            (None | Some(true), None) if of_a_graph.is_some() => true,
             (Some(true), None) => {
                 return Err((1, format!("expected a header \"rows dim\", found {:?}", shown(first))));
             }
@@ -69,8 +71,10 @@ impl Layout {
                 _ => return Err((1, ambiguous(first))),
             },
         };
+        let behind = (bom + first.len() + 1).min(head.len());
         let (rows, expected, body) = match announced {
-            Some((rows, dim)) if has_header => (Some(rows), Some(dim), (bom + first.len() + 1).min(head.len())),
+            Some((rows, dim)) if has_header => (Some(rows), Some(dim), behind),
+            _ if has_header => (None, of_a_graph, behind),
             _ => (None, None, bom),
         };
         let body_line = 1 + u64::from(has_header);
@@ -216,6 +220,16 @@ pub(crate) fn announced(line: &[u8]) -> Option<(u64, usize)> {
     Some((rows.parse().ok()?, dim as usize))
 }
 
+/// The dimension in a line "entities relations dim", as PyTorch-BigGraph's tables begin, where the row behind it has as many
+/// numbers. Which of both are the rows differs.
+fn graph_dim(line: &[u8], second: &[u8]) -> Option<usize> {
+    let fields: Vec<&[u8]> = trim_end(line, b' ').split(|&byte| is_space(byte)).collect();
+    let whole = |field: &&[u8]| !field.is_empty() && field.iter().all(u8::is_ascii_digit);
+    let [_, _, dim] = fields[..] else { return None };
+    let dim = std::str::from_utf8(dim).ok()?.parse().ok()?;
+    (fields.iter().all(whole) && dim > 2 && numbers(second) == dim).then_some(dim)
+}
+
 fn ambiguous(line: &[u8]) -> String {
     format!("{:?} can be a header or a row of one number; say which with header=True or header=False", shown(line))
 }
@@ -294,6 +308,9 @@ mod tests {
             ("5 6 7\n8 9 10", (b' ', 2, None, 0)),
             ("9 300\na 1 2\n", (b' ', 300, Some(9), 6)),
             ("0 5\n", (b' ', 5, Some(0), 4)),
+            ("2\t1\t4\nQ1\t1\t2\t3\t4\n", (b'\t', 4, None, 6)),
+            ("3 2 4\nQ1 1 2 3 4\nP1 1 2 3 4\n", (b' ', 4, None, 6)),
+            ("2 1 4\nb 1 2\n", (b' ', 2, None, 0)),
             ("2 3\na 1 2 nan\nb 1 2 3\n", (b' ', 3, Some(2), 4)),
             ("a\t1\tnan\nb\t1\t2\n", (b'\t', 2, None, 0)),
             ("a b 1\nb\t1\t2\nc\t1\t2\n", (b'\t', 2, None, 0)),
