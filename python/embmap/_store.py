@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -14,6 +14,7 @@ from ._core.vocabulary import Vocab
 from ._export.exports import Exports
 from ._paths import local
 from ._progress import Progress
+from ._query import encode as _encode
 from ._query import knn_graph as _knn_graph
 from ._query import queries as _queries
 from ._query import similarity as _similarity
@@ -26,6 +27,7 @@ from ._relocate import reopen_store
 from ._words_like import WordsLike
 
 if TYPE_CHECKING:
+    from ._query.encode import Tokenizer
     from ._query.queries import Key, Keys, WeightedKeys
     from ._query.similarity import Restrict
     from ._query.texts import Pool
@@ -97,6 +99,53 @@ class Store(GensimNames, Exports, Mapping[str, NDArray[np.float32]]):
                [0, 0]])
         """
         return _texts.indices_padded(self, texts, length, padding, missing, start)
+
+    def encode(
+        self,
+        texts: str | Iterable[str],
+        *,
+        tokenizer: Tokenizer | None = None,
+        max_length: int | None = None,
+        normalize: bool = False,
+        unknown: Literal["skip", "count"] = "skip",
+    ) -> NDArray[np.float32]:
+        """Give a vector for each text: the mean of its tokens' rows, read from the map.
+
+        For stores of model2vec's and sentence-transformers' static models, and for word vectors of any kind with what cuts
+        texts into their words.
+
+        Parameters
+        ----------
+        texts : str or iterable of str
+        tokenizer : tokenizers.Tokenizer, path, or callable, optional
+            A tokenizer, without special tokens; a ``tokenizer.json``, or a folder with one; or a function from a text to its
+            words. By default the one of the model on the hub that the store was loaded from.
+        max_length : int, optional
+            Take so many tokens of a text, from its start; model2vec takes 512.
+        normalize : bool
+            Scale each vector to length 1.
+        unknown : {"skip", "count"}
+            Whether the tokenizer's token for what it does not know is left out, as in model2vec, or counts in the mean, as
+            in sentence-transformers. What the store has no row for is left out in any case.
+
+        Returns
+        -------
+        ndarray of float32, shape (n, dim), or (dim,) for one str
+            Zeros for a text without tokens.
+
+        Raises
+        ------
+        ValueError
+            The store does not say how texts are cut, and `tokenizer` is missing.
+        ImportError
+            The ``tokenizers`` package is not installed.
+
+        Examples
+        --------
+        >>> store.encode(["king queen", "unheard-of"], tokenizer=str.split).any(1)
+        array([ True, False])
+        """
+        return _encode.encode(self, texts, tokenizer, max_length, normalize, unknown)
 
     @overload
     def lookup(

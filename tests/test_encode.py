@@ -1,0 +1,86 @@
+"""`Store.encode`: a vector for each text, as static models give it."""
+
+import json
+
+import numpy as np
+import pytest
+from conftest import SMALL, store_of
+
+import embmap
+
+TEXTS = ["king queen", "Queen of the apple, a pear", "", "unheard-of words", "man " * 700, "king"]
+
+
+def test_words_are_cut_by_a_function(store):
+    expected = store.lookup([text.split() for text in TEXTS], pool="mean")
+    assert np.array_equal(store.encode(TEXTS, tokenizer=str.split), expected)
+    assert np.array_equal(store.encode(iter(TEXTS), tokenizer=str.split), expected)
+    assert store.encode("king queen", tokenizer=str.split).shape == (4,)
+    assert store.encode([], tokenizer=str.split).shape == (0, 4)
+    unit = store.encode(TEXTS, tokenizer=str.split, normalize=True)
+    assert np.allclose(np.linalg.norm(unit, axis=1), [1, 1, 0, 0, 1, 1])
+    assert np.allclose(store.encode("king queen", tokenizer=str.split, max_length=1), store["king"])
+
+
+def test_what_cannot_be_says_so(store):
+    with pytest.raises(ValueError, match="does not say how texts are cut: tokenizer="):
+        store.encode(["king"])
+    with pytest.raises(TypeError, match="not int"):
+        store.encode(["king"], tokenizer=5)
+    with pytest.raises(ValueError, match="unknown must be"):
+        store.encode(["king"], tokenizer=str.split, unknown="?")
+    with pytest.raises(ValueError, match="max_length"):
+        store.encode(["king"], tokenizer=str.split, max_length=0)
+    with pytest.raises(FileNotFoundError):
+        store.encode(["king"], tokenizer="nothing.json")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "int8"])
+def test_vectors_are_those_of_model2vec(tmp_path, dtype):
+    model2vec = pytest.importorskip("model2vec")
+    folder = store_of(tmp_path, SMALL, dtype="float32").save_model2vec(tmp_path / "model", lowercase=True)
+    model = model2vec.StaticModel.from_pretrained(str(folder))
+    made = embmap.load(folder, cache_dir=tmp_path / "cache", dtype=dtype)
+    found = made.encode(TEXTS, tokenizer=folder, max_length=512)
+    assert np.allclose(found, model.encode(TEXTS), atol=1e-6 if dtype == "float32" else 1e-2)
+    again = made.encode(TEXTS, tokenizer=model.tokenizer, max_length=512, normalize=True)
+    assert np.allclose(again, model.encode(TEXTS, normalize=True), atol=1e-6 if dtype == "float32" else 1e-2)
+
+
+def test_vectors_are_those_of_sentence_transformers(store, tmp_path):
+    transformers = pytest.importorskip("sentence_transformers")
+    module = store.to_static_embedding()
+    model = transformers.SentenceTransformer(modules=[module], device="cpu")
+    made = store_of(tmp_path, "".join(f"▁{line}\n" for line in SMALL.splitlines()))
+    texts = [text for text in TEXTS if text]
+    # Its unknown word has no row here.
+    assert np.allclose(made.encode(texts, tokenizer=module.tokenizer), model.encode(texts), atol=1e-6)
+
+
+def test_unknown_tokens_are_left_out_or_counted(tmp_path):
+    tokenizers = pytest.importorskip("tokenizers")
+    store = store_of(tmp_path, "[UNK] 0 0\nking 2 4\n")
+    made = tokenizers.Tokenizer(tokenizers.models.WordLevel({"[UNK]": 0, "king": 1, "gone": 2}, unk_token="[UNK]"))
+    made.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    made.save(str(tmp_path / "tokenizer.json"))
+    for tokenizer in (made, tmp_path, tmp_path / "tokenizer.json"):
+        assert store.encode("king what", tokenizer=tokenizer).tolist() == [2, 4]
+        assert store.encode("king what", tokenizer=tokenizer, unknown="count").tolist() == [1, 2]
+        # What has no row is left out in any case.
+        assert store.encode("king gone", tokenizer=tokenizer, unknown="count").tolist() == [2, 4]
+    other = store_of(tmp_path, "king 5 5\n")
+    assert other.encode("king what", tokenizer=made).tolist() == [5, 5]
+
+
+def test_a_model_of_the_hub_brings_its_tokenizer(tmp_path, hub, monkeypatch):
+    pytest.importorskip("tokenizers")
+    commit = "0" * 40
+    folder = hub / "models--org--static" / "snapshots" / commit
+    folder.parent.mkdir(parents=True)
+    store_of(tmp_path, SMALL).save_model2vec(folder)
+    (hub / "models--org--static" / "refs").mkdir()
+    (hub / "models--org--static" / "refs" / "main").write_text(commit)
+    monkeypatch.setenv("EMBMAP_CACHE_DIR", str(tmp_path / "cache"))
+    store = embmap.load("org/static")
+    assert json.loads((folder / "tokenizer.json").read_text())
+    assert np.allclose(store.encode("king"), store["▁king"] if "▁king" in store else store["king"])
