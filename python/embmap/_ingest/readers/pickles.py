@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pickletools
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -64,16 +64,21 @@ class _Dtype:
         self.name, self.order = name, "<"
 
 
-def read_pickle(path: Path, file: BinaryIO, persistent: Callable[[Any], Any] | None = None) -> Any:
+def read_pickle(
+    path: Path,
+    file: BinaryIO,
+    persistent: Callable[[Any], Any] | None = None,
+    called: Mapping[str, Callable[[tuple[Any, ...]], Any]] | None = None,
+) -> Any:
     """Give the data of a pickle; ParseError for one that would do anything.
 
-    `persistent` gives what lies outside of the pickle, as PyTorch's numbers do.
+    `persistent` gives what lies outside of the pickle, as PyTorch's numbers do, and `called` what stands for more names.
     """
     try:
         with warnings.catch_warnings():
             # Of names with backslashes, which are no names.
             warnings.simplefilter("ignore", DeprecationWarning)
-            return _Machine(path, persistent).run(file)
+            return _Machine(path, persistent, called or {}).run(file)
     except ParseError:
         raise
     except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError, MemoryError) as error:
@@ -85,8 +90,13 @@ _MARK = object()
 
 
 class _Machine:
-    def __init__(self, path: Path, persistent: Callable[[Any], Any] | None) -> None:
-        self._path, self._persistent = path, persistent
+    def __init__(
+        self,
+        path: Path,
+        persistent: Callable[[Any], Any] | None,
+        called: Mapping[str, Callable[[tuple[Any, ...]], Any]],
+    ) -> None:
+        self._path, self._persistent, self._names = path, persistent, called
         self._stack: list[Any] = []
         self._memo: dict[int, Any] = {}
 
@@ -217,12 +227,8 @@ class _Machine:
             return bytes(_bytes(arguments[0])) if arguments else b""
         if name == "copyreg._reconstructor" or name == "copy_reg._reconstructor":
             return self._made(arguments[0], (), opcode, position)
-        if name == "torch._utils._rebuild_tensor_v2":
-            from .torch_files import Tensor
-
-            return Tensor.rebuilt(arguments)
-        if name == "torch._utils._rebuild_parameter":
-            return arguments[0]
+        if name in self._names:
+            return self._names[name](arguments)
         if called.module.startswith("numpy.random."):
             # The dice of a model, which are not thrown here.
             return Record(called, arguments)

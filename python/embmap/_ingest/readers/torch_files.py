@@ -42,6 +42,12 @@ class Tensor(NamedTuple):
         return cls(storage, offset, tuple(shape), tuple(strides))
 
 
+_CALLED = {
+    "torch._utils._rebuild_tensor_v2": Tensor.rebuilt,
+    "torch._utils._rebuild_parameter": lambda arguments: arguments[0],
+}
+
+
 def of_torch(path: Path, member: str | None) -> Matrix:
     """Map a tensor of a checkpoint."""
     with zipfile.ZipFile(path) as archive:
@@ -52,7 +58,7 @@ def of_torch(path: Path, member: str | None) -> Matrix:
         if order in places and archive.read(order).strip() != b"little":
             raise refusal(path, "this is a PyTorch file of another kind of machine, big-endian")
         with archive.open(data) as file:
-            found = read_pickle(path, file, _outside)  # type: ignore[arg-type]
+            found = read_pickle(path, file, _outside, _CALLED)  # type: ignore[arg-type]
     tensors = dict(_tensors("", found))
     matrices = {name or "tensor": tensor for name, tensor in tensors.items() if len(tensor.shape) == 2}
     chosen = matrices[chosen_of(path, {name: tensor.shape for name, tensor in matrices.items()}, member, "tensor")]
