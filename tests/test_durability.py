@@ -3,14 +3,17 @@
 import bz2
 import gzip
 import itertools
+import json
 import lzma
 import os
+import struct
 import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
-from conftest import SMALL, convert_text
+from conftest import SMALL, convert_text, write_model
 
 import embmap
 
@@ -169,3 +172,142 @@ def test_the_targets_mode_is_what_the_umask_leaves(tmp_path):
         assert convert_text(tmp_path, SMALL).path.stat().st_mode & 0o777 == 0o640
     finally:
         os.umask(old)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("how", ["leaves the block", "writes", "ends"])
+def test_a_forked_child_does_nothing_to_what_its_parent_writes(tmp_path, how):
+    path = tmp_path / "v.embmap"
+    embmap.write(path, ["old"], np.ones((1, 4)))
+    child, refused = None, False
+    try:
+        with embmap.Writer(path, 4) as writer:
+            writer.write(["a"], np.ones((1, 4)))
+            child = os.fork()
+            if child == 0 and how == "writes":
+                writer.write(["b"], np.ones((1, 4)))
+            if child == 0 and how == "ends":
+                writer._writer.abandon()
+                os._exit(0)
+            if child:
+                assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+                writer.write([f"w{i}" for i in range(100_000)], np.ones((100_000, 4)))
+    except OSError as error:
+        refused = "forked from" in str(error)
+    if child == 0:
+        os._exit(0 if refused else 1)
+    with embmap.open(path) as store:
+        store.verify()
+        assert len(store) == 100_001
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")
+def test_a_pipe_in_the_place_of_a_file_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "v.embmap")
+    with pytest.raises(OSError, match="expected a file, found a pipe or a device"):
+        embmap.open(tmp_path / "v.embmap")
+    folder = write_model(tmp_path / "model", np.eye(3, 4, dtype=np.float32), ["a", "b", "c"])
+    for name, error in (("model.safetensors", OSError), ("tokenizer.json", embmap.ParseError)):
+        (folder / name).rename(tmp_path / name)
+        os.mkfifo(folder / name)
+        with pytest.raises(error, match=r"a pipe or a device|no vocabulary beside the weights"):
+            embmap.convert(folder, tmp_path / "w.embmap")
+        (folder / name).unlink()
+        (tmp_path / name).rename(folder / name)
+
+
+def quantized(path, dim, buckets):
+    """Write a fastText model in which one byte is a row."""
+    head = struct.pack("<ii12id", 793712314, 12, dim, 5, 5, 1, 5, 1, 2, 2, buckets, 3, 6, 100, 1e-4)
+    head += struct.pack("<iiiqq", 1, 1, 0, 10, -1) + b"a\0" + struct.pack("<qb", 1, 0)
+    rows = 1 + buckets
+    codes = b"\1\0" + struct.pack("<qqi", rows, dim, rows) + bytes(rows)
+    centroids = struct.pack("<4i", dim, 1, dim, dim) + struct.pack("<f", 0.5) * (dim * 256)
+    path.write_bytes(head + codes + centroids + b"\0" + struct.pack("<qq", 1, dim) + bytes(4 * dim))
+
+
+def repeated(path, dim, tokens):
+    """Write a model of model2vec whose tokens all have the one row."""
+    path.mkdir()
+    weights = {"dtype": "F32", "shape": [1, dim], "data_offsets": [0, 4 * dim]}
+    mapping = {"dtype": "I32", "shape": [tokens], "data_offsets": [4 * dim, 4 * dim + 4 * tokens]}
+    header = json.dumps({"embeddings": weights, "mapping": mapping}).encode()
+    data = struct.pack("<f", 0.5) * dim + bytes(4 * tokens)
+    (path / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + data)
+    (path / "tokenizer.json").write_text(json.dumps({"model": {"vocab": {f"{i:x}": i for i in range(tokens)}}}))
+
+
+@pytest.mark.parametrize("make", [quantized, repeated])
+def test_few_bytes_that_stand_for_many_rows_may_be_a_bomb(tmp_path, make):
+    make(tmp_path / "bomb", 1024 if make is quantized else 65_536, 200_000 if make is quantized else 3000)
+    with pytest.raises(embmap.ParseError, match=r"bytes came out of .*this may be a bomb; a larger max_expansion"):
+        embmap.convert(tmp_path / "bomb", tmp_path / "v.embmap")
+    assert not (tmp_path / "v.embmap").exists()
+    # What is small may come of little, and what is asked for comes.
+    make(tmp_path / "small", 64, 100)
+    assert embmap.convert(tmp_path / "small", tmp_path / "v.embmap").rows == (1 if make is quantized else 100)
+    make(tmp_path / "wanted", 64, 300_000 if make is quantized else 20)
+    assert embmap.convert(tmp_path / "wanted", tmp_path / "v.embmap", max_expansion=1e9).rows
+
+
+def test_metadata_that_is_too_deep_is_corrupt(tmp_path):
+    embmap.write(tmp_path / "v.embmap", ["a"], np.ones((1, 2)), metadata={"x": "[" * 3000})
+    data = (tmp_path / "v.embmap").read_bytes()
+    deep = data.replace(b'"' + b"[" * 3000 + b'"', b"[" * 3002)
+    assert deep != data
+    (tmp_path / "deep.embmap").write_bytes(deep)
+    with (
+        embmap.open(tmp_path / "deep.embmap") as store,
+        pytest.raises(embmap.FormatError, match="metadata is not JSON"),
+    ):
+        store.metadata
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can be another user")
+@pytest.mark.parametrize("suffix", ["embmap", "vec", "parquet"])
+def test_what_another_user_has_put_into_a_common_folder_is_refused(tmp_path, store, suffix):
+    common, victim = tmp_path / "common", tmp_path / "victim"
+    common.mkdir()
+    common.chmod(0o1777)
+    victim.write_text("precious")
+    link = common / f"out.{suffix}"
+    link.symlink_to(victim)
+    os.lchown(link, 65534, 65534)
+    calls = {
+        "embmap": lambda: embmap.write(link, ["a"], np.ones((1, 2))),
+        "vec": lambda: store.export(link),
+        "parquet": lambda: store.export(link),
+    }
+    with pytest.raises(PermissionError, match="a link of another user, in a folder that everyone may write to"):
+        calls[suffix]()
+    assert victim.read_text() == "precious"
+    # One's own link, and one in one's own folder, is followed.
+    os.lchown(link, os.geteuid(), 0)
+    calls[suffix]()
+    assert victim.read_bytes() != b"precious"
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can be another user")
+def test_a_cache_that_everyone_may_write_to_is_not_believed(tmp_path):
+    (tmp_path / "v.txt").write_text("a 1 2\n")
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    cache.chmod(0o1777)
+    made = embmap.load(tmp_path / "v.txt", cache_dir=cache).path
+    os.chown(made, 65534, 65534)
+    with pytest.raises(PermissionError, match="a file of another user"):
+        embmap.load(tmp_path / "v.txt", cache_dir=cache)
+    made.unlink()
+    os.mkfifo(made.with_suffix(".lock"))
+    with pytest.raises(OSError, match="lock"):
+        embmap.load(tmp_path / "v.txt", cache_dir=cache)
+
+
+def test_control_characters_do_not_reach_a_terminal(tmp_path, monkeypatch):
+    from embmap._cli.messages import printable, sentence
+
+    assert printable("king\x1b]0;pwned\x07\tx\n\x85é") == "king\\x1b]0;pwned\\x07\tx\n\\x85é"
+    assert json.loads(printable(json.dumps("\x1b\x85é", ensure_ascii=False), json=True)) == "\x1b\x85é"
+    assert "\x1b" not in sentence(ValueError("a \x1b[31m name"))
+    assert "\x1b" not in sentence(KeyError("\x1b[31m"))

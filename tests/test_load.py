@@ -146,7 +146,8 @@ def unwritable(monkeypatch, folder):
 
     for name in ("utime", "unlink", "mkdir"):
         monkeypatch.setattr(os, name, refuse)
-    opened = Path.open
+    opened, descriptor = Path.open, os.open
+    monkeypatch.setattr(os, "open", lambda path, *how, **_: refuse(path) or descriptor(path, *how))
     monkeypatch.setattr(Path, "open", lambda path, *mode, **_: refuse(path) or opened(path, *mode))
 
 

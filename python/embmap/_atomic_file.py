@@ -6,6 +6,7 @@ import errno
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,19 +15,24 @@ from pathlib import Path
 @contextmanager
 def new_file(path: Path) -> Iterator[Path]:
     """Give a new file beside `path`; then sync it and rename it to `path`, unless there was an error."""
+    not_of_a_stranger(path)
     target = path.resolve()
     if target.exists() and not target.is_file():
         raise OSError(f"{target}: neither a file nor a place for one")
     temporary = target.with_name(f".embmap-{secrets.token_hex(8)}.tmp")
     temporary.touch(exist_ok=False)
+    process = os.getpid()
     try:
         if target.exists():
             shutil.copymode(target, temporary)
         yield temporary
+        _check_ours(process, target)
         _sync(temporary)
         temporary.replace(target)
     finally:
-        temporary.unlink(missing_ok=True)
+        # A forked child that ends takes nothing from its parent.
+        if os.getpid() == process:
+            temporary.unlink(missing_ok=True)
     if os.name == "posix":
         _sync(target.parent)
 
@@ -41,8 +47,10 @@ def new_folder(path: Path) -> Iterator[Path]:
         raise FileExistsError(errno.EEXIST, "Expected a new or empty folder", str(path))
     temporary = path.with_name(f".embmap-{secrets.token_hex(8)}.tmp")
     temporary.mkdir()
+    process = os.getpid()
     try:
         yield temporary
+        _check_ours(process, path)
         for file in temporary.iterdir():
             _sync(file)
         if os.name == "posix":
@@ -51,9 +59,33 @@ def new_folder(path: Path) -> Iterator[Path]:
             path.rmdir()
         temporary.rename(path)
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        if os.getpid() == process:
+            shutil.rmtree(temporary, ignore_errors=True)
     if os.name == "posix":
         _sync(path.parent)
+
+
+def not_of_a_stranger(path: Path) -> None:
+    """Refuse what another user has put at `path`, a link above all, where the folder is one in which everyone may.
+
+    PermissionError then. The kernel guards links there for those who open them, not for those who look where they lead.
+    """
+    if os.name != "posix":
+        return
+    try:
+        found = path.lstat()
+    except OSError:
+        return
+    if found.st_uid in (os.geteuid(), 0) or not path.parent.stat().st_mode & stat.S_IWOTH:
+        return
+    what = "a link" if stat.S_ISLNK(found.st_mode) else "a file"
+    reason = f"{what} of another user, in a folder that everyone may write to: take it away, or name another place"
+    raise PermissionError(errno.EACCES, reason, str(path))
+
+
+def _check_ours(process: int, target: Path) -> None:
+    if os.getpid() != process:
+        raise OSError(f"{target}: begun by the process that this one was forked from, which alone publishes it")
 
 
 def _sync(path: Path) -> None:

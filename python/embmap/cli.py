@@ -18,7 +18,7 @@ import click
 from . import __version__, convert
 from . import open as open_store
 from ._choices import Duplicates, OnBadRow, OnWrongCount, Separator, SourceFormat, Utf8Errors
-from ._cli.messages import sentence
+from ._cli.messages import printable, sentence
 from ._cli.words import WordsCommand
 from ._dtype import Dtype
 from ._errors import EmbmapError
@@ -46,7 +46,9 @@ def _json(command: _F) -> _F:
 
 
 def _print(json: bool, value: Any, text: str) -> None:
-    click.echo(jsonlib.dumps(value, default=str, ensure_ascii=False) if json else text)
+    shown = jsonlib.dumps(value, default=str, ensure_ascii=False) if json else text
+    # A program in a pipe gets words as they are.
+    click.echo(printable(shown, json=json) if sys.stdout.isatty() else shown)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -268,7 +270,7 @@ def export(store: Path, target: Path, words: Any, progress: bool | None, json: b
             with report.path.open("rb") as written:
                 shutil.copyfileobj(written, sys.stdout.buffer)
     text = jsonlib.dumps(asdict(report), default=str, ensure_ascii=False) if json else str(report)
-    click.echo(text, err=to_stdout)
+    click.echo(printable(text, json=json), err=to_stdout)
 
 
 @main.command(epilog="Example: embmap bench glove.6B.300d.txt")

@@ -14,6 +14,16 @@ _ARGUMENT = re.compile(rf"(?<![\w.])({_OPTIONS})=(\"[^\"]*\"|True|False|[0-9]+)?
 _FLAGS = {("header", "True"): "--header", ("header", "False"): "--no-header"}
 
 
+# Control characters but tabs and line ends: a terminal would do what they say.
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if code not in (9, 10)}
+_IN_JSON = {code: f"\\u{code:04x}" for code in range(127, 160)}
+
+
+def printable(text: str, *, json: bool = False) -> str:
+    """Write control characters of words, names and errors as escapes, which no terminal obeys."""
+    return text.translate(_IN_JSON if json else _CONTROLS)
+
+
 def in_options(message: str) -> str:
     """Write ``on_bad_row="skip"`` as ``--on-bad-row skip``, and the like."""
 
@@ -30,9 +40,9 @@ def in_options(message: str) -> str:
 def sentence(error: Exception) -> str:
     """Say in one line what went wrong."""
     if isinstance(error, OSError) and error.filename is not None:
-        return in_options(f"{error.filename}: {error.strerror}")
+        return in_options(printable(f"{error.filename}: {error.strerror}"))
     if isinstance(error, KeyError):
         told = str(error.args[0])
         # The store tells of a form that it has, of a word that it has not.
-        return told if " is missing; " in told else f"{told!r} is not in the store"
-    return in_options(str(error))
+        return printable(told) if " is missing; " in told else f"{told!r} is not in the store"
+    return in_options(printable(str(error)))

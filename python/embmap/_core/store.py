@@ -49,7 +49,7 @@ class CoreStore(_Store):
         text = self._metadata_json()
         try:
             found = json.loads(text) if text else {}
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise FormatError(f"{self.path}: corrupt: the metadata is not JSON") from error
         if not isinstance(found, dict):
             raise FormatError(f"{self.path}: corrupt: the metadata is not a JSON object")

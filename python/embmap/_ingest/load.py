@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from .._atomic_file import not_of_a_stranger
 from .._core.manifest import NAME as MANIFEST
 from .._dtype import dtype_name
 from .._embmap import FORMAT_VERSION, MAGIC, model_files, strings
@@ -63,7 +64,8 @@ def load(
         word2vec's. Only it is downloaded.
     cache_dir : path, optional
         Where stores are kept; by default the environment's ``EMBMAP_CACHE_DIR``, else the user's cache folder. One that
-        cannot be written will do where it has the store.
+        cannot be written will do where it has the store. What another user has put into one that everyone may write to is
+        refused.
     **options
         As for `convert`. Other options, or a source that has changed, make a new store: its size or time is another, or
         that of a file in a model's folder. A file of which the time alone is another, as after a copy, is first compared
@@ -219,6 +221,7 @@ def _time_of(times: list[int]) -> int:
 
 def _fresh(target: Path, source: Path, stamp: _Stamp) -> Store | None:
     """Open the cached store, if it is there, whole, and made from the source as it is now."""
+    not_of_a_stranger(target)
     try:
         time = target.stat().st_mtime_ns
         store = Store(target)

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from io import TextIOWrapper
 from pathlib import Path
 
+from .._atomic_file import not_of_a_stranger
+
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
@@ -18,7 +20,10 @@ def locked(path: Path) -> Iterator[None]:
         yield
         return
     while True:
-        with path.open("a") as file:
+        not_of_a_stranger(path)
+        # A pipe or a link in its place is an error, and nothing that is waited for.
+        how = os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK | os.O_NOFOLLOW
+        with os.fdopen(os.open(path, how, 0o666), "w") as file:
             with contextlib.suppress(OSError):
                 fcntl.flock(file, fcntl.LOCK_EX)
             # Who held it before has removed the file: others may hold one of that name by now.

@@ -66,7 +66,7 @@ def _read_footer(data: mmap.mmap, path: Path) -> dict[str, Any]:
         known = made["version"] == _VERSION and made["dtype"] in VECTOR_BYTES and type(made["crc32"]) is int
         candidates = made["expansion_search"]
         sound = type(candidates) is int and 1 <= candidates <= MOST_CANDIDATES and made["bytes"] == end - length
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         known = sound = False
     if not (known and sound and "store" in made):
         raise FormatError(f"{path}: corrupt, or written by a later version: build it anew")

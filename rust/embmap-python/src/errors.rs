@@ -61,7 +61,10 @@ pub(crate) fn os_error(path: &Path, source: &io::Error) -> PyErr {
         io::ErrorKind::InvalidFilename => Some(36),
         _ => None,
     });
-    match code.map(|code| (code, io::Error::from_raw_os_error(code).to_string())) {
+    // One that says more than its kind keeps what it says.
+    let said = if source.get_ref().is_some() { source.to_string() } else { String::new() };
+    let text = |code| if said.is_empty() { io::Error::from_raw_os_error(code).to_string() } else { said.clone() };
+    match code.map(|code| (code, text(code))) {
         Some((code, text)) => {
             let text = text.split(" (os error").next().unwrap_or_default().to_string();
             PyOSError::new_err((code, text, path))

@@ -7,7 +7,11 @@ use std::{
 
 use embmap::{Builder, BuilderOptions, Dtype, Duplicates};
 use numpy::{PyReadonlyArray1, PyReadonlyArray2, PyUntypedArrayMethods};
-use pyo3::{exceptions::PyValueError, prelude::*, types::PyDict};
+use pyo3::{
+    exceptions::{PyOSError, PyValueError},
+    prelude::*,
+    types::PyDict,
+};
 
 use crate::{
     convert::choose,
@@ -22,6 +26,8 @@ use crate::{
 pub(crate) struct Writer {
     path: PathBuf,
     builder: Mutex<Option<Builder>>,
+    /// The process that began it: a forked child has the same file open, and would write between its rows.
+    process: u32,
 }
 
 impl Writer {
@@ -31,12 +37,21 @@ impl Writer {
         py: Python<'_>,
         work: impl FnOnce(&mut Builder) -> embmap::Result<T> + Send,
     ) -> PyResult<T> {
+        self.is_ours()?;
         let done = detached(py, || self.builder.lock().unwrap_or_else(PoisonError::into_inner).as_mut().map(work))?;
         done.ok_or_else(|| self.closed())?.map_err(|error| raise(py, error))
     }
 
     fn take(&self, py: Python<'_>) -> PyResult<Option<Builder>> {
         detached(py, || self.builder.lock().unwrap_or_else(PoisonError::into_inner).take())
+    }
+
+    fn is_ours(&self) -> PyResult<()> {
+        if self.process == std::process::id() {
+            return Ok(());
+        }
+        let what = "begun by the process that this one was forked from, which alone writes it";
+        Err(PyOSError::new_err(format!("{}: {what}", self.path.display())))
     }
 
     fn closed(&self) -> PyErr {
@@ -70,7 +85,7 @@ impl Writer {
         };
         let path = std::path::absolute(&path).unwrap_or(path);
         let builder = detached(py, || Builder::create(&path, dim, options))?.map_err(|error| raise(py, error))?;
-        Ok(Writer { path, builder: Mutex::new(Some(builder)) })
+        Ok(Writer { path, builder: Mutex::new(Some(builder)), process: std::process::id() })
     }
 
     /// Append rows: words, and float32 numbers `[n, dim]`, C-contiguous.
@@ -103,6 +118,7 @@ impl Writer {
     fn finish<'py>(&self, py: Python<'py>, metadata: &str) -> PyResult<Bound<'py, PyDict>> {
         let more: serde_json::Map<_, _> =
             serde_json::from_str(metadata).map_err(|error| PyValueError::new_err(error.to_string()))?;
+        self.is_ours()?;
         let mut builder = self.take(py)?.ok_or_else(|| self.closed())?;
         builder.metadata_mut().extend(more);
         let dim = builder.dim();

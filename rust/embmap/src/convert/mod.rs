@@ -21,8 +21,12 @@ pub use report::Report;
 use open::AnySource;
 
 use crate::{
-    error::{Error, Result},
-    source::{Source, container::Unpacking, options::Options},
+    error::{Error, ParseError, Result},
+    source::{
+        Source,
+        container::{Unpacking, limit},
+        options::Options,
+    },
     sys::{atomic_file, threads::while_ticking},
     write::{screen, store_writer::StoreWriter},
 };
@@ -74,6 +78,11 @@ fn store(
     stop: &AtomicBool,
     tick: &mut dyn FnMut(u64, u64) -> bool,
 ) -> Result<Report> {
+    if let Some((bytes, numbers)) = source.expansion()
+        && let Some(reason) = limit::refusal(numbers.saturating_mul(4), bytes, options.max_expansion)
+    {
+        return Err(ParseError::of(source.path(), reason).into());
+    }
     let first = options.shard.is_none_or(|shard| shard.index == 0);
     let kept = source.buckets().filter(|_| first).map(BucketRows::of);
     let rows = kept.as_ref().map_or(0, |kept| kept.rows);

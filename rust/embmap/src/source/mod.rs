@@ -65,6 +65,10 @@ pub(crate) trait Source: Sync {
     fn trailer(&self) -> Envelope;
     /// Fills `batch` with the rows of the next part of the source; `false` when there is none.
     fn next(&self, scratch: &mut Self::Scratch, batch: &mut Batch) -> Result<bool, SourceError>;
+    /// The bytes of the source and the numbers that come out of it, where few bytes can stand for many numbers.
+    fn expansion(&self) -> Option<(u64, u64)> {
+        None
+    }
     /// Rows that no word owns, and words that own no row: of a model, whose vocabulary and matrix are apart.
     fn unpaired(&self) -> (u64, u64) {
         (0, 0)

@@ -13,14 +13,19 @@ use crate::error::{Error, Result};
 
 /// A file in the making. Dropped before [`publish`](AtomicFile::publish), it is gone and the target is as it was.
 pub(crate) struct AtomicFile {
-    temp: NamedTempFile,
+    /// There until it is published or dropped.
+    temp: Option<NamedTempFile>,
     target: PathBuf,
     old: Option<fs::Permissions>,
+    /// The process that made it, and whose it stays in a child that was forked.
+    process: u32,
 }
 
 impl AtomicFile {
     /// Begins a file in the target's folder. A target that is a link to a file is written where it points.
     pub(crate) fn create(target: &Path) -> Result<AtomicFile> {
+        #[cfg(unix)]
+        not_of_a_stranger(target).map_err(Error::io(target))?;
         let target = fs::canonicalize(target).unwrap_or_else(|_| target.to_path_buf());
         let old = fs::metadata(&target).ok();
         match &old {
@@ -41,12 +46,13 @@ impl AtomicFile {
             builder.permissions(fs::Permissions::from_mode(mode));
         }
         let temp = builder.tempfile_in(folder(&target)).map_err(Error::io(&target))?;
-        Ok(AtomicFile { temp, target, old: old.map(|old| old.permissions()) })
+        let old = old.map(|old| old.permissions());
+        Ok(AtomicFile { temp: Some(temp), target, old, process: std::process::id() })
     }
 
     /// The file, to write into.
     pub(crate) fn file(&self) -> &File {
-        self.temp.as_file()
+        self.temp.as_ref().expect("it is there until it is published").as_file()
     }
 
     /// Where it will appear.
@@ -56,25 +62,58 @@ impl AtomicFile {
 
     /// Makes the file durable and puts it in its place, unless told to `stop` before that. The folder is synced too: without
     /// that a rename can be lost.
-    pub(crate) fn publish(self, stop: &AtomicBool) -> Result<()> {
-        let AtomicFile { temp, target, old } = self;
-        let file = temp.as_file();
-        if let Some(old) = old
-            && file.metadata().map_err(Error::io(&target))?.permissions() != old
-        {
-            file.set_permissions(old).map_err(Error::io(&target))?;
+    pub(crate) fn publish(mut self, stop: &AtomicBool) -> Result<()> {
+        let failed = Error::io(&self.target);
+        if self.process != std::process::id() {
+            return Err(failed(io::Error::other(
+                "begun by the process that this one was forked from, which publishes it",
+            )));
         }
-        file.sync_all().map_err(Error::io(&target))?;
+        let file = self.file();
+        if let Some(old) = &self.old
+            && file.metadata().map_err(Error::io(&self.target))?.permissions() != *old
+        {
+            file.set_permissions(old.clone()).map_err(Error::io(&self.target))?;
+        }
+        file.sync_all().map_err(Error::io(&self.target))?;
         #[cfg(unix)]
-        let folder = File::open(folder(&target)).map_err(Error::io(&target))?;
+        let folder = File::open(folder(&self.target)).map_err(Error::io(&self.target))?;
         if stop.load(Ordering::Relaxed) {
             return Err(Error::Cancelled);
         }
-        temp.persist(&target).map_err(|error| Error::io(&target)(error.error))?;
+        if let Some(temp) = self.temp.take() {
+            temp.persist(&self.target).map_err(|error| failed(error.error))?;
+        }
         #[cfg(unix)]
-        folder.sync_all().map_err(Error::io(&target))?;
+        folder.sync_all().map_err(Error::io(&self.target))?;
         Ok(())
     }
+}
+
+impl Drop for AtomicFile {
+    fn drop(&mut self) {
+        // A child that ends takes nothing from the process that it was forked from.
+        if self.process != std::process::id() {
+            std::mem::forget(self.temp.take());
+        }
+    }
+}
+
+/// Refuses what another user has put at `target`, a link above all, where the folder is one in which everyone may: the kernel
+/// guards links there for those who open them, and not for those who look where they lead.
+#[cfg(unix)]
+fn not_of_a_stranger(target: &Path) -> io::Result<()> {
+    use std::os::unix::fs::MetadataExt;
+    const WRITABLE_BY_ALL: u32 = 0o002;
+    let Ok(found) = fs::symlink_metadata(target) else { return Ok(()) };
+    let ours = [rustix::process::geteuid().as_raw(), 0];
+    if ours.contains(&found.uid()) || fs::metadata(folder(target))?.mode() & WRITABLE_BY_ALL == 0 {
+        return Ok(());
+    }
+    let what = if found.is_symlink() { "a link" } else { "a file" };
+    let reason =
+        format!("{what} of another user, in a folder that everyone may write to: take it away, or name another place");
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, reason))
 }
 
 /// Where a file at `target` will be.

@@ -19,7 +19,7 @@ use memmap2::{MmapOptions, MmapRaw};
 
 use crate::{
     error::{Error, Result},
-    sys::{pread::read_at, threads::for_each},
+    sys::{pread::read_at, regular, threads::for_each},
 };
 
 /// Bytes that one thread brings into memory at a time.
@@ -52,10 +52,7 @@ impl Map {
     /// Maps the whole file, read-only.
     #[allow(unsafe_code)]
     pub fn open(path: &Path) -> Result<Map> {
-        let file = File::open(path).map_err(Error::io(path))?;
-        if file.metadata().map_err(Error::io(path))?.is_dir() {
-            return Err(Error::io(path)(std::io::ErrorKind::IsADirectory.into()));
-        }
+        let file = regular::open(path).map_err(Error::io(path))?;
         // SAFETY: nothing that this process does changes the mapping. Other programs can still change the file's bytes under
         // it; every reader of this crate therefore checks each offset and id at the moment of use, from a copy of it, and
         // treats the rest as numbers and bytes without invariants.

@@ -4,6 +4,7 @@ pub(crate) mod atomic_file;
 pub(crate) mod mmap;
 pub(crate) mod pread;
 pub(crate) mod prefetch;
+pub(crate) mod regular;
 pub(crate) mod simd;
 pub(crate) mod threads;
 pub(crate) mod turns;

@@ -13,6 +13,16 @@ use super::damage;
 /// Unpacked whatever it was packed in: small files of zeros are no bombs.
 const FREE_BYTES: u64 = 64 << 20;
 
+/// Why what comes out of so little may not be written, if it may not.
+pub(crate) fn refusal(unpacked: u64, packed: u64, most: f64) -> Option<String> {
+    (unpacked > FREE_BYTES && unpacked as f64 > most * packed as f64).then(|| {
+        format!(
+            "{unpacked} bytes came out of {packed}, more than {most} times as many: this may be a bomb; a larger max_expansion \
+             reads on"
+        )
+    })
+}
+
 /// Counts what is read, and reads no more once it is told to stop.
 pub(super) struct Counted<R> {
     pub inner: R,
@@ -51,13 +61,9 @@ impl<R: Read> Read for Limited<R> {
         let read = self.inner.read(buffer)?;
         self.unpacked += read as u64;
         let packed = self.packed.load(Ordering::Relaxed);
-        if self.unpacked > FREE_BYTES && self.unpacked as f64 > self.most * packed as f64 {
-            return Err(damage(format!(
-                "{} bytes came out of {packed}, more than {} times as many: this may be a bomb; a larger max_expansion \
-                 reads on",
-                self.unpacked, self.most
-            )));
+        match refusal(self.unpacked, packed, self.most) {
+            Some(reason) => Err(damage(reason)),
+            None => Ok(read),
         }
-        Ok(read)
     }
 }

@@ -4,7 +4,7 @@
 //! read; the layers are told by their first bytes, never by the file's name.
 
 mod layers;
-mod limit;
+pub(crate) mod limit;
 mod members;
 mod sequential;
 mod stream;

@@ -233,6 +233,17 @@ impl Source for FastTextSource {
     fn buckets(&self) -> Option<(Ngrams, &dyn Buckets)> {
         Some((self.ngrams?, self))
     }
+
+    /// Of a quantized model, one code may stand for a row of any width.
+    fn expansion(&self) -> Option<(u64, u64)> {
+        let buckets = match &self.dictionary.kept {
+            _ if self.ngrams.is_none() => 0,
+            Some(kept) => kept.len() as u64,
+            None => self.ngrams.map_or(0, |ngrams| u64::from(ngrams.buckets)),
+        };
+        let rows = u64::from(self.dictionary.words) + buckets;
+        Some((self.length, rows.saturating_mul(self.matrix.dim as u64)))
+    }
 }
 
 impl Buckets for FastTextSource {

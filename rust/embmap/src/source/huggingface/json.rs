@@ -1,14 +1,16 @@
 //! JSON files of a model's folder, read whole, with the place of what is wrong in them.
 
 use std::{
-    fs,
     io::Read,
     path::{Path, PathBuf},
 };
 
 use serde::Deserialize;
 
-use crate::error::{Error, ParseError, Result, Unit};
+use crate::{
+    error::{Error, ParseError, Result, Unit},
+    sys::regular,
+};
 
 /// Longer files are no vocabularies: the largest of today have some 50 MB.
 const LONGEST_BYTES: u64 = 1 << 30;
@@ -57,7 +59,7 @@ impl Json {
 
 /// All bytes of a file that should be short.
 pub(super) fn read_short(path: &Path) -> Result<Vec<u8>> {
-    let file = fs::File::open(path).map_err(Error::io(path))?;
+    let file = regular::open(path).map_err(Error::io(path))?;
     let mut bytes = Vec::new();
     file.take(LONGEST_BYTES + 1).read_to_end(&mut bytes).map_err(Error::io(path))?;
     if bytes.len() as u64 > LONGEST_BYTES {

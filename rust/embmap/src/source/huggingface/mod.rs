@@ -25,7 +25,7 @@ use crate::{
         batch::{Batch, Fault, RowPosition},
         options::{Format, OnBadRow, Options},
     },
-    sys::pread::read_exact_at,
+    sys::{pread::read_exact_at, regular},
 };
 use choose::MODEL2VEC;
 use folder::{Folder, Tokens, Weights};
@@ -144,7 +144,7 @@ impl HuggingFaceSource {
         let row_bytes = dim * elements.size() as u64;
         Ok(HuggingFaceSource {
             folder: path.canonicalize().map_err(Error::io(path))?,
-            file: File::open(&tensor.path).map_err(Error::io(&tensor.path))?,
+            file: regular::open(&tensor.path).map_err(Error::io(&tensor.path))?,
             elements,
             dim: dim as usize,
             rows: last + 1,
@@ -210,6 +210,12 @@ impl Source for HuggingFaceSource {
 
     fn expected_rows(&self) -> Option<u64> {
         None
+    }
+
+    /// A mapping from tokens to rows may name one row again and again.
+    fn expansion(&self) -> Option<(u64, u64)> {
+        let bytes = self.file.metadata().ok()?.len();
+        Some((bytes, self.rows.saturating_mul(self.dim as u64)))
     }
 
     fn unpaired(&self) -> (u64, u64) {

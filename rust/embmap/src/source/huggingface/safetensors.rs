@@ -4,7 +4,6 @@
 
 use std::{
     collections::BTreeMap,
-    fs::File,
     ops::Range,
     path::{Path, PathBuf},
 };
@@ -15,7 +14,10 @@ use serde_json::value::RawValue;
 use crate::{
     dtype::Dtype,
     error::{Error, ParseError, Result, Unit},
-    sys::pread::{read_at, read_exact_at},
+    sys::{
+        pread::{read_at, read_exact_at},
+        regular,
+    },
 };
 
 /// The format's own limit.
@@ -53,7 +55,7 @@ impl Header {
     /// Reads the header of the file at `path`.
     pub(super) fn read(path: &Path) -> Result<Header> {
         let refuse = |reason: String| refuse(path, 0, reason);
-        let file = File::open(path).map_err(Error::io(path))?;
+        let file = regular::open(path).map_err(Error::io(path))?;
         let length = file.metadata().map_err(Error::io(path))?.len();
         let mut start = [0; LENGTH as usize];
         if read_at(&file, &mut start, 0).map_err(Error::io(path))? < start.len() {

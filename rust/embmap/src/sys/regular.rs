@@ -1,0 +1,44 @@
+//! Files that must be files: a pipe or a device in their place would make the process wait, or end it.
+
+use std::{
+    fs::{File, OpenOptions},
+    io,
+    path::Path,
+};
+
+/// Opens a file to be read at any place. What is no regular file is an error at once, also where opening it would wait.
+pub(crate) fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        // Without a writer, opening a pipe waits for one, and a signal does not end that.
+        options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits() as i32);
+    }
+    let file = options.open(path)?;
+    let kind = file.metadata()?;
+    if kind.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    if !kind.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "expected a file, found a pipe or a device"));
+    }
+    Ok(file)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_file_is_refused_at_once() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let pipe = folder.path().join("pipe");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR).expect("a pipe");
+        assert_eq!(open(&pipe).expect_err("a pipe").kind(), io::ErrorKind::InvalidInput);
+        assert_eq!(open(Path::new("/dev/zero")).expect_err("a device").kind(), io::ErrorKind::InvalidInput);
+        assert_eq!(open(folder.path()).expect_err("a folder").kind(), io::ErrorKind::IsADirectory);
+        assert_eq!(open(&folder.path().join("nothing")).expect_err("nothing").kind(), io::ErrorKind::NotFound);
+    }
+}
