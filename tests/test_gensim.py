@@ -450,10 +450,12 @@ def test_load_takes_a_store_and_any_source(tmp_path, small):
     assert kv.store.path == store.path
 
 
-def test_a_pickle_of_gensims_is_refused_with_what_to_do(tmp_path, small):
+def test_what_gensim_has_saved_is_loaded(tmp_path, small, monkeypatch):
+    monkeypatch.setenv("EMBMAP_CACHE_DIR", str(tmp_path / "cache"))
     small.save(str(tmp_path / "v.kv"))
-    with pytest.raises(embmap.ParseError, match=r"gensim model, a pickle.*embmap\.from_gensim\(\)"):
-        KeyedVectors.load(tmp_path / "v.kv")
+    kv = KeyedVectors.load(tmp_path / "v.kv")
+    assert kv.index_to_key == small.index_to_key
+    assert np.array_equal(kv.vectors, small.vectors)
     with pytest.raises(FileNotFoundError):
         KeyedVectors.load(tmp_path / "nothing.kv")
 

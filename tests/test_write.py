@@ -581,7 +581,8 @@ def test_threads_may_share_a_writer(tmp_path):
 def test_a_writer_that_is_let_go_leaves_nothing(tmp_path):
     writer = embmap.Writer(tmp_path / "w", 6).__enter__()
     writer.write(WORDS, ROWS)
-    assert len(list(tmp_path.iterdir())) == 1
+    # Where the system makes files without names, there is none to be seen.
+    assert len(list(tmp_path.iterdir())) <= 1
     del writer
     gc.collect()
     assert list(tmp_path.iterdir()) == []

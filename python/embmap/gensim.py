@@ -183,7 +183,7 @@ class KeyedVectors(SimilarKeys):
         Raises
         ------
         ParseError
-            It cannot be read; a pickle, as gensim's `save` writes it, is refused.
+            It cannot be read. Of a pickle, as gensim's `save` writes it, the words and vectors are read, and nothing is run.
         OSError
             As `embmap.load` does.
 

@@ -1,4 +1,5 @@
-//! A file that appears whole or not at all: written beside its target, synced, renamed over it.
+//! A file that appears whole or not at all: written where its target will be, synced, renamed over it. On Linux it has no name
+//! until then, so that a process that is killed leaves nothing.
 
 use std::{
     fs::{self, File},
@@ -11,10 +12,14 @@ use tempfile::NamedTempFile;
 
 use crate::error::{Error, Result};
 
+/// What a file is called until it is the target, where it has a name.
+const PREFIX: &str = ".embmap-";
+const SUFFIX: &str = ".tmp";
+
 /// A file in the making. Dropped before [`publish`](AtomicFile::publish), it is gone and the target is as it was.
 pub(crate) struct AtomicFile {
     /// There until it is published or dropped.
-    temp: Option<NamedTempFile>,
+    temp: Option<Temp>,
     target: PathBuf,
     old: Option<fs::Permissions>,
     /// The process that made it, and whose it stays in a child that was forked.
@@ -36,23 +41,14 @@ impl AtomicFile {
             }
             _ => {}
         }
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".embmap-").suffix(".tmp");
-        #[cfg(unix)]
-        {
-            // The mode of the old file, or of one that any program makes (0666 less the umask); tempfile's own is 0600.
-            use std::os::unix::fs::PermissionsExt;
-            let mode = old.as_ref().map_or(0o666, |old| old.permissions().mode() & 0o777);
-            builder.permissions(fs::Permissions::from_mode(mode));
-        }
-        let temp = builder.tempfile_in(folder(&target)).map_err(Error::io(&target))?;
         let old = old.map(|old| old.permissions());
+        let temp = Temp::create(folder(&target), old.as_ref()).map_err(Error::io(&target))?;
         Ok(AtomicFile { temp: Some(temp), target, old, process: std::process::id() })
     }
 
     /// The file, to write into.
     pub(crate) fn file(&self) -> &File {
-        self.temp.as_ref().expect("it is there until it is published").as_file()
+        self.temp.as_ref().expect("it is there until it is published").file()
     }
 
     /// Where it will appear.
@@ -82,7 +78,7 @@ impl AtomicFile {
             return Err(Error::Cancelled);
         }
         if let Some(temp) = self.temp.take() {
-            temp.persist(&self.target).map_err(|error| failed(error.error))?;
+            temp.persist(&self.target).map_err(failed)?;
         }
         #[cfg(unix)]
         folder.sync_all().map_err(Error::io(&self.target))?;
@@ -97,6 +93,74 @@ impl Drop for AtomicFile {
             std::mem::forget(self.temp.take());
         }
     }
+}
+
+/// What is written, before it is the target.
+enum Temp {
+    #[cfg(target_os = "linux")]
+    Nameless(File),
+    Named(NamedTempFile),
+}
+
+impl Temp {
+    #[cfg_attr(not(unix), allow(unused_variables))]
+    fn create(folder: &Path, old: Option<&fs::Permissions>) -> io::Result<Temp> {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(PREFIX).suffix(SUFFIX);
+        #[cfg(unix)]
+        {
+            // The mode of the old file, or of one that any program makes (0666 less the umask); tempfile's own is 0600.
+            use std::os::unix::fs::PermissionsExt;
+            let mode = old.map_or(0o666, |old| old.mode() & 0o777);
+            #[cfg(target_os = "linux")]
+            if let Some(file) = nameless(folder, mode) {
+                return Ok(Temp::Nameless(file));
+            }
+            builder.permissions(fs::Permissions::from_mode(mode));
+        }
+        builder.tempfile_in(folder).map(Temp::Named)
+    }
+
+    fn file(&self) -> &File {
+        match self {
+            #[cfg(target_os = "linux")]
+            Temp::Nameless(file) => file,
+            Temp::Named(temp) => temp.as_file(),
+        }
+    }
+
+    /// Puts it in the place of `target`.
+    fn persist(self, target: &Path) -> io::Result<()> {
+        match self {
+            #[cfg(target_os = "linux")]
+            Temp::Nameless(file) => {
+                use rustix::fs::{AtFlags, CWD, linkat};
+                use std::{hash::BuildHasher, os::fd::AsRawFd};
+                // A link cannot replace a file: it gets a name for the moment until it is renamed.
+                let random = std::hash::RandomState::new().hash_one(std::process::id());
+                let name = folder(target).join(format!("{PREFIX}{random:016x}{SUFFIX}"));
+                linkat(CWD, open_as(file.as_raw_fd()), CWD, &name, AtFlags::SYMLINK_FOLLOW)?;
+                fs::rename(&name, target).inspect_err(|_| drop(fs::remove_file(&name)))
+            }
+            Temp::Named(temp) => temp.persist(target).map(drop).map_err(|error| error.error),
+        }
+    }
+}
+
+/// A new file in `folder` that has no name yet; `None` where the system or the file system makes no such.
+#[cfg(target_os = "linux")]
+fn nameless(folder: &Path, mode: u32) -> Option<File> {
+    use rustix::fs::{Mode, OFlags, open};
+    use std::os::fd::AsRawFd;
+    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+    let file = File::from(open(folder, flags, Mode::from_raw_mode(mode)).ok()?);
+    // By which it is given a name at the end.
+    open_as(file.as_raw_fd()).exists().then_some(file)
+}
+
+#[cfg(target_os = "linux")]
+fn open_as(descriptor: i32) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{descriptor}"))
 }
 
 /// Refuses what another user has put at `target`, a link above all, where the folder is one in which everyone may: the kernel
@@ -157,6 +221,26 @@ mod tests {
         fs::set_permissions(&target, fs::Permissions::from_mode(0o640)).expect("a mode");
         AtomicFile::create(&target).and_then(publish).expect("published");
         assert_eq!(mode(&target), 0o640);
+    }
+
+    #[test]
+    fn a_file_without_a_name_until_then_takes_the_place_of_the_old_one() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let target = folder.path().join("x");
+        fs::write(&target, "old").expect("a file");
+        let names = || fs::read_dir(folder.path()).expect("a folder").count();
+        for create in [|folder: &Path| Temp::create(folder, None), named] {
+            let temp = create(folder.path()).expect("a new file");
+            fs::write(&target, "old").expect("a file");
+            io::Write::write_all(&mut temp.file(), b"new").expect("written");
+            temp.persist(&target).expect("published");
+            assert_eq!(fs::read(&target).expect("the new file"), b"new");
+            assert_eq!(names(), 1);
+        }
+    }
+
+    fn named(folder: &Path) -> io::Result<Temp> {
+        tempfile::Builder::new().prefix(PREFIX).suffix(SUFFIX).tempfile_in(folder).map(Temp::Named)
     }
 
     #[test]
