@@ -189,8 +189,8 @@ def test_export_to_the_standard_output(files):
 def test_a_folder_says_what_in_it_could_be_meant(files, tmp_path):
     (tmp_path / "notes.md").write_text("")
     assert (
-        f"{tmp_path}: This is a folder; the files in it that could be meant are v.embmap, v.txt"
-        in run("convert", tmp_path).output
+        f"{tmp_path}: This is a folder; the files in it that could be meant are v.embmap, v.txt; "
+        "those of other names are left out: notes.md\n" in run("convert", tmp_path).output
     )
     assert "could be meant are v.embmap\n" in run("info", tmp_path).output
     (tmp_path / "empty").mkdir()

@@ -397,3 +397,34 @@ def test_small_text_is_not_larger_than_it_was(tmp_path):
     store = store_of(tmp_path, SMALL)
     report = store.export(tmp_path / "v.txt", "glove")
     assert report.bytes_written == len(SMALL)
+
+
+@pytest.mark.parametrize("name", ["v.npy", "v.fvecs", "v.fbin", "vectors.tsv"])
+@pytest.mark.parametrize("dtype", ["float32", "float16", "int8"])
+def test_numbers_come_back_with_the_words_beside_them(tmp_path, name, dtype):
+    words = ["king", "new york", '"', "\x85", "straße"] + ["a\nb\t"] * (name != "vectors.tsv")
+    rows = np.random.default_rng(0).normal(size=(len(words), 5)).astype("f4")
+    embmap.write(tmp_path / "v.embmap", words, rows, dtype=dtype)
+    store = embmap.open(tmp_path / "v.embmap")
+    report = store.export(tmp_path / name, "tensorboard" if name == "vectors.tsv" else None)
+    assert (report.rows, report.bytes_written) == (len(words), (tmp_path / name).stat().st_size)
+    beside = tmp_path / ("metadata.tsv" if name == "vectors.tsv" else "v.words.json")
+    again = embmap.open(embmap.convert(tmp_path / name, tmp_path / "w.embmap", words=beside).path)
+    assert list(again) == words
+    every = np.arange(len(words))
+    assert np.array_equal(again.take(every).view("i4"), store.take(every).view("i4"))
+    if name == "v.npy":
+        assert np.array_equal(np.load(tmp_path / name), store.take(every))
+    store.export(tmp_path / name, report.format, words=["straße", "king"])
+    again = embmap.open(embmap.convert(tmp_path / name, tmp_path / "w.embmap", words=beside).path)
+    assert list(again) == ["straße", "king"]
+
+
+def test_a_word_that_is_no_line_is_refused_for_tensorboard(tmp_path):
+    embmap.write(tmp_path / "v.embmap", ["a\tb"], np.ones((1, 2)))
+    with embmap.open(tmp_path / "v.embmap") as store:
+        with pytest.raises(ValueError, match="has a line end or a tab"):
+            store.export(tmp_path / "vectors.tsv", "tensorboard")
+        with pytest.raises(ValueError, match="is where the words go"):
+            store.export(tmp_path / "metadata.tsv", "tensorboard")
+    assert [path.name for path in tmp_path.iterdir()] == ["v.embmap"]

@@ -30,14 +30,21 @@ def local(path: str | os.PathLike[str]) -> Path:
 
 def explained(error: OSError, folder: Path, suffixes: tuple[str, ...]) -> OSError:
     """Give the error for a folder where a file is expected: what in it could be meant."""
-    names = sorted(path.name for path in folder.iterdir() if path.is_file() and path.name.lower().endswith(suffixes))
-    shown = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+    files = sorted(path.name for path in folder.iterdir() if path.is_file())
+    names = [name for name in files if name.lower().endswith(suffixes)]
     what = (
-        f"a folder; the files in it that could be meant are {shown}"
+        f"a folder; the files in it that could be meant are {_listed(names)}"
         if names
         else "a folder, with no file that could be meant"
     )
+    others = [name for name in files if name not in names]
+    if others and len(suffixes) > 1:
+        what += f"; those of other names are left out: {_listed(others)}"
     return type(error)(error.errno, f"This is {what}", str(folder))
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
 
 
 def _of_file_url(url: str) -> Path:

@@ -250,10 +250,10 @@ def verify(store: Path, json: bool) -> None:
 @click.option("--progress/--no-progress", default=None, help="A bar; on a terminal by default.")
 @_json
 def export(store: Path, target: Path, words: Any, progress: bool | None, json: bool, **options: Any) -> None:
-    """Write a store in a format that other programs read: text, word2vec binary, safetensors, Parquet, Arrow.
+    """Write a store in a format that other programs read: text, word2vec binary, safetensors, Parquet, Arrow, NumPy.
 
-    The suffixes .vec, .bin, .safetensors, .parquet, .arrow and .feather say which. To - , the standard output, goes what
-    --format says; the report goes to the standard error then.
+    The suffixes .vec, .bin, .safetensors, .parquet, .arrow, .feather, .npy, .fvecs and .fbin say which. To - , the
+    standard output, goes what --format says; the report goes to the standard error then.
     """
     to_stdout = target == Path("-")
     if to_stdout and options["format"] is None:

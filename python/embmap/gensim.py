@@ -28,7 +28,7 @@ What differs:
 * ``KeyedVectors`` takes a store, not a dimension: there are no empty ones to fill.
 * Vectors are read-only, and the methods that change them raise TypeError. ``fill_norms`` and ``init_sims`` do nothing: a
   store has the lengths of its rows. ``kv.vectors`` cannot be assigned to.
-* A pickle of gensim's own ``save`` is refused: load it with gensim and give it to `embmap.from_gensim`.
+* Of a pickle of gensim's own ``save`` the words and vectors are read, and nothing is run; not of a `FastText`'s.
 * ``index_to_key`` is a sequence and ``key_to_index`` a mapping, which look up in the file and equal a list and a dict of the
   same; ``list()`` and ``dict()`` make them Python's own.
 * ``get_vecattr`` raises KeyError: there are no counts. ``fvocab=`` is refused; the counts that gensim gives without it are

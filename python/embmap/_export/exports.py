@@ -201,12 +201,15 @@ class Exports(CoreStore):
         ----------
         path : path
             The file to write; one that is there is replaced.
-        format : {"glove", "word2vec", "word2vec-binary", "fasttext-vec", "safetensors", "parquet", "arrow"}, optional
+        format : str, optional
             ``"glove"`` is text without a header, ``"word2vec"`` with one, ``"fasttext-vec"`` with one and a space behind
             each number; ``"word2vec-binary"`` has the bytes that gensim writes; ``"safetensors"`` has the tensor
             ``embedding.weight`` in the store's type (int8 as float32) and the words as a JSON array in the metadata
-            ``words``; ``"parquet"`` and ``"arrow"`` have columns ``word`` and ``vector`` and need pyarrow. By default what
-            the suffix says: ``.vec``, ``.bin``, ``.safetensors``, ``.parquet``, ``.arrow`` or ``.feather``.
+            ``words``; ``"parquet"`` and ``"arrow"`` have columns ``word`` and ``vector`` and need pyarrow. ``"npy"``,
+            ``"fvecs"`` and ``"fbin"`` have the numbers as float32, and the words beside them in a JSON list,
+            ``<name>.words.json``; ``"tensorboard"`` is the projector's ``vectors.tsv`` with ``metadata.tsv`` beside it, and
+            `embmap.convert` takes each back with ``words=``. By default what the suffix says: ``.vec``, ``.bin``,
+            ``.safetensors``, ``.parquet``, ``.arrow``, ``.feather``, ``.npy``, ``.fvecs`` or ``.fbin``.
         words : iterable of str, optional
             Only these, in this order, each once; whatever `indices` takes.
         limit : int, optional
@@ -224,8 +227,9 @@ class Exports(CoreStore):
         ------
         ValueError
             The suffix does not tell the format; or a word cannot be written in it: one with a newline in text, one with a
-            space or a newline in word2vec's binary format. Text has words with a space inside as they are, which
-            `embmap.convert` reads back and many other readers do not: the report counts them.
+            space or a newline in word2vec's binary format, one with a tab or a newline for TensorBoard. Text has words with
+            a space inside as they are, which `embmap.convert` reads back and many other readers do not: the report counts
+            them.
         KeyError
             One of `words` is missing.
         OSError

@@ -15,12 +15,16 @@ from .._atomic_file import new_file
 from .._optional import need
 from .._paths import local
 from .._progress import Progress, shown
+from .matrices import export_matrix
 
 if TYPE_CHECKING:
     from .._core.store import CoreStore
     from .._words_like import WordsLike
 
-ExportFormat = Literal["glove", "word2vec", "word2vec-binary", "fasttext-vec", "safetensors", "parquet", "arrow"]
+ExportFormat = Literal[
+    "glove", "word2vec", "word2vec-binary", "fasttext-vec", "safetensors", "parquet", "arrow",
+    "npy", "fvecs", "fbin", "tensorboard",
+]  # fmt: skip
 
 FORMATS: tuple[ExportFormat, ...] = get_args(ExportFormat)
 _BY_SUFFIX: dict[str, ExportFormat] = {
@@ -30,6 +34,9 @@ _BY_SUFFIX: dict[str, ExportFormat] = {
     ".parquet": "parquet",
     ".arrow": "arrow",
     ".feather": "arrow",
+    ".npy": "npy",
+    ".fvecs": "fvecs",
+    ".fbin": "fbin",
 }
 
 
@@ -103,6 +110,8 @@ def export(
     with shown(progress, path.name, " rows") as tick:
         if format in ("parquet", "arrow"):
             found = _export_arrow(store, path, format, first, ids, tick)
+        elif format in ("npy", "fvecs", "fbin", "tensorboard"):
+            found = export_matrix(store, path, format, first, ids, tick)
         else:
             found = store._export(path, format, first, ids, threads, tick)
     return ExportReport(source=store.path, path=path, format=format, dim=store.dim, **found)
