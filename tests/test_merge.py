@@ -239,15 +239,31 @@ def test_a_missing_word_is_an_error_or_passed_over(tmp_path, store):
         store.select(["king"], tmp_path / "s", missing="zeros")
 
 
-def test_of_a_fasttext_model_words_and_their_rows_are_taken(tmp_path):
+@pytest.mark.parametrize("dtype", ["float32", "float16", "int8"])
+def test_the_n_grams_of_a_fasttext_model_go_along(tmp_path, dtype):
     rows = np.random.default_rng(0).normal(0, 1, (13, 4)).astype(np.float32)
     (tmp_path / "model.bin").write_bytes(Model([b"</s>", b"king", b"queen"], rows).encode())
-    model = embmap.open(embmap.convert(tmp_path / "model.bin").path)
+    model = embmap.open(embmap.convert(tmp_path / "model.bin", dtype=dtype).path)
     assert model._has_subwords
-    for store in (model.select(["queen", "king"], tmp_path / "s"), embmap.merge([model], tmp_path / "m")):
+    parts = [model.select([word], tmp_path / word) for word in ("king", "queen")]
+    for store in (
+        model.select(["queen", "king"], tmp_path / "s"),
+        embmap.merge([model], tmp_path / "m"),
+        embmap.merge(parts, tmp_path / "p"),
+    ):
         store.verify()
-        assert not store._has_subwords
         assert np.array_equal(store.lookup(["king", "queen"]), model.lookup(["king", "queen"]))
+        unseen = ["kingly", "unheard-of", "</s>"]
+        assert np.array_equal(store.lookup(unseen[:2], oov="subword"), model.lookup(unseen[:2], oov="subword"))
+        assert np.array_equal(store.subword_vector("king"), model.subword_vector("king"))
+    without = model.select(["king"], tmp_path / "w", ngrams=False)
+    assert not without._has_subwords
+    assert without.nbytes < model.nbytes
+    # Those of another model, or of none, are not mixed in; nor do they fit other numbers.
+    other = embmap.merge([model, without], tmp_path / "o")
+    assert not other._has_subwords
+    assert not embmap.merge([model], tmp_path / "n", normalize=True)._has_subwords
+    assert not embmap.merge([model], tmp_path / "n", dtype="bfloat16")._has_subwords
 
 
 def test_a_word_is_selected_once(tmp_path, store):

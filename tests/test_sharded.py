@@ -360,7 +360,7 @@ def test_every_question_that_a_file_answers_is_asked_of_all():
     from embmap._sharded import ShardedStore
 
     # The same in all stores, or in the first alone.
-    of_the_first = {"dim", "_dtype_name", "_has_subwords", "_subword_vectors", "closed"}
+    of_the_first = {"dim", "_dtype_name", "_has_subwords", "_ngrams", "_subword_vectors", "closed"}
     own = {name for name in vars(_embmap.Store) if not name.startswith("__")}
     special = {"__len__", "__contains__", "__getitem__", "__arrow_c_stream__", "__new__"}
     assert own | special <= set(vars(ShardedStore)) | of_the_first

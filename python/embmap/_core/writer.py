@@ -139,6 +139,8 @@ class Writer:
             "metadata": json.dumps(metadata or {}),
         }
         self._writer: _Writer | None = None
+        # The store whose n-grams go along.
+        self._model: CoreStore | None = None
         self._rows = 0
         self._used = False
         self._whole = True
@@ -147,7 +149,7 @@ class Writer:
         if self._used:
             raise ValueError(f"{self.path}: a writer writes one store; make another")
         self._used = True
-        self._writer = _Writer(self.path, self.dim, **self._options)
+        self._writer = _Writer(self.path, self.dim, ngrams=self._model, **self._options)
         return self
 
     def __exit__(
@@ -289,7 +291,9 @@ def write(
     return cast("WriteReport", writer.report)
 
 
-def select(store: CoreStore, words: WordsLike, path: str | os.PathLike[str], missing: OnMissing) -> WriteReport:
+def select(
+    store: CoreStore, words: WordsLike, path: str | os.PathLike[str], missing: OnMissing, ngrams: bool
+) -> WriteReport:
     """Do what `Store.select` says."""
     if missing not in ("error", "skip"):
         raise ValueError(f"missing must be 'error' or 'skip', not {missing!r}")
@@ -303,7 +307,9 @@ def select(store: CoreStore, words: WordsLike, path: str | os.PathLike[str], mis
     note = {"rows": len(found), "of": len(store), "identity": store.identity.hex()}
     earlier = metadata.get("selected")
     metadata["selected"] = [*(earlier if isinstance(earlier, list) else []), note]
-    with Writer(path, store.dim, dtype=store._dtype_name, metadata=metadata) as writer:
+    writer = Writer(path, store.dim, dtype=store._dtype_name, metadata=metadata)
+    writer._model = store if ngrams else None
+    with writer:
         writer._copy(store, found)
     return cast("WriteReport", writer.report)
 

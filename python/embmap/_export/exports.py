@@ -26,11 +26,18 @@ class Exports(CoreStore):
 
     __slots__ = ()
 
-    def select(self, words: WordsLike, path: str | os.PathLike[str], *, missing: OnMissing = "error") -> Self:
+    def select(
+        self,
+        words: WordsLike,
+        path: str | os.PathLike[str],
+        *,
+        missing: OnMissing = "error",
+        ngrams: bool = True,
+    ) -> Self:
         """Write a store of some of the words, in the order in which they are named.
 
         Rows are copied as they are stored, bit for bit in every number type. The metadata is kept, with a note of the
-        selection as ``selected``. The n-grams of a fastText model are not copied: `subword_vector` is for the whole store.
+        selection as ``selected``.
 
         Parameters
         ----------
@@ -40,6 +47,9 @@ class Exports(CoreStore):
             Where the new store goes; a file that is there is replaced.
         missing : {"error", "skip"}
             What happens to a word that the store does not have: KeyError, or it is passed over.
+        ngrams : bool
+            Whether the n-grams of a fastText model go along, which may be gigabytes: `subword_vector` then gives what it
+            gives here.
 
         Returns
         -------
@@ -61,7 +71,7 @@ class Exports(CoreStore):
         >>> list(small), small.metadata["selected"][0]["of"]
         (['queen', 'king'], 6)
         """
-        return self._of_file(_write.select(self, words, path, missing).path)
+        return self._of_file(_write.select(self, words, path, missing, ngrams).path)
 
     def to_gensim(self) -> Any:
         """Give gensim's `KeyedVectors` of this store.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,8 +35,8 @@ def merge(
     """Make one store of several.
 
     Words are those of the first store, in its order, then those that only the second has, and so on. Rows are read and
-    written block by block: memory holds the words of the new store, never a matrix. The n-grams of fastText models are not
-    taken over: `Store.subword_vector` is for the stores themselves.
+    written block by block: memory holds the words of the new store, never a matrix. The n-grams of a fastText
+    model go along with ``how="first"`` where all stores come of it, as selections do, and keep its numbers.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def merge(
         raise ValueError(f"how={how!r} needs stores of one dimension, found {listed}; how='concat' takes any")
     dtypes = {store._dtype_name for store in opened}
     if dtype is None:
-        dtype = dtypes.pop() if len(dtypes) == 1 else "float32"
+        dtype = cast("DtypeName", next(iter(dtypes))) if len(dtypes) == 1 else "float32"
     dtype = dtype_name(dtype)
     described = [
         {
@@ -123,7 +123,12 @@ def merge(
     note = {"how": how, "words": words, "normalize": normalize, "stores": described}
     dim = sum(dims) if how == "concat" else dims[0]
     made: dict[str, Any] = {"dtype": dtype, "metadata": {**(metadata or {}), "merged": note}}
-    with shown(progress, str(target), " rows") as tick, Writer(target, dim, **made) as writer:
+    writer = Writer(target, dim, **made)
+    copied = how == "first" and not normalize and dtypes == {dtype}
+    # Of stores that come of one model, its n-grams stay what they are.
+    if copied and len({store._ngrams() for store in opened}) == 1:
+        writer._model = opened[0]
+    with shown(progress, str(target), " rows") as tick, writer:
         for owner, ids in _placed(opened, words, max(_BLOCK // sum(dims), 1), tick):
             if how == "first" and not normalize and opened[owner]._dtype_name == dtype:
                 writer._copy(opened[owner], ids[owner])

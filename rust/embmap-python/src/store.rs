@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use embmap::{Access, Dtype, Map, Pooling, RowSelection};
+use embmap::{Access, Dtype, Map, Pooling, RowSelection, format::Kind};
 use half::{bf16, f16};
 use numpy::{
     Element, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2, PyReadonlyArray3,
@@ -321,6 +321,15 @@ impl Store {
         let open = self.open()?;
         let subwords = open.store.subwords().map_err(|error| raise_format(py, &self.path, error))?;
         Ok(subwords.is_some())
+    }
+
+    /// What stores with the same n-grams have alike, and others do not; `None` of one without any.
+    #[pyo3(name = "_ngrams")]
+    fn ngrams(&self) -> PyResult<Option<(usize, u32, u32)>> {
+        let open = self.open()?;
+        let header = open.store.header();
+        let (buckets, subwords) = (header.section(Kind::Buckets), header.section(Kind::Subwords));
+        Ok((subwords.offset != 0).then_some((open.store.dim(), buckets.crc, subwords.crc)))
     }
 
     /// One row for the next `lengths[i]` of `ids` each: their sum or mean, -1 passed over.

@@ -63,7 +63,7 @@ impl Writer {
 impl Writer {
     #[new]
     #[allow(clippy::too_many_arguments)]
-    #[pyo3(signature = (path, dim, *, dtype, duplicates, normalize, screen, metadata))]
+    #[pyo3(signature = (path, dim, *, dtype, duplicates, normalize, screen, metadata, ngrams=None))]
     fn new(
         py: Python<'_>,
         path: PathBuf,
@@ -73,6 +73,7 @@ impl Writer {
         normalize: bool,
         screen: bool,
         metadata: &str,
+        ngrams: Option<&Store>,
     ) -> PyResult<Writer> {
         let metadata = serde_json::from_str(metadata).map_err(|error| PyValueError::new_err(error.to_string()))?;
         let options = BuilderOptions {
@@ -84,7 +85,11 @@ impl Writer {
             threads: None,
         };
         let path = std::path::absolute(&path).unwrap_or(path);
-        let builder = detached(py, || Builder::create(&path, dim, options))?.map_err(|error| raise(py, error))?;
+        let builder = match ngrams.map(Store::store).transpose()? {
+            None => detached(py, || Builder::create(&path, dim, options))?,
+            Some(model) => detached(py, || Builder::create_like(&path, &model, options))?,
+        };
+        let builder = builder.map_err(|error| raise(py, error))?;
         Ok(Writer { path, builder: Mutex::new(Some(builder)), process: std::process::id() })
     }
 

@@ -52,11 +52,11 @@ def of_npy(path: Path, start: int = 0) -> NDArray[Any]:
         raise refusal(path, "this is an array of Python objects, a pickle, which is never read")
     if dtype.names:
         raise refusal(path, f"expected a matrix of numbers, found records of {', '.join(dtype.names)}")
-    count = math.prod(shape)
-    if any(length < 0 for length in shape):
+    if any(type(length) is not int or length < 0 for length in shape):
         raise refusal(path, f"an array of shape {shape} cannot be")
+    count = math.prod(shape)
     if count == 0:
-        return np.empty(shape, dtype)
+        raise refusal(path, f"the array has no numbers: its shape is {shape}")
     if offset + count * dtype.itemsize > path.stat().st_size:
         raise refusal(path, "the array ends behind the end of the file, which was cut short")
     return np.memmap(path, dtype, "r", offset, shape, "F" if fortran else "C")
@@ -126,7 +126,7 @@ def of_safetensors(path: Path, member: str | None) -> tuple[Matrix, Sequence[str
         if not (isinstance(words, list) and all(isinstance(word, str) for word in words)):
             raise refusal(path, "the words in the metadata are no list of words")
     if rows * dim == 0:
-        return np.empty((rows, dim), np.float32), words
+        raise refusal(path, f"the tensor {chosen!r} has no numbers: its shape is {(rows, dim)}")
     tensor = np.memmap(path, numbers, "r", 8 + length + start, (rows, dim))
     return (Bfloat16(tensor) if entry["dtype"] == "BF16" else tensor), words
 

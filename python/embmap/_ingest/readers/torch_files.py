@@ -74,7 +74,7 @@ def of_torch(path: Path, member: str | None) -> Matrix:
     if info is None or start is None or (chosen.offset + rows * dim) * size > info.file_size:
         raise refusal(path, "the numbers of the tensor are not in the file, which is damaged")
     if rows * dim == 0:
-        return np.empty((rows, dim), np.float32)
+        raise refusal(path, f"the tensor has no numbers: its shape is {(rows, dim)}")
     numbers = np.memmap(path, kind, "r", start + chosen.offset * size, (rows, dim))
     return Bfloat16(numbers) if chosen.storage.kind == "BFloat16Storage" else numbers
 

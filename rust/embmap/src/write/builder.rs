@@ -8,13 +8,13 @@ use std::{fmt, ops::Range, path::Path, sync::atomic::AtomicBool, time::Instant};
 use crate::{
     dtype::Dtype,
     error::{Error, Result},
-    format::{hash::hash, row_stats::normalize},
+    format::{Kind, hash::hash, row_stats::normalize},
     store::{Store, gather::Rows},
     sys::threads::{for_each, while_ticking},
     write::{
         dedup::{Assignment, Deduplicator, Duplicates, RejectedWord},
         screen,
-        store_writer::StoreWriter,
+        store_writer::{BucketContents, StoreWriter},
         summary::{EncodedRows, Summary, step},
     },
 };
@@ -54,6 +54,9 @@ pub struct Built {
     pub sync_seconds: f64,
 }
 
+/// Rows of n-grams are copied in blocks of about so many bytes.
+const BUCKET_BLOCK_BYTES: usize = 16 << 20;
+
 /// A store in the making. Dropped before [`finish`](Self::finish), it leaves nothing, and the target as it was.
 pub struct Builder {
     writer: StoreWriter,
@@ -68,6 +71,8 @@ pub struct Builder {
     open: Summary,
     /// Rows that were overwritten, and their scales where they have any.
     overwritten: Vec<(u64, Option<f32>)>,
+    /// The n-grams of another store, once they are written.
+    buckets: Option<BucketContents>,
     failed: bool,
     started: Instant,
 }
@@ -100,8 +105,43 @@ type ErrorAt<'a> = dyn Fn(usize, String) -> Error + Sync + 'a;
 impl Builder {
     /// Begins a store of rows of `dim` numbers at `target`.
     pub fn create(target: &Path, dim: usize, options: BuilderOptions) -> Result<Builder> {
+        let writer = StoreWriter::create(target, options.dtype, dim, 0)?;
+        Builder::over(writer, dim, options)
+    }
+
+    /// Begins a store of rows of the dimension and number type of `model`, with the n-grams of that, which give words that are
+    /// in neither a vector. Without any it is as [`create`](Self::create).
+    pub fn create_like(target: &Path, model: &Store, options: BuilderOptions) -> Result<Builder> {
+        let (dim, header) = (model.dim(), model.header());
+        let (theirs, ours) = (header.dtype.name(), options.dtype.name());
+        if theirs != ours {
+            return Err(Error::Argument(format!(
+                "n-grams of {theirs} cannot be copied bit for bit to a store of {ours}"
+            )));
+        }
+        let stored = model.section(Kind::Buckets);
+        let row_len = dim * header.dtype.size();
+        let rows = (stored.len() / row_len) as u64;
+        let writer = StoreWriter::create(target, options.dtype, dim, rows)?;
+        let mut crc = crc32fast::Hasher::new();
+        let step = (BUCKET_BLOCK_BYTES / row_len).max(1);
+        for (i, block) in stored.chunks(step * row_len).enumerate() {
+            crc.update(block);
+            writer.write_buckets((i * step) as u64, block)?;
+        }
+        let mut builder = Builder::over(writer, dim, options)?;
+        builder.buckets = (header.section(Kind::Subwords).offset != 0).then(|| BucketContents {
+            rows,
+            crc: crc.finalize(),
+            scales: model.numbers(Kind::BucketScales).to_vec(),
+            subwords: model.section(Kind::Subwords).to_vec(),
+        });
+        Ok(builder)
+    }
+
+    fn over(writer: StoreWriter, dim: usize, options: BuilderOptions) -> Result<Builder> {
         Ok(Builder {
-            writer: StoreWriter::create(target, options.dtype, dim, 0)?,
+            writer,
             deduplicator: Deduplicator::new(options.duplicates),
             options,
             dim,
@@ -109,6 +149,7 @@ impl Builder {
             total: Summary::empty(dim),
             open: Summary::empty(dim),
             overwritten: Vec::new(),
+            buckets: None,
             failed: false,
             started: Instant::now(),
         })
@@ -125,8 +166,6 @@ impl Builder {
     }
 
     /// Appends rows of another store of the same dimension and number type, bit for bit, with their words.
-    ///
-    /// Words and their rows are all that is copied: rows of n-grams are not, which would have to be written before them.
     pub fn copy(&mut self, store: &Store, ids: &[i64]) -> Result<()> {
         let (dtype, rows) = (store.header().dtype, store.len());
         if store.dim() != self.dim {
@@ -177,10 +216,11 @@ impl Builder {
         if self.failed {
             return Err(Error::Incomplete);
         }
-        let Builder { writer, options, dim, deduplicator, mut total, open, overwritten, started, .. } = self;
+        let Builder { writer, options, dim, deduplicator, mut total, open, overwritten, buckets, started, .. } = self;
         total.add(open);
         let duplicates = deduplicator.repeated;
         let mut contents = total.into_contents(deduplicator.into_words(), &writer, dim, overwritten, go_on)?;
+        contents.buckets = buckets;
         let rows = contents.words.len() as u64;
         let mut metadata = options.metadata;
         metadata.insert("embmap".into(), crate::VERSION.into());
