@@ -243,3 +243,44 @@ def test_rows_that_no_memory_could_hold_are_refused_at_once(tmp_path, dim):
         embmap.open(tmp_path / "w.embmap")
     with pytest.raises(ValueError, match="dim must be between 1 and 8388608"):
         embmap.write(tmp_path / "o.embmap", [], np.empty((0, dim), np.float32))
+
+
+def test_verify_proves_every_byte(tmp_path):
+    rows = np.random.default_rng(0).normal(size=(20, 5)).astype("f4")
+    embmap.write(tmp_path / "a.embmap", [f"w{i}" for i in range(20)], rows, metadata={"x": 1})
+    data = (tmp_path / "a.embmap").read_bytes()
+    for at in range(4096, len(data)):
+        damaged = bytearray(data)
+        damaged[at] ^= 1
+        (tmp_path / "b.embmap").write_bytes(damaged)
+        with pytest.raises(embmap.FormatError), embmap.open(tmp_path / "b.embmap") as store:
+            store.verify()
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "said"),
+    [
+        (8, np.full(10, np.nan).tobytes(), "statistics have a number that is not finite"),
+        (7, b"[1, 2]", "metadata are no JSON object"),
+        (7, b"\xff{}", "metadata are no JSON object"),
+        (7, b"[" * 100_000, "metadata are no JSON object"),
+    ],
+)
+def test_verify_looks_at_what_checksums_cover(tmp_path, kind, content, said):
+    """A file that is sealed anew around what means nothing."""
+    embmap.write(tmp_path / "a.embmap", ["a", "b"], np.ones((2, 5)))
+    data = bytearray((tmp_path / "a.embmap").read_bytes())
+    entries = range(128, 128 + 32 * struct.unpack_from("<I", data, 64)[0], 32)
+    entry = next(at for at in entries if struct.unpack_from("<I", data, at)[0] == kind)
+    offset, length = struct.unpack_from("<QQ", data, entry + 8)
+    data[offset : offset + length] = bytes(length)
+    # At the end of the file, at a multiple of 64.
+    data += bytes(-len(data) % 64)
+    struct.pack_into("<QQI", data, entry + 8, len(data), len(content), zlib.crc32(content))
+    data += content
+    struct.pack_into("<Q", data, 32, len(data))
+    data[68:72] = bytes(4)
+    data[68:72] = struct.pack("<I", zlib.crc32(data[:4096]))
+    (tmp_path / "b.embmap").write_bytes(data)
+    with embmap.open(tmp_path / "b.embmap") as store, pytest.raises(embmap.FormatError, match=said):
+        store.verify()

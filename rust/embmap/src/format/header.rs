@@ -6,6 +6,8 @@ use super::{
     index::{PART_BUCKETS, PILOT_LEN, SLOT_LEN},
     u32_at, u64_at,
 };
+use std::ops::Range;
+
 use crate::{
     dtype::Dtype,
     error::{FormatError, corrupt},
@@ -197,6 +199,30 @@ impl Header {
             Some(kind) => Err(corrupt(format!("section {kind:?} is missing"))),
             None => Ok(()),
         }
+    }
+
+    /// Where no section lies, whatever its kind, in a file of which `page` is the first; an error where two share a byte.
+    pub(crate) fn gaps(&self, page: &[u8; HEADER_LEN as usize]) -> Result<Vec<Range<u64>>, FormatError> {
+        let count = (u32_at(page, SECTION_COUNT_AT) as usize).min(MAX_SECTIONS);
+        let entry = |i| {
+            let at = TABLE_AT + i * ENTRY_LEN;
+            (u64_at(page, at + ENTRY_OFFSET), u64_at(page, at + ENTRY_LENGTH))
+        };
+        let mut sections: Vec<(u64, u64)> = (0..count).map(entry).filter(|&(_, length)| length > 0).collect();
+        sections.sort_unstable();
+        let (mut gaps, mut end) = (Vec::new(), HEADER_LEN);
+        for (offset, length) in sections {
+            if offset < end {
+                return Err(corrupt(format!("two sections share the byte {offset}")));
+            }
+            gaps.push(end..offset);
+            end = offset.saturating_add(length);
+        }
+        if end > self.file_length {
+            return Err(corrupt("a section ends behind the end of the file"));
+        }
+        gaps.push(end..self.file_length);
+        Ok(gaps)
     }
 
     fn check_lengths(&self) -> Result<(), FormatError> {

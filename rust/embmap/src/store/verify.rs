@@ -2,7 +2,7 @@
 
 use crate::{
     error::{FormatError, corrupt},
-    format::{Kind, index::SLOT_LEN, row_stats::inverse_norm},
+    format::{HEADER_LEN, Kind, index::SLOT_LEN, row_stats::inverse_norm},
     store::Store,
 };
 
@@ -10,8 +10,8 @@ use crate::{
 const STEP_BYTES: usize = 8 << 20;
 
 impl<D: AsRef<[u8]>> Store<D> {
-    /// Proves the file whole: every section against its checksum, every word found at its own row by the index, every
-    /// inverse norm the one of its row. `go_on` is asked every few megabytes; `Ok(false)` means that it said no.
+    /// Proves the file whole: every section against its checksum, zeros between them, every word found at its own row by the
+    /// index, every inverse norm the one of its row. `go_on` is asked every few megabytes; `Ok(false)` means that it said no.
     pub fn verify(&self, mut go_on: impl FnMut() -> bool) -> Result<bool, FormatError> {
         for kind in Kind::ALL {
             let mut crc = crc32fast::Hasher::new();
@@ -25,6 +25,7 @@ impl<D: AsRef<[u8]>> Store<D> {
                 return Err(corrupt(format!("section {kind:?} does not match its checksum")));
             }
         }
+        self.verify_rest()?;
         let (words, index) = (self.words(), self.index());
         for i in 0..self.len() {
             let word = words.get_str(i)?;
@@ -69,5 +70,28 @@ impl<D: AsRef<[u8]>> Store<D> {
             Some(subwords) => subwords.verify(&mut go_on),
             None => Ok(true),
         }
+    }
+
+    /// What no checksum covers, and what one covers that must mean something.
+    fn verify_rest(&self) -> Result<(), FormatError> {
+        let data = self.data().as_ref();
+        let Some(page) = data.first_chunk::<{ HEADER_LEN as usize }>() else {
+            return Err(corrupt("the file is shorter than its header"));
+        };
+        for gap in self.header().gaps(page)? {
+            if data[gap.start as usize..gap.end as usize].iter().any(|&byte| byte != 0) {
+                return Err(corrupt(format!("the bytes between sections from {} on are not zeros", gap.start)));
+            }
+        }
+        if !self.numbers::<f64>(Kind::Statistics).iter().all(|number| number.is_finite()) {
+            return Err(corrupt("the statistics have a number that is not finite"));
+        }
+        let metadata = self.section(Kind::Metadata);
+        if !metadata.is_empty()
+            && serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(metadata).is_err()
+        {
+            return Err(corrupt("the metadata are no JSON object"));
+        }
+        Ok(())
     }
 }
