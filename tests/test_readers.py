@@ -200,6 +200,14 @@ def test_a_row_that_cannot_be_stored_is_named(tmp_path):
     assert report.rejected_by["empty_word"] == 1
     assert "too large for float32" in str(report)
     (tmp_path / "w.txt").write_text("".join(f"{word}\n" for word in WORDS))
+    rows[1, 2], rows[3, 0] = 70_000, 65_519
+    np.save(tmp_path / "half.npy", rows)
+    with pytest.raises(embmap.ParseError, match=r"row 2: .* found 70000.0 as number 3, which is too large for float16"):
+        embmap.convert(tmp_path / "half.npy", words=WORDS, dtype="float16")
+    report = embmap.convert(tmp_path / "half.npy", words=WORDS, dtype="float16", on_bad_row="skip")
+    assert (report.rows, report.rejected) == (3, 1)
+    assert embmap.convert(tmp_path / "half.npy", words=WORDS).rows == 4
+    assert embmap.convert(tmp_path / "half.npy", words=WORDS, dtype="float16", normalize=True).rows == 4
     with pytest.warns(embmap.ConversionWarning, match="2 rows could not be read"):
         embmap.load(tmp_path / "v.npy", words=tmp_path / "w.txt", on_bad_row="skip", cache_dir=tmp_path / "c")
 

@@ -62,12 +62,8 @@ def is_model_name(source: str) -> bool:
 def of_url(source: str | os.PathLike[str]) -> Named | None:
     """Tell what of the hub ``hf://org/name@revision/file``, or the page of a file, means; None for anything else."""
     text = os.fspath(source)
-    if isinstance(text, str) and not Path(text).exists():
-        if url := _URL.fullmatch(text):
-            return Named(url[1], url[2], url[3])
-        if page := _PAGE.fullmatch(text):
-            return Named(page[1], page[2], page[3])
-    return None
+    found = (_URL.fullmatch(text) or _PAGE.fullmatch(text)) if isinstance(text, str) else None
+    return None if found is None or Path(text).exists() else Named(found[1], found[2], found[3])
 
 
 def named(source: str | os.PathLike[str], file: str | None = None) -> Named | None:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import time
 import zlib
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,6 +21,8 @@ from ..._progress import Progress
 # Numbers that are read at a time: 16 MiB of float32.
 _BLOCK = 1 << 22
 _REJECTED_SHOWN = 10
+# Where rounding to a type makes a number infinite.
+_TOO_LARGE = {"float16": 65520.0, "bfloat16": float.fromhex("0x1.ffp127")}
 
 Block = tuple[Sequence[str], NDArray[Any]]
 
@@ -95,6 +95,67 @@ def paired(source: Path, matrix: Matrix, words: Sequence[str], where: str) -> Ro
     return Rows(dim=dim, total=rows, blocks=blocks)
 
 
+class _Tally:
+    """What a conversion has met so far."""
+
+    def __init__(self, source: Path, dtype: Dtype, keep: Any, on_bad_row: str, normalize: bool) -> None:
+        self.source, self.dtype, self.on_bad_row = source, dtype, on_bad_row
+        # A row of length 1 fits every type.
+        self.most = np.inf if normalize else _TOO_LARGE.get(dtype, np.inf)
+        self.wanted = None if keep is None else set(strings(keep))
+        self.found = set[str]()
+        self.rejected_by = dict.fromkeys(("field_count", "empty_word", "not_a_number", "not_finite", "not_utf8"), 0)
+        self.rejected_rows: list[tuple[int, int, str]] = []
+        self.padded = self.blank = 0
+
+    def rows_to_write(
+        self, words: list[str], numbers: NDArray[Any], first: int
+    ) -> tuple[list[str], NDArray[np.float32]]:
+        """Leave out what is not wanted, and what cannot be stored or is an error; `first` is the number of the first row."""
+        chosen = np.ones(len(words), bool)
+        if self.wanted is not None:
+            chosen = np.fromiter((word in self.wanted for word in words), bool, len(words))
+            self.found.update(words[i] for i in np.flatnonzero(chosen))
+        values = self._values(numbers, first)
+        for i, kind, reason in self._bad_rows(words, numbers, values, chosen):
+            if self.on_bad_row == "error":
+                raise ParseError(str(self.source), first + i + 1, 0, reason, "row")
+            chosen[i] = False
+            self.rejected_by[kind] += 1
+            if len(self.rejected_rows) < _REJECTED_SHOWN:
+                self.rejected_rows.append((first + i + 1, 0, reason))
+        if not chosen.all():
+            words, values = [words[i] for i in np.flatnonzero(chosen)], values[chosen]
+        self.padded += sum(word != word.strip(" ") for word in words)
+        self.blank += sum(" " in word for word in words)
+        return words, values
+
+    def _values(self, numbers: NDArray[Any], first: int) -> NDArray[np.float32]:
+        if numbers.dtype.kind not in "fiub":
+            raise refusal(self.source, f"expected real numbers, found {numbers.dtype} from row {first + 1} on")
+        with np.errstate(over="ignore"):
+            return np.require(numbers, np.float32, ["C", "ALIGNED"])
+
+    def _bad_rows(
+        self, words: list[str], numbers: NDArray[Any], values: NDArray[np.float32], chosen: NDArray[np.bool_]
+    ) -> Iterator[tuple[int, str, str]]:
+        """Tell which rows cannot be stored, of those that are chosen: where, what is wrong, what to say."""
+        fits = (np.abs(values) < self.most).all(1)
+        for i in np.flatnonzero(chosen & ~fits).tolist():
+            j = int(np.flatnonzero(~(np.abs(values[i]) < self.most))[0])
+            number = numbers[i][j]
+            large = f", which is too large for {'float32' if np.isinf(values[i][j]) else self.dtype}"
+            what = f"expected a finite number, found {number!s} as number {j + 1}"
+            yield i, "not_finite", what + (large if np.isfinite(number) else "")
+        for i, word in enumerate(words):
+            if chosen[i] and not word:
+                yield i, "empty_word", "the word is empty"
+
+    def not_found(self) -> int | None:
+        """Count the words that were wanted and are not there."""
+        return None if self.wanted is None else len(self.wanted - self.found)
+
+
 def write_rows(
     reader: Reader,
     source: Path,
@@ -113,59 +174,32 @@ def write_rows(
 ) -> dict[str, Any]:
     """Write what a reader gives; the report of the conversion, as the extension gives it of other kinds."""
     started = time.perf_counter()
-    rows = reader.open()
+    rows, tally = reader.open(), _Tally(source, dtype, keep, on_bad_row, normalize)
     if dim is not None and rows.dim != dim:
         raise refusal(source, f"expected {dim} numbers a row, found {rows.dim}")
-    kept = None if keep is None else set(strings(keep))
-    found, counts = set[str](), Counter[str]()
-    rejected: list[tuple[int, int, str]] = []
-    writer = Writer(
-        target,
-        rows.dim,
-        dtype=dtype,
-        duplicates=duplicates,
-        normalize=normalize,
-        screen=screen,
-        metadata=json.dumps(metadata),
-    )
+    options: dict[str, Any] = {"dtype": dtype, "duplicates": duplicates, "normalize": normalize, "screen": screen}
+    writer = Writer(target, rows.dim, metadata=json.dumps(metadata), **options)
     try:
         done = 0
-        for words, numbers in rows.blocks:
-            words = list(words)
-            if limit is not None:
-                words, numbers = words[: limit - done], numbers[: limit - done]
-            first, done = done, done + len(words)
-            chosen = np.ones(len(words), bool)
-            if kept is not None:
-                chosen = np.fromiter((word in kept for word in words), bool, len(words))
-                found.update(word for word, wanted in zip(words, chosen, strict=True) if wanted)
-            values = _values(source, numbers, first)
-            for i, kind, reason in _bad_rows(words, numbers, values, chosen):
-                if on_bad_row == "error":
-                    raise ParseError(str(source), first + i + 1, 0, reason, "row")
-                chosen[i] = False
-                counts[kind] += 1
-                if len(rejected) < _REJECTED_SHOWN:
-                    rejected.append((first + i + 1, 0, reason))
-            if not chosen.all():
-                words, values = [words[i] for i in np.flatnonzero(chosen)], values[chosen]
-            counts["padded"] += sum(word != word.strip(" ") for word in words)
-            counts["blank"] += sum(" " in word for word in words)
+        for named, numbers in rows.blocks:
+            most = len(named) if limit is None else limit - done
+            words, values = tally.rows_to_write(list(named[:most]), numbers[:most], done)
             try:
                 writer.write(words, values)
             except ValueError as error:
                 raise refusal(source, str(error)) from error
+            done += min(len(named), most)
             if tick is not None:
                 tick(done, rows.total)
             if limit is not None and done >= limit:
                 break
-        if kept is not None and not found and limit is None and done:
+        if tally.wanted is not None and not tally.found and limit is None and done:
             raise refusal(source, "none of the words to keep is in the source: most often their case is another")
         size, checksum = _checksum(reader.files)
         changed = {
-            "rejected": sum(row for kind, row in counts.items() if kind not in ("padded", "blank")),
+            "rejected": sum(tally.rejected_by.values()),
             "duplicates": writer.duplicates,
-            "words_with_padding": counts["padded"],
+            "words_with_padding": tally.padded,
         }
         noted: dict[str, Any] = {"source": {"name": source.resolve().name, "bytes": size, "crc32": checksum}}
         if any(changed.values()):
@@ -173,7 +207,6 @@ def write_rows(
         report = writer.finish(json.dumps(noted))
     finally:
         writer.abandon()
-    rejected_by = {kind: number for kind, number in counts.items() if kind not in ("padded", "blank")}
     return {
         "source": source,
         "rows": report["rows"],
@@ -184,42 +217,19 @@ def write_rows(
         "sync_seconds": report["sync_seconds"],
         "checksum": f"crc32:{checksum}",
         "duplicates": report["duplicates"],
-        "rejected_by": dict.fromkeys(("field_count", "empty_word", "not_a_number", "not_finite", "not_utf8"), 0)
-        | rejected_by,
-        "rejected_rows": rejected,
+        "rejected_by": tally.rejected_by,
+        "rejected_rows": tally.rejected_rows,
         "invalid_utf8": 0,
         "collisions": 0,
-        "words_with_padding": counts["padded"],
-        "words_with_blanks": counts["blank"],
+        "words_with_padding": tally.padded,
+        "words_with_blanks": tally.blank,
         "rows_without_word": 0,
         "words_without_row": 0,
         "header_rows": None,
-        "words_not_found": None if kept is None or limit is not None else len(kept - found),
+        "words_not_found": None if limit is not None else tally.not_found(),
         "separator": None,
         "unit": "row",
     }
-
-
-def _values(source: Path, numbers: NDArray[Any], first: int) -> NDArray[np.float32]:
-    if numbers.dtype.kind not in "fiub" and numbers.dtype.name != "bfloat16":
-        raise refusal(source, f"expected real numbers, found {numbers.dtype} from row {first + 1} on")
-    with np.errstate(over="ignore"):
-        return np.require(numbers, np.float32, ["C", "ALIGNED"])
-
-
-def _bad_rows(
-    words: Sequence[str], numbers: NDArray[Any], values: NDArray[np.float32], chosen: NDArray[np.bool_]
-) -> Iterator[tuple[int, str, str]]:
-    """Tell which rows of a block cannot be stored, of those that are chosen: where, what is wrong, what to say."""
-    finite = np.isfinite(values).all(1)
-    for i in np.flatnonzero(chosen & ~finite).tolist():
-        j = int(np.flatnonzero(~np.isfinite(values[i]))[0])
-        number = numbers[i][j]
-        large = ", which is too large for float32" if np.isfinite(number) else ""
-        yield i, "not_finite", f"expected a finite number, found {number!s} as number {j + 1}{large}"
-    for i, word in zip(count(), words, strict=False):
-        if chosen[i] and not word:
-            yield i, "empty_word", "the word is empty"
 
 
 def _checksum(files: Sequence[Path]) -> tuple[int, str]:
