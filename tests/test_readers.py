@@ -188,6 +188,14 @@ def test_options_mean_what_they_mean_for_text(made, tmp_path):
     assert seen[-1] == (4, 4)
 
 
+@pytest.mark.parametrize("kind", ["parquet", "dict.pkl", "spacy", "jsonl"])
+def test_what_has_words_of_its_own_takes_no_others(made, tmp_path, kind):
+    if kind not in made:
+        pytest.skip("a package is missing")
+    with pytest.raises(embmap.ParseError, match="its words are its own: leave it out"):
+        embmap.convert(made[kind], tmp_path / "v.embmap", words=WORDS)
+
+
 def test_a_row_that_cannot_be_stored_is_named(tmp_path):
     rows = ROWS.astype("f8")
     rows[1, 2], rows[3, 0] = np.nan, 1e300

@@ -38,7 +38,8 @@ def reader_of(
     if not source.exists():
         return None
     kind = _kind_of(source, given is not None) if format == "auto" else format
-    if kind is None or kind not in KINDS:
+    own_words = kind in ("table", "spacy", "pickle")
+    if kind is None or kind not in KINDS or (given is not None and own_words):
         if given is not None:
             what = "its words are its own" if format == "auto" else f"the words of {format!r} are in the file"
             raise refusal(source, f"words= names the words of numbers that have none, and {what}: leave it out")
