@@ -4,10 +4,12 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from conftest import SMALL
 
+import embmap
 from embmap.cli import main
 
 
@@ -103,7 +105,13 @@ def test_wrong_usage_exits_with_2(arguments):
     assert run(*arguments).exit_code == 2
 
 
-@pytest.mark.parametrize("command", ["convert", "info", "lookup", "similar", "analogy", "verify", "export", "demo"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        *("convert", "info", "lookup", "similar", "analogy", "verify", "export", "demo"),
+        *("select", "merge", "matrix", "graph", "evaluate", "pull", "push"),
+    ],
+)
 def test_help_shows_an_example(command):
     result = run(command, "--help")
     assert result.exit_code == 0
@@ -195,3 +203,54 @@ def test_a_folder_says_what_in_it_could_be_meant(files, tmp_path):
     assert "could be meant are v.embmap\n" in run("info", tmp_path).output
     (tmp_path / "empty").mkdir()
     assert "with no file that could be meant" in run("convert", tmp_path / "empty").output
+
+
+def test_stores_are_made_of_stores(files, tmp_path):
+    store = files[1]
+    (tmp_path / "words.txt").write_text("queen\nking\nunheard-of\n")
+    assert run("select", store, tmp_path / "words.txt", tmp_path / "s.embmap").exit_code == 1
+    made = run("select", store, tmp_path / "words.txt", tmp_path / "s.embmap", "--missing", "skip", "--json")
+    assert json.loads(made.output)["words"] == 2
+    assert list(embmap.open(tmp_path / "s.embmap")) == ["queen", "king"]
+    made = run("merge", tmp_path / "s.embmap", store, tmp_path / "m.embmap", "--how", "first", "--no-progress")
+    assert made.exit_code == 0
+    assert f"{tmp_path / 'm.embmap'}: " in made.output
+    assert next(iter(embmap.open(tmp_path / "m.embmap"))) == "queen"
+
+
+def test_the_matrix_of_a_task(files, tmp_path):
+    (tmp_path / "words.txt").write_text("queen\nking\nunheard-of\n")
+    made = run("matrix", files[1], tmp_path / "words.txt", tmp_path / "w.npy", "--padding", "--oov", "zeros")
+    assert made.exit_code == 0, made.output
+    assert "66.7% of the words found" in made.output
+    assert "missing: unheard-of" in made.output
+    store = embmap.open(files[1])
+    assert np.array_equal(np.load(tmp_path / "w.npy"), store.matrix(["", "queen", "king", "unheard-of"], oov="zeros"))
+    assert run("matrix", files[1], tmp_path / "words.txt", tmp_path / "w.bin").exit_code == 2
+
+
+def test_graph_and_evaluate(files, tmp_path):
+    made = run("graph", files[1], tmp_path / "g.npz", "-k", "1", "--json", "--no-progress")
+    assert made.exit_code == 0, made.output
+    assert json.loads(made.output)["path"] == str(tmp_path / "g.npz")
+    (tmp_path / "pairs.tsv").write_text("king\tqueen\t5\nking\tapple\t1\nman\tking\t4\n")
+    made = run("evaluate", files[1], tmp_path / "pairs.tsv", "--json", "--no-progress")
+    assert made.exit_code == 0, made.output
+    expected = embmap.evaluate(embmap.open(files[1]), tmp_path / "pairs.tsv")
+    assert json.loads(made.output)["spearman"] == pytest.approx(expected.spearman)
+    assert str(expected) in run("evaluate", files[1], tmp_path / "pairs.tsv").output
+
+
+def test_stores_of_the_hub(files, monkeypatch):
+    from embmap._cli import verbs
+
+    asked = []
+    monkeypatch.setattr(verbs, "pull_store", lambda *a, **k: asked.append((a, k)) or embmap.open(files[1]))
+    monkeypatch.setattr(verbs, "push_store", lambda *a, **k: asked.append((a, k)) or "address")
+    assert str(files[1]) in run("pull", "org/name", "v.embmap", "--revision", "v1").output
+    assert run("push", files[1], "org/name", "--license", "pddl").output == "address\n"
+    assert asked[0] == (("org/name", "v.embmap"), {"revision": "v1"})
+    assert asked[1] == (
+        (files[1], "org/name"),
+        {"file": None, "license": "pddl", "private": None, "message": None},
+    )

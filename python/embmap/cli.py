@@ -1,4 +1,4 @@
-"""The command line: ``embmap convert | info | lookup | similar | analogy | verify | export | bench | demo``."""
+"""The command line: ``embmap convert | info | lookup | similar | analogy | verify | export | bench | demo`` and more."""
 
 from __future__ import annotations
 
@@ -7,26 +7,24 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, get_args
 
 import click
 
 from . import __version__, convert
 from . import open as open_store
 from ._choices import Duplicates, OnBadRow, OnWrongCount, Separator, SourceFormat, Utf8Errors
-from ._cli.messages import printable, sentence
+from ._cli import verbs
+from ._cli.messages import sentence
+from ._cli.output import PROGRESS, STORE, bar, json_option, show
 from ._cli.words import WordsCommand
 from ._dtype import Dtype
 from ._errors import EmbmapError
 from ._export.files import ExportFormat
 from ._ingest.keep import words_of_lines
-
-_F = TypeVar("_F", bound=Callable[..., Any])
-_STORE = click.argument("store", type=click.Path(path_type=Path))
 
 
 class _Commands(click.Group):
@@ -41,20 +39,14 @@ class _Commands(click.Group):
             raise click.ClickException(sentence(error)) from error
 
 
-def _json(command: _F) -> _F:
-    return click.option("--json", is_flag=True, help="Print JSON, for programs.")(command)
-
-
-def _print(json: bool, value: Any, text: str) -> None:
-    shown = jsonlib.dumps(value, default=str, ensure_ascii=False) if json else text
-    # A program in a pipe gets words as they are.
-    click.echo(printable(shown, json=json) if sys.stdout.isatty() else shown)
-
-
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="embmap")
 def main() -> None:
     """Pretrained word vectors in one memory-mapped file."""
+
+
+for verb in verbs.COMMANDS:
+    main.add_command(verb)
 
 
 @main.command("convert", epilog="Example: embmap convert glove.6B.300d.txt glove.6B.300d.embmap")
@@ -125,8 +117,8 @@ def main() -> None:
     show_default=True,
     help="How many times its size may come out of a compressed source.",
 )
-@click.option("--progress/--no-progress", default=None, help="A bar; on a terminal by default.")
-@_json
+@PROGRESS
+@json_option
 def convert_command(
     source: Path,
     target: Path | None,
@@ -149,10 +141,10 @@ def convert_command(
         header="auto" if header is None else header,
         keep=None if keep is None else words_of_lines(keep),
         separator="\t" if separator == "tab" else separator,
-        progress=sys.stderr.isatty() if progress is None else progress,
+        progress=bar(progress),
         **options,
     )
-    _print(
+    show(
         json,
         {
             **asdict(report),
@@ -164,8 +156,8 @@ def convert_command(
 
 
 @main.command(epilog="Example: embmap info glove.6B.300d.embmap")
-@_STORE
-@_json
+@STORE
+@json_option
 def info(store: Path, json: bool) -> None:
     """Say what a store holds."""
     with open_store(store) as opened:
@@ -184,27 +176,27 @@ def info(store: Path, json: bool) -> None:
         f"  first words: {' '.join(found['first_words'])}",
         f"  metadata: {jsonlib.dumps(found['metadata'], ensure_ascii=False)}",
     ]
-    _print(json, found, "\n".join(lines))
+    show(json, found, "\n".join(lines))
 
 
 @main.command(cls=WordsCommand, epilog="Example: embmap lookup glove.6B.300d.embmap king queen")
-@_STORE
+@STORE
 @click.argument("words", nargs=-1, required=True)
-@_json
+@json_option
 def lookup(store: Path, words: tuple[str, ...], json: bool) -> None:
     """Print the vectors of words; exit code 1 where one is missing."""
     with open_store(store) as opened:
         found = {word: opened[word].tolist() for word in words}
         text = "\n".join(f"{word} {' '.join(str(x) for x in opened[word])}" for word in words)
-    _print(json, found, text)
+    show(json, found, text)
 
 
 @main.command(cls=WordsCommand, epilog="Example: embmap similar glove.6B.300d.embmap king -n 5")
-@_STORE
+@STORE
 @click.argument("words", nargs=-1, required=True)
 @click.option("--negative", multiple=True, help="A word to take away; may be given several times.")
 @click.option("-n", "--topn", type=click.IntRange(min=1), default=10, show_default=True)
-@_json
+@json_option
 def similar(store: Path, words: tuple[str, ...], negative: tuple[str, ...], topn: int, json: bool) -> None:
     """Print the words nearest to the mean of WORDS, by cosine."""
     with open_store(store) as opened:
@@ -212,12 +204,12 @@ def similar(store: Path, words: tuple[str, ...], negative: tuple[str, ...], topn
 
 
 @main.command(cls=WordsCommand, epilog="Example: embmap analogy glove.6B.300d.embmap man king woman   (queen)")
-@_STORE
+@STORE
 @click.argument("a")
 @click.argument("b")
 @click.argument("c")
 @click.option("-n", "--topn", type=click.IntRange(min=1), default=5, show_default=True)
-@_json
+@json_option
 def analogy(store: Path, a: str, b: str, c: str, topn: int, json: bool) -> None:
     """Print the words that are to C as B is to A."""
     with open_store(store) as opened:
@@ -225,21 +217,21 @@ def analogy(store: Path, a: str, b: str, c: str, topn: int, json: bool) -> None:
 
 
 def _print_similar(json: bool, found: list[tuple[str, float]]) -> None:
-    _print(json, [{"word": w, "cosine": c} for w, c in found], "\n".join(f"{c:.4f}  {w}" for w, c in found))
+    show(json, [{"word": w, "cosine": c} for w, c in found], "\n".join(f"{c:.4f}  {w}" for w, c in found))
 
 
 @main.command(epilog="Example: embmap verify glove.6B.300d.embmap")
-@_STORE
-@_json
+@STORE
+@json_option
 def verify(store: Path, json: bool) -> None:
     """Prove a store whole: checksums, index, norms. Reads all of it."""
     with open_store(store) as opened:
         opened.verify()
-        _print(json, {"path": opened.path, "whole": True}, f"{opened.path}: whole")
+        show(json, {"path": opened.path, "whole": True}, f"{opened.path}: whole")
 
 
 @main.command(epilog="Example: embmap export glove.6B.300d.embmap glove.6B.300d.vec")
-@_STORE
+@STORE
 @click.argument("target", type=click.Path(path_type=Path))
 @click.option(
     "--format", type=click.Choice(get_args(ExportFormat)), help="Told by the suffix of TARGET where it can be."
@@ -247,8 +239,8 @@ def verify(store: Path, json: bool) -> None:
 @click.option("--words", type=click.File(encoding="utf-8-sig"), help="Only the words of this file, one a line.")
 @click.option("--limit", type=click.IntRange(min=0), help="Only the first N rows.")
 @click.option("--threads", type=click.IntRange(min=1), help="All cores by default.")
-@click.option("--progress/--no-progress", default=None, help="A bar; on a terminal by default.")
-@_json
+@PROGRESS
+@json_option
 def export(store: Path, target: Path, words: Any, progress: bool | None, json: bool, **options: Any) -> None:
     """Write a store in a format that other programs read: text, word2vec binary, safetensors, Parquet, Arrow, NumPy.
 
@@ -263,14 +255,13 @@ def export(store: Path, target: Path, words: Any, progress: bool | None, json: b
         report = opened.export(
             Path(folder, "export") if folder else target,
             words=None if words is None else words_of_lines(words),
-            progress=sys.stderr.isatty() if progress is None else progress,
+            progress=bar(progress),
             **options,
         )
         if to_stdout:
             with report.path.open("rb") as written:
                 shutil.copyfileobj(written, sys.stdout.buffer)
-    text = jsonlib.dumps(asdict(report), default=str, ensure_ascii=False) if json else str(report)
-    click.echo(printable(text, json=json), err=to_stdout)
+    show(json, asdict(report), str(report), err=to_stdout)
 
 
 @main.command(epilog="Example: embmap bench glove.6B.300d.txt")
@@ -306,7 +297,7 @@ def export(store: Path, target: Path, words: Any, progress: bool | None, json: b
     show_default=True,
     help="Folder for bench.json and the chart; needs room for a store until the end.",
 )
-@_json
+@json_option
 def bench(file: Path, header: bool | None, seconds: float, full: bool, out: Path, json: bool, **options: Any) -> None:
     """Time embmap beside the usual loaders on FILE, and compare what they give."""
     from .bench.run import run
@@ -321,7 +312,7 @@ def bench(file: Path, header: bool | None, seconds: float, full: bool, out: Path
         **options,
     )
     shown = [out / name for name in ("bench.json", "bench.png") if (out / name).exists()]
-    _print(json, found.as_json(), f"{table(found)}\n{' '.join(map(str, shown))}")
+    show(json, found.as_json(), f"{table(found)}\n{' '.join(map(str, shown))}")
     if found.disagreeing:
         names = " and ".join(timing.title for timing in found.disagreeing)
         raise click.ClickException(f"{names} gave other numbers than embmap for the same words")

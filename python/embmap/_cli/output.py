@@ -1,0 +1,41 @@
+"""What the commands print, and the arguments that most of them share."""
+
+from __future__ import annotations
+
+import json as jsonlib
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from .messages import printable
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+STORE = click.argument("store", type=click.Path(path_type=Path))
+PROGRESS = click.option("--progress/--no-progress", default=None, help="A bar; on a terminal by default.")
+
+
+def json_option(command: _F) -> _F:
+    """Give a command ``--json``."""
+    return click.option("--json", is_flag=True, help="Print JSON, for programs.")(command)
+
+
+def show(json: bool, value: Any, text: str, *, err: bool = False) -> None:
+    """Print what a command has found, for programs or for people."""
+    shown = as_json(value) if json else text
+    # A program in a pipe gets words as they are.
+    to_terminal = (sys.stderr if err else sys.stdout).isatty()
+    click.echo(printable(shown, json=json) if to_terminal else shown, err=err)
+
+
+def as_json(value: Any) -> str:
+    """Write a value as JSON, paths by their names."""
+    return jsonlib.dumps(value, default=str, ensure_ascii=False)
+
+
+def bar(progress: bool | None) -> bool:
+    """Tell whether a bar is shown: on a terminal, unless it was said."""
+    return sys.stderr.isatty() if progress is None else progress

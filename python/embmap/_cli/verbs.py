@@ -1,0 +1,161 @@
+"""Commands that make stores and files of stores: select, merge, matrix, graph, evaluate, pull, push."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+import numpy as np
+
+from .._atomic_file import new_file
+from .._choices import OnMissing
+from .._dtype import Dtype
+from .._ingest.hub import pull as pull_store
+from .._ingest.hub import push as push_store
+from .._ingest.keep import words_of_lines
+from .._ingest.merge import merge as merge_stores
+from .._open import open as open_store
+from .._query.evaluate import evaluate as evaluate_store
+from .._store import Store
+from .output import PROGRESS, STORE, bar, json_option, show
+
+_TARGET = click.argument("target", type=click.Path(path_type=Path))
+_WORDS = click.argument("words", type=click.File(encoding="utf-8-sig"))
+
+
+def _made(json: bool, store: Store) -> None:
+    found = {"path": store.path, "words": len(store), "dim": store.dim, "dtype": store._dtype_name}
+    show(json, found, f"{store.path}: {len(store):,} words of {store.dim} {store._dtype_name}")
+
+
+@click.command(epilog="Example: embmap select glove.6B.300d.embmap words.txt small.embmap")
+@STORE
+@_WORDS
+@_TARGET
+@click.option("--missing", type=click.Choice(get_args(OnMissing)), default="error", show_default=True)
+@click.option("--ngrams/--no-ngrams", default=True, help="Whether the n-grams of a fastText model go along.")
+@json_option
+def select(store: Path, words: Any, target: Path, missing: OnMissing, ngrams: bool, json: bool) -> None:
+    """Write a store of some of the words, one a line in the file WORDS, in that order."""
+    with (
+        open_store(store) as opened,
+        opened.select(words_of_lines(words), target, missing=missing, ngrams=ngrams) as made,
+    ):
+        _made(json, made)
+
+
+@click.command(epilog="Example: embmap merge ours.embmap glove.6B.300d.embmap both.embmap")
+@click.argument("stores", nargs=-1, required=True, type=click.Path(path_type=Path))
+@_TARGET
+@click.option(
+    "--how",
+    type=click.Choice(["first", "concat", "mean"]),
+    default="first",
+    show_default=True,
+    help="Whose row a word has: the first store's that knows it, all of them end to end, or their mean.",
+)
+@click.option("--words", type=click.Choice(["union", "intersection"]), default="union", show_default=True)
+@click.option("--normalize", is_flag=True, help="Scale each row to length 1 first.")
+@click.option("--dtype", type=click.Choice(get_args(Dtype)), help="By default theirs, or float32.")
+@PROGRESS
+@json_option
+def merge(stores: tuple[Path, ...], target: Path, progress: bool | None, json: bool, **options: Any) -> None:
+    """Make one store of several."""
+    with merge_stores(stores, target, progress=bar(progress), **options) as made:
+        _made(json, made)
+
+
+@click.command(epilog="Example: embmap matrix glove.6B.300d.embmap vocabulary.txt weights.npy --padding")
+@STORE
+@_WORDS
+@_TARGET
+@click.option("--padding", is_flag=True, help="One row of zeros before the words.")
+@click.option(
+    "--oov",
+    type=click.Choice(["normal", "zeros", "mean", "fitted", "subword"]),
+    default="normal",
+    show_default=True,
+    help="The rows of words that the store does not have.",
+)
+@click.option("--scale", type=float, default=0.6, show_default=True, help="Standard deviation of --oov normal.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@json_option
+def matrix(store: Path, words: Any, target: Path, padding: bool, json: bool, **options: Any) -> None:
+    """Write the embedding matrix of a task as .npy: a row for each line of the file WORDS."""
+    if target.suffix != ".npy":
+        raise click.UsageError("TARGET must end in .npy")
+    vocabulary = [*([""] if padding else []), *words_of_lines(words)]
+    with open_store(store) as opened:
+        made = opened.matrix(vocabulary, **options)
+    with new_file(target) as temporary, temporary.open("wb") as file:
+        np.save(file, made.array)
+    found = {
+        "path": target,
+        "rows": len(made),
+        "dim": made.shape[1],
+        "coverage": made.coverage,
+        "missing": made.missing,
+    }
+    shown = ", ".join(made.missing[:10]) + (" ..." if len(made.missing) > 10 else "")
+    lines = [f"{target}: {len(made):,} rows of {made.shape[1]}, {made.coverage:.1%} of the words found"]
+    show(json, found, "\n".join([*lines, *([f"  missing: {shown}"] if made.missing else [])]))
+
+
+@click.command(epilog="Example: embmap graph glove.6B.300d.embmap neighbours.npz -k 10")
+@STORE
+@_TARGET
+@click.option("-k", type=click.IntRange(min=1), default=10, show_default=True, help="Neighbours of each word.")
+@click.option("--restrict", type=click.IntRange(min=1), help="Only the first N words.")
+@PROGRESS
+@json_option
+def graph(store: Path, target: Path, k: int, restrict: int | None, progress: bool | None, json: bool) -> None:
+    """Write the nearest words of every word, exactly: a sparse matrix (.npz) or a table (.parquet)."""
+    with open_store(store) as opened:
+        report = opened.knn_graph(target, k, restrict=restrict, progress=bar(progress))
+    show(json, asdict(report), str(report))
+
+
+@click.command(epilog="Example: embmap evaluate glove.6B.300d.embmap questions-words.txt")
+@STORE
+@click.argument("questions", type=click.Path(path_type=Path))
+@click.option("--method", type=click.Choice(["3cosadd", "3cosmul"]), default="3cosadd", show_default=True)
+@click.option(
+    "--restrict", type=click.IntRange(min=1), default=300_000, show_default=True, help="Only the first N words."
+)
+@PROGRESS
+@json_option
+def evaluate(store: Path, questions: Path, progress: bool | None, json: bool, **options: Any) -> None:
+    """Answer a file of analogies, or compare cosines with a file of similarities."""
+    with open_store(store) as opened:
+        found = evaluate_store(opened, questions, progress=bar(progress), **options)
+    show(json, asdict(found) if is_dataclass(found) else found._asdict(), str(found))
+
+
+@click.command(epilog="Example: embmap pull org/name")
+@click.argument("repo")
+@click.argument("file", required=False)
+@click.option("--revision", help="A branch, tag or commit.")
+@json_option
+def pull(repo: str, file: str | None, revision: str | None, json: bool) -> None:
+    """Download a store of the Hugging Face hub; prints where it is."""
+    with pull_store(repo, file, revision=revision) as store:
+        _made(json, store)
+
+
+@click.command(epilog="Example: embmap push glove.6B.300d.embmap org/name --license pddl")
+@STORE
+@click.argument("repo")
+@click.option("--file", help="Its path in the repository; the file's own name by default.")
+@click.option("--license", help="The vectors' licence, as the hub names it.")
+@click.option("--private", is_flag=True, default=None, help="Only you see a repository that is made.")
+@click.option("--message", help="What the commit says.")
+@json_option
+def push(store: Path, repo: str, json: bool, **options: Any) -> None:
+    """Put a store into a repository of the Hugging Face hub, with a card; prints the commit's address."""
+    address = push_store(store, repo, **options)
+    show(json, {"commit": address}, address)
+
+
+COMMANDS = (select, merge, matrix, graph, evaluate, pull, push)
