@@ -154,3 +154,21 @@ def test_what_names_a_file_of_the_hub(tmp_path, monkeypatch):
     assert _hub.named("org/name@v1", "b.txt") == named("org/name", "v1", "b.txt")
     with pytest.raises(ValueError, match="file= names a file of the Hugging Face hub's org/name"):
         embmap.load("v.txt", file="b.txt")
+
+
+def test_a_lookup_fetches_its_store_once_a_host(server, run, tmp_path):
+    pytest.importorskip("pyarrow")
+    store_of(tmp_path, SMALL)
+    server.repositories["org/mine"] = {"v.embmap": (tmp_path / "v.embmap").read_bytes(), "README.md": b""}
+    code = (
+        "[(l := __import__('pickle').loads(__import__('pickle').dumps(embmap.arrow.Lookup({0!r}, 'w'))))"
+        "(__import__('pyarrow').record_batch({{'w': ['king', 'x']}})).column('vector').is_valid().to_pylist()][0]"
+    )
+    for url in ("hf://org/mine/v.embmap", "hf://org/mine"):
+        assert run(code.format(url)) == [True, False]
+    assert [command for command, file in server.sent if file == "v.embmap"].count("GET") == 1
+    assert run(code.format("hf://org/mine/no.embmap")).startswith("FileNotFoundError")
+    assert (
+        run("repr(embmap.arrow.Lookup('hf://org/mine/v.embmap', 'w'))")
+        == "Lookup('hf://org/mine/v.embmap', 'w', 'vector')"
+    )

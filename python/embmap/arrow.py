@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from ._ingest.hub import fetch, of_url
 from ._open import kept_open
 from ._paths import local
 from ._query.texts import Pool
@@ -25,12 +26,14 @@ class Lookup:
     """Add a column of vectors to record batches: of the words of a column, or one for each text.
 
     It pickles as a path and a few options. The store is opened when the first batch comes, once in each process: workers of
-    one host share one copy of its pages. Where the file lies elsewhere on a host, ``EMBMAP_PATH`` there says so.
+    one host share one copy of its pages. Where the file lies elsewhere on a host, ``EMBMAP_PATH`` there says so. A store of
+    the Hugging Face hub is downloaded once on each host.
 
     Parameters
     ----------
-    store : path or Store
-        The file. Where a `Store` is given, or the object was used before it was pickled, workers check that theirs is the
+    store : path, str ``"hf://org/name/file"``, or Store
+        The file; of the hub, ``hf://org/name`` will do where there is one store, and ``@revision`` keeps to one. Where a
+        `Store` is given, or the object was used before it was pickled, workers check that theirs is the
         same.
     column : str
         The words: text of any Arrow type, dictionaries too. With `pool`, lists of words, or text that `tokenizer` cuts.
@@ -72,12 +75,19 @@ class Lookup:
             raise ValueError(f"pool must be 'mean' or 'sum', not {pool!r}: other weights need all texts")
         self.column, self.out, self.missing = column, out, missing
         self.pool, self.tokenizer, self.fixed = pool, tokenizer, fixed
-        self.path = store.path if isinstance(store, Store) else Path.cwd() / local(store)
+        self._named = None if isinstance(store, Store) else of_url(store)
+        if isinstance(store, Store):
+            self.path: Path | None = store.path
+        else:
+            # Of the hub, known once it is there.
+            self.path = None if self._named else Path.cwd() / local(store)
         self._identity = store.identity if isinstance(store, Store) else None
 
     @property
     def store(self) -> Store:
         """The store, which this process opens once."""
+        if self.path is None and self._named is not None:
+            self.path = fetch(self._named)
         store = kept_open(str(self.path), self._identity)
         self._identity = store.identity
         return store
@@ -163,10 +173,14 @@ class Lookup:
 
     def __getstate__(self) -> dict[str, Any]:
         # A `Path` of one system cannot be made on another.
-        return self.__dict__ | {"path": str(self.path)}
+        # Of the hub, another host has it elsewhere.
+        return self.__dict__ | {"path": None if self._named else str(self.path)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, path=Path(state["path"]))
+        self.__dict__.update(state, path=None if state["path"] is None else Path(state["path"]))
 
     def __repr__(self) -> str:
-        return f"Lookup({str(self.path)!r}, {self.column!r}, {self.out!r})"
+        place = (
+            self.path if self._named is None else f"hf://{'/'.join(filter(None, (self._named.repo, self._named.file)))}"
+        )
+        return f"Lookup({str(place)!r}, {self.column!r}, {self.out!r})"

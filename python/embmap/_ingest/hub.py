@@ -151,9 +151,13 @@ def pull(repo: str, file: str | None = None, *, revision: str | None = None) -> 
     name = named(repo)
     if name is None:
         raise FileNotFoundError(errno.ENOENT, "expected the Hugging Face hub's org/name", repo)
-    name = name._replace(revision=revision or name.revision)
+    return opened(fetch(name._replace(revision=revision or name.revision, file=file or name.file)))
+
+
+def fetch(name: Named) -> Path:
+    """Bring a store into huggingface_hub's cache, once for all processes of a host; give its path there."""
     hub = _hub(name.repo)
-    wanted = file or name.file
+    wanted = name.file
     if wanted is None:
         folder = _snapshot(hub, name, ["README.md"])
         name = name._replace(revision=folder.name)
@@ -171,7 +175,7 @@ def pull(repo: str, file: str | None = None, *, revision: str | None = None) -> 
         raise FileNotFoundError(
             errno.ENOENT, "There is no such store, or it is not in the cache", f"{name.repo}/{wanted}"
         )
-    return opened(path)
+    return path
 
 
 def push(
