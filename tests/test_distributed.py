@@ -127,6 +127,28 @@ for dim in (0, 1):
         assert answer["read 0"] <= size * (1 / 2 + 0.01) + 128
 
 
+def test_a_layer_that_fsdp2_has_spread_is_loaded_by_parts_and_learns(tmp_path, wide):
+    code = """
+import torch.distributed.checkpoint as dcp
+from torch.distributed.fsdp import fully_shard
+from embmap.torch import StoreReader
+ids = torch.tensor([[0, 10_006], [5_003, 5_004]])
+layer = fully_shard(torch.nn.Embedding(len(store), store.dim), mesh=mesh)
+dcp.load({"words.weight": layer.state_dict()["weight"]}, storage_reader=StoreReader(store, "words.weight"))
+told["local"] = list(layer.weight.to_local().shape)
+whole = embmap.torch.embedding(store, freeze=False)
+learning = [torch.optim.SGD(module.parameters(), lr=0.5) for module in (layer, whole)]
+rows = [module(ids) for module in (layer, whole)]
+told["same"] = torch.equal(*rows)
+for found, optimizer in zip(rows, learning):
+    found.square().sum().backward()
+    optimizer.step()
+told["learned"] = torch.allclose(layer.weight.full_tensor(), whole.weight)
+"""
+    for rank, answer in enumerate(ranks(2, tmp_path, wide.path, code)):
+        assert answer == {"local": [5_004 - rank, 300], "same": True, "learned": True}
+
+
 @pytest.mark.filterwarnings("ignore:torch.distributed is disabled:UserWarning")
 def test_a_checkpoint_of_one_process_has_the_types_that_are_asked_for(wide):
     state = {"a": torch.zeros(len(wide), 300, dtype=torch.float16)}
