@@ -25,7 +25,7 @@ def _escaped(name: str) -> str:
 def of_pickle(path: Path) -> tuple[Matrix, Sequence[str]]:
     """Give the words and vectors of a pickle: of gensim's `KeyedVectors` or a model with one, of Polyglot, or of a dict."""
     with path.open("rb") as file:
-        found = array_of(read_pickle(path, file))
+        found = read_pickle(path, file)
     if isinstance(found, Record):
         return _of_model(path, found)
     if isinstance(found, dict) and found and all(isinstance(word, str) for word in found):

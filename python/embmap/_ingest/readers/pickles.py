@@ -55,8 +55,6 @@ class _Array:
 
     def __init__(self) -> None:
         self.value: np.ndarray[Any, Any] | None = None
-        # Arrays of Python objects, as gensim's counts may be, are no numbers.
-        self.is_opaque = False
 
 
 class _Dtype:
@@ -132,7 +130,7 @@ class _Machine:
             elif name == "MARK":
                 stack.append(_MARK)
             elif name == "STOP":
-                return _finished(stack.pop())
+                return array_of(stack.pop())
             elif name == "POP":
                 stack.pop()
             elif name == "POP_MARK":
@@ -246,7 +244,7 @@ class _Machine:
         if isinstance(target, _Array):
             _version, shape, kind, fortran, data = state
             if isinstance(data, list):
-                target.is_opaque = True
+                # Of Python objects, as gensim's counts may be, which are no numbers.
                 return
             kind = _dtype_of(kind)
             target.value = np.frombuffer(_bytes(data), kind).reshape(shape, order="F" if fortran else "C")
@@ -314,10 +312,6 @@ def _hashable(key: Any) -> Any:
     return key if isinstance(key, (str, bytes, int, float, type(None))) else f"<{type(key).__name__} {id(key)}>"
 
 
-def _finished(value: Any) -> Any:
-    return value.value if isinstance(value, _Array) else value
-
-
 def array_of(value: Any) -> Any:
     """Give the array that a value is, or the value itself."""
-    return _finished(value)
+    return value.value if isinstance(value, _Array) else value
