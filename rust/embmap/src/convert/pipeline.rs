@@ -15,7 +15,7 @@ use crate::{
     source::{Source, SourceError, batch::Batch, options::Options},
     sys::{
         threads,
-        turns::{FLUSH_BYTES, Turns, Work},
+        turns::{Turns, Work},
     },
     write::{
         dedup::Assignment,
@@ -23,6 +23,9 @@ use crate::{
         summary::{EncodedRows, Summary},
     },
 };
+
+/// Bytes of the source from which the disk has so much to do that it begins before the end. It takes from what the threads do.
+const SYNC_BYTES: u64 = 256 << 20;
 
 /// Batches in source order: those placed, whose turn has been, and those written.
 struct Batches<'a> {
@@ -68,7 +71,7 @@ pub(crate) fn run<S: Source>(
         threads,
         bytes: source.length().unwrap_or(u64::MAX),
         work: || pipeline.work(),
-        flush: || if done() < FLUSH_BYTES { Ok(()) } else { writer.sync_data() },
+        flush: || if done() < SYNC_BYTES { Ok(()) } else { writer.sync_data() },
         watch: || {
             let (done, total) = source.progress(done());
             tick(done, total)

@@ -5,10 +5,7 @@ use std::path::Path;
 use super::Report;
 use crate::{
     error::{Error, ParseError, Result, Unit},
-    format::{
-        hash::hash,
-        word_list::{WordList, WordSet},
-    },
+    format::{hash::hash, word_list::WordList, word_set::WordSet},
     source::{
         Source,
         batch::{Batch, DESCRIBED, Rejected, SHOWN},
@@ -22,6 +19,8 @@ pub(crate) struct Sequencer<'a> {
     options: &'a Options,
     path: &'a Path,
     lines: u64,
+    /// Bytes of the source, where they are known.
+    length: Option<u64>,
     deduplicator: Deduplicator,
     /// What the report will say.
     pub report: Report,
@@ -47,6 +46,7 @@ impl<'a> Sequencer<'a> {
             options,
             path: source.path(),
             lines: source.first_line(),
+            length: source.length(),
             deduplicator: Deduplicator::new(options.duplicates),
             report,
             crc: before.crc,
@@ -72,6 +72,9 @@ impl<'a> Sequencer<'a> {
             let (first, new) = (self.deduplicator.rows(), vec![false; batch.words.len()]);
             return Ok(Assignment { first, new, ..Assignment::default() });
         }
+        if self.deduplicator.rows() == 0 {
+            self.deduplicator.reserve(self.expected_rows(batch));
+        }
         if self.unwanted.len() < SHOWN {
             self.unwanted.extend(batch.unwanted.iter().cloned());
         }
@@ -95,6 +98,15 @@ impl<'a> Sequencer<'a> {
         self.count(batch, u64::MAX);
         self.lines += batch.lines;
         Ok(assignment)
+    }
+
+    /// The rows that there will be if all of the source is like the first batch; 0 where that cannot be said.
+    fn expected_rows(&self, first: &Batch) -> usize {
+        let Some(length) = self.length else { return 0 };
+        let expected = first.words.len() as f64 * length as f64 / first.bytes.max(1) as f64;
+        let most = self.options.keep.as_ref().map_or(usize::MAX, |keep| keep.words().len());
+        // A few more, for batches whose rows are a little shorter.
+        ((expected * 1.02) as usize).min(most)
     }
 
     /// Counts what the lines of a batch up to `last` hold.

@@ -69,10 +69,14 @@ impl Shape {
     }
 }
 
+/// What a pilot and a hash are mixed with.
+pub(crate) const PILOT_MIX: u64 = 0x9e37_79b9_7f4a_7c15;
+pub(crate) const MIX: u64 = 0xd6e8_feb8_6659_fd93;
+
 #[inline(always)]
 pub(crate) fn slot_in_part(hash: u64, pilot: u16, slots: usize) -> usize {
-    let mixed = (hash ^ u64::from(pilot).wrapping_mul(0x9e37_79b9_7f4a_7c15)).wrapping_mul(0xd6e8_feb8_6659_fd93);
-    scale((mixed ^ (mixed >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93), slots)
+    let mixed = (hash ^ u64::from(pilot).wrapping_mul(PILOT_MIX)).wrapping_mul(MIX);
+    scale((mixed ^ (mixed >> 32)).wrapping_mul(MIX), slots)
 }
 
 /// Sixteen bits of the hash beside the length, which saturates.

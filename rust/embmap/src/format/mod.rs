@@ -9,6 +9,7 @@ pub(crate) mod row_stats;
 mod shard;
 pub(crate) mod subwords;
 pub(crate) mod word_list;
+pub(crate) mod word_set;
 pub(crate) mod words;
 
 #[doc(hidden)]

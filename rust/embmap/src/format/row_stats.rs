@@ -80,11 +80,12 @@ impl Statistics {
     /// reorders float arithmetic, so that their width does not change the result.
     #[allow(unsafe_code)]
     pub(crate) fn add_rows(&mut self, rows: &[f32], norms: &mut Vec<f32>) {
-        // SAFETY: a kernel is made by detection alone, so the processor has the instructions of its name.
         #[cfg(target_arch = "x86_64")]
         match Kernel::detect().isa() {
             Isa::Scalar => {}
+            // SAFETY: a kernel is made by detection alone, so the processor has the instructions of its name.
             Isa::Avx2 => return unsafe { self.add_rows_avx2(rows, norms) },
+            // SAFETY: as above; those that are left have AVX-512.
             _ => return unsafe { self.add_rows_avx512(rows, norms) },
         }
         self.add_rows_generic(rows, norms);

@@ -3,7 +3,7 @@
 use super::encoding::{Encoding, Utf8Errors};
 use crate::{
     dtype::Dtype,
-    format::{Shard, word_list::WordSet},
+    format::{Shard, word_set::WordSet},
     write::dedup::Duplicates,
 };
 

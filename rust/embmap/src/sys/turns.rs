@@ -202,6 +202,10 @@ impl<'a, T: Send> Turns<'a, T> {
         let mut ordered = self.lock();
         while ordered.running > 0 {
             ordered = self.left.wait_timeout(ordered, FLUSH).unwrap_or_else(PoisonError::into_inner).0;
+            if ordered.running == 0 {
+                // What is left is for whoever finishes the file, and may have more to write.
+                return;
+            }
             drop(ordered);
             let flushed = flush();
             ordered = self.lock();

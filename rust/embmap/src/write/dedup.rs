@@ -2,7 +2,10 @@
 
 use std::collections::HashSet;
 
-use crate::format::word_list::{Entered, WordList, WordSet};
+use crate::format::{
+    word_list::WordList,
+    word_set::{Entered, WordSet},
+};
 
 /// What happens to a word that was there before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -21,6 +24,9 @@ impl Duplicates {
     pub const ALL: [(&'static str, Duplicates); 3] =
         [("first", Duplicates::First), ("last", Duplicates::Last), ("error", Duplicates::Error)];
 }
+
+/// How many words ahead the table is asked for: about as many as are placed while memory answers.
+const AHEAD: usize = 12;
 
 /// The words placed so far, one a row.
 pub(crate) struct Deduplicator {
@@ -65,6 +71,11 @@ impl Deduplicator {
         self.words.seed()
     }
 
+    /// Makes room for as many rows in all.
+    pub(crate) fn reserve(&mut self, rows: usize) {
+        self.words.reserve(rows);
+    }
+
     /// Rows that have been placed.
     pub(crate) fn rows(&self) -> u64 {
         self.words.words().len() as u64
@@ -83,6 +94,9 @@ impl Deduplicator {
         let n = words.len();
         let is_mended = |row: usize| !mended.is_empty() && mended.binary_search(&row).is_ok();
         for (i, (word, &hash)) in words.zip(hashes).enumerate() {
+            if let Some(&later) = hashes.get(i + AHEAD) {
+                self.words.prefetch(later);
+            }
             let id = match self.words.enter(word, hash) {
                 Entered::Full => {
                     let reason = "more than 4 GiB of words, or 2³² rows, do not fit a store";

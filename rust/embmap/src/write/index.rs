@@ -1,5 +1,7 @@
 //! The index in the making: a pilot for each bucket, which sends its words to slots of their own.
 
+use std::{convert::Infallible, ops::Range};
+
 use crate::{
     error::{Error, Result},
     format::{
@@ -9,11 +11,12 @@ use crate::{
         },
         word_list::WordList,
     },
-    sys::threads::for_each,
+    sys::threads::{for_each, threads},
+    write::pilots::Slots,
 };
 
 /// Words a bucket: more make the pilots fewer and the search for them longer.
-const BUCKET_WORDS: usize = 4;
+const BUCKET_WORDS: usize = 3;
 /// Slots filled, in hundredths: more make the index smaller and the search longer.
 const FILL_PERCENT: usize = 95;
 /// Seeds tried before giving up; each fails only if two words share 64 hash bits or a bucket finds no pilot.
@@ -45,112 +48,120 @@ impl BuiltIndex {
         if buckets > PART_BUCKETS {
             buckets = buckets.next_multiple_of(PART_BUCKETS);
         }
-        let members = Buckets::group(words, seed, buckets);
-        let slots = (members.largest_part() * 100).div_ceil(FILL_PERCENT).max(1);
-        let parts = buckets.div_ceil(PART_BUCKETS);
+        let by_part = by_part(words, seed, buckets, threads);
+        let slots = (by_part.iter().map(Hashes::len).max().unwrap_or(0) * 100).div_ceil(FILL_PERCENT).max(1);
 
         let mut pilots = vec![0; buckets * PILOT_LEN];
-        let mut table = vec![0; parts * slots * SLOT_LEN];
+        let mut table = vec![0; by_part.len() * slots * SLOT_LEN];
         let pieces = pilots.chunks_mut(PART_BUCKETS * PILOT_LEN).zip(table.chunks_mut(slots * SLOT_LEN));
-        let mut pieces: Vec<Part> =
-            pieces.enumerate().map(|(i, (pilots, table))| Part { first: i * PART_BUCKETS, pilots, table }).collect();
-        for_each(threads, &mut pieces, |part| part.build(&members, words).ok_or(())).ok()?;
-        drop(pieces);
+        let part = |(i, ((pilots, table), hashes))| Part { first: i * PART_BUCKETS, buckets, hashes, pilots, table };
+        let mut parts: Vec<Part> = pieces.zip(by_part).enumerate().map(part).collect();
+        for_each(threads, &mut parts, |part| part.build(words).ok_or(())).ok()?;
+        drop(parts);
         Some(BuiltIndex { seed, pilots, slots: table })
     }
 }
 
-/// Hashes and rows of the words, sorted by bucket.
-struct Buckets {
-    sorted: Vec<(u64, u32)>,
-    starts: Vec<u32>,
+/// Hashes of the words of one part, and their rows, in order.
+struct Hashes {
+    /// From each of the threads that made them.
+    runs: Vec<Vec<(u64, u32)>>,
 }
 
-impl Buckets {
-    fn group(words: &WordList, seed: u64, buckets: usize) -> Buckets {
-        let hashes: Vec<u64> = words.iter().map(|word| hash(word, seed)).collect();
-        let mut starts = vec![0u32; buckets + 1];
-        for &h in &hashes {
-            starts[scale(h, buckets) + 1] += 1;
-        }
-        for i in 0..buckets {
-            starts[i + 1] += starts[i];
-        }
-        let mut next = starts.clone();
-        let mut sorted = vec![(0, 0); hashes.len()];
-        for (id, &h) in hashes.iter().enumerate() {
-            let place = &mut next[scale(h, buckets)];
-            sorted[*place as usize] = (h, id as u32);
-            *place += 1;
-        }
-        Buckets { sorted, starts }
+impl Hashes {
+    fn len(&self) -> usize {
+        self.runs.iter().map(Vec::len).sum()
     }
 
-    fn members(&self, bucket: usize) -> &[(u64, u32)] {
-        &self.sorted[self.starts[bucket] as usize..self.starts[bucket + 1] as usize]
+    fn iter(&self) -> impl Iterator<Item = (u64, u32)> {
+        self.runs.iter().flatten().copied()
     }
+}
 
-    /// Words in the part that has most.
-    fn largest_part(&self) -> usize {
-        let last = self.starts.len() - 1;
-        let parts = (0..last).step_by(PART_BUCKETS);
-        let words = parts.map(|first| self.starts[(first + PART_BUCKETS).min(last)] - self.starts[first]);
-        words.max().unwrap_or(0) as usize
+/// Hashes the words, and sorts them by the part of the index that has their bucket.
+fn by_part(words: &WordList, seed: u64, buckets: usize, asked: Option<usize>) -> Vec<Hashes> {
+    let parts = buckets.div_ceil(PART_BUCKETS);
+    let size = words.len().div_ceil(threads(asked)).max(PART_BUCKETS);
+    // A few more than the share of each, as some get more.
+    let room = size.min(words.len()) / parts * 17 / 16 + 16;
+    let hashed = || (0..parts).map(|_| Vec::with_capacity(room)).collect();
+    let run = |first: usize| (first..(first + size).min(words.len()), hashed());
+    let mut runs: Vec<(Range<usize>, Vec<Vec<_>>)> = (0..words.len()).step_by(size).map(run).collect();
+    let Ok(()) = for_each(asked, &mut runs, |(rows, hashed)| {
+        for row in rows.clone() {
+            let hash = hash(words.get(row), seed);
+            hashed[scale(hash, buckets) / PART_BUCKETS].push((hash, row as u32));
+        }
+        Ok::<(), Infallible>(())
+    });
+    let mut by_part: Vec<Hashes> = (0..parts).map(|_| Hashes { runs: Vec::new() }).collect();
+    for (_, hashed) in runs {
+        by_part.iter_mut().zip(hashed).for_each(|(part, hashed)| part.runs.push(hashed));
     }
+    by_part
 }
 
 /// One part of the index while it is built.
 struct Part<'a> {
-    /// Its first bucket.
+    /// Its first bucket, and how many there are in all.
     first: usize,
+    buckets: usize,
+    hashes: Hashes,
     pilots: &'a mut [u8],
     table: &'a mut [u8],
 }
 
 impl Part<'_> {
-    /// Finds the pilots, the fullest bucket first because it needs the emptiest table, and fills the slots. `None` where a
-    /// bucket has no pilot.
-    fn build(&mut self, buckets: &Buckets, words: &WordList) -> Option<()> {
+    /// Finds the pilots of the fullest buckets first, because they need the emptiest table; then fills the slots in the order of
+    /// the words, whose places are read side by side.
+    fn build(&mut self, words: &WordList) -> Option<()> {
         let slots = self.table.len() / SLOT_LEN;
-        for slot in self.table.chunks_exact_mut(SLOT_LEN) {
+        let count = self.pilots.len() / PILOT_LEN;
+        let bucket_of = |hash: u64| scale(hash, self.buckets) - self.first;
+        let hashes: Vec<u64> = self.hashes.iter().map(|(hash, _)| hash).collect();
+        let (hashes, starts) = sorted_by(&hashes, count, |&hash| bucket_of(hash));
+        let members = |bucket: usize| &hashes[starts[bucket]..starts[bucket + 1]];
+        let most = (0..count).map(|bucket| members(bucket).len()).max().unwrap_or(0);
+        let numbers: Vec<usize> = (0..count).collect();
+        let (order, _) = sorted_by(&numbers, most + 1, |&bucket| most - members(bucket).len());
+        let (mut free, mut pilots) = (Slots::new(slots), vec![0u16; count]);
+        for bucket in order {
+            pilots[bucket] = free.place(members(bucket))?;
+        }
+        for (bytes, pilot) in self.pilots.as_chunks_mut().0.iter_mut().zip(&pilots) {
+            *bytes = pilot.to_le_bytes();
+        }
+        let table = self.table.as_chunks_mut::<SLOT_LEN>().0;
+        for slot in &mut *table {
             slot[SLOT_ID..][..4].copy_from_slice(&EMPTY.to_le_bytes());
         }
-        let count = self.pilots.len() / PILOT_LEN;
-        let mut order: Vec<usize> = (0..count).collect();
-        order.sort_by_key(|bucket| std::cmp::Reverse(buckets.members(self.first + bucket).len()));
-        let (mut taken, mut places) = (vec![0u64; slots.div_ceil(64)], Vec::new());
-        for bucket in order {
-            let members = buckets.members(self.first + bucket);
-            let pilot = find_pilot(members, slots, &mut taken, &mut places)?;
-            self.pilots[bucket * PILOT_LEN..][..PILOT_LEN].copy_from_slice(&pilot.to_le_bytes());
-            for (&(h, id), &place) in members.iter().zip(&places) {
-                let slot = &mut self.table[place * SLOT_LEN..][..SLOT_LEN];
-                slot[SLOT_ID..][..4].copy_from_slice(&id.to_le_bytes());
-                slot[SLOT_CHECK..][..4].copy_from_slice(&check_of(h, words.get(id as usize).len()).to_le_bytes());
-                slot[SLOT_WORD..][..4].copy_from_slice(&words.offset(id as usize).to_le_bytes());
-            }
+        for (hash, id) in self.hashes.iter() {
+            let slot = &mut table[slot_in_part(hash, pilots[bucket_of(hash)], slots)];
+            let (word, length) = (words.offset(id as usize), words.get(id as usize).len());
+            slot[SLOT_ID..][..4].copy_from_slice(&id.to_le_bytes());
+            slot[SLOT_CHECK..][..4].copy_from_slice(&check_of(hash, length).to_le_bytes());
+            slot[SLOT_WORD..][..4].copy_from_slice(&word.to_le_bytes());
         }
         Some(())
     }
 }
 
-/// The first pilot that sends all of `members` to free and different slots, which it takes and leaves in `places`.
-fn find_pilot(members: &[(u64, u32)], slots: usize, taken: &mut [u64], places: &mut Vec<usize>) -> Option<u16> {
-    'pilots: for pilot in 0..=u16::MAX {
-        places.clear();
-        for &(h, _) in members {
-            let slot = slot_in_part(h, pilot, slots);
-            if taken[slot / 64] >> (slot % 64) & 1 == 1 || places.contains(&slot) {
-                continue 'pilots;
-            }
-            places.push(slot);
-        }
-        for &slot in &*places {
-            taken[slot / 64] |= 1 << (slot % 64);
-        }
-        return Some(pilot);
+/// `items` sorted by a key below `keys`, those of one key in their order, and where each key begins.
+fn sorted_by<T: Copy + Default>(items: &[T], keys: usize, key: impl Fn(&T) -> usize) -> (Vec<T>, Vec<usize>) {
+    let mut starts = vec![0; keys + 1];
+    for item in items {
+        starts[key(item) + 1] += 1;
     }
-    None
+    for i in 0..keys {
+        starts[i + 1] += starts[i];
+    }
+    let (mut next, mut sorted) = (starts.clone(), vec![T::default(); items.len()]);
+    for item in items {
+        let place = &mut next[key(item)];
+        sorted[*place] = *item;
+        *place += 1;
+    }
+    (sorted, starts)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 pub(crate) mod builder;
 pub(crate) mod dedup;
 pub(crate) mod index;
+pub(crate) mod pilots;
 pub(crate) mod screen;
 pub(crate) mod store_writer;
 pub(crate) mod summary;

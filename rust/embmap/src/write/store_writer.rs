@@ -3,6 +3,7 @@
 use std::{
     path::Path,
     sync::atomic::AtomicBool,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -14,9 +15,16 @@ use crate::{
     sys::{
         atomic_file::AtomicFile,
         pread::{read_exact_at, write_at},
+        threads::{for_each, join_all, spawn},
     },
     write::index::BuiltIndex,
 };
+
+/// Bytes of a matrix from which the disk begins with it before the index is built.
+const SYNC_BYTES: u64 = 16 << 20;
+
+/// Bytes of a section that one thread writes at a time.
+const PIECE_BYTES: usize = 1 << 20;
 
 /// A store in the making, invisible until it is finished.
 pub(crate) struct StoreWriter {
@@ -129,8 +137,8 @@ impl StoreWriter {
         threads: Option<usize>,
         stop: &AtomicBool,
     ) -> Result<(u64, Duration)> {
-        let index = BuiltIndex::build(&contents.words, threads)?;
         let rows = contents.words.len() as u64;
+        let index = self.index(contents, threads)?;
         let mut sections: Vec<(Kind, &[u8])> = vec![
             (Kind::InverseNorms, bytemuck::cast_slice(&contents.norms)),
             (Kind::Pilots, &index.pilots),
@@ -165,16 +173,47 @@ impl StoreWriter {
         if let Some(buckets) = &contents.buckets {
             header.section_mut(Kind::Buckets).crc = buckets.crc;
         }
-        for (kind, bytes) in sections {
-            let section = header.section_mut(kind);
-            section.crc = crc32fast::hash(bytes);
-            write_at(self.file.file(), bytes, section.offset).map_err(Error::io(self.target()))?;
-        }
+        self.write_sections(&mut header, &sections, threads)?;
         let page = header.encode();
         write_at(self.file.file(), &page, 0).map_err(Error::io(self.target()))?;
         self.file.file().set_len(header.file_length).map_err(Error::io(self.target()))?;
         let started = Instant::now();
         self.file.publish(stop)?;
         Ok((header.file_length, started.elapsed()))
+    }
+
+    /// Builds the index; the disk takes what has been written of a large matrix meanwhile.
+    fn index(&self, contents: &Contents, threads: Option<usize>) -> Result<BuiltIndex> {
+        let build = || BuiltIndex::build(&contents.words, threads);
+        if contents.words.len() as u64 * (self.row_len() as u64) < SYNC_BYTES {
+            return build();
+        }
+        thread::scope(|scope| {
+            // Without this thread the sync at the end waits longer, and that is all.
+            let sync = spawn(scope, || self.sync_data());
+            let index = build();
+            join_all(Ok(()), sync.into_iter().collect())?;
+            index
+        })
+    }
+
+    /// Writes sections, and notes their checksums in the header.
+    fn write_sections(&self, header: &mut Header, sections: &[(Kind, &[u8])], threads: Option<usize>) -> Result<()> {
+        let mut pieces = Vec::new();
+        for &(kind, bytes) in sections {
+            let offset = header.section_mut(kind).offset;
+            let place = |(i, piece)| (kind, offset + (i * PIECE_BYTES) as u64, piece, crc32fast::Hasher::new());
+            pieces.extend(bytes.chunks(PIECE_BYTES).enumerate().map(place));
+        }
+        for_each(threads, &mut pieces, |(_, offset, piece, crc)| {
+            crc.update(piece);
+            write_at(self.file.file(), piece, *offset).map_err(Error::io(self.target()))
+        })?;
+        for run in pieces.chunk_by(|(one, ..), (other, ..)| one == other) {
+            let mut crc = crc32fast::Hasher::new();
+            run.iter().for_each(|(.., piece)| crc.combine(piece));
+            header.section_mut(run[0].0).crc = crc.finalize();
+        }
+        Ok(())
     }
 }
