@@ -52,7 +52,9 @@ def panel(axes: object, size: dict[str, object], versions: dict[str, str], left_
     axes.set(xscale="log", xlim=(low, high * (high / low) ** 0.45))
     axes.set(yticks=range(len(rows)), yticklabels=[title(name, versions) for _, name in rows])
     axes.set(xlabel="seconds, log scale: shorter is better")
-    axes.set_title(f"{size['rows']:,} × {size['dim']}, {size['bytes'] / 1e9:.2f} GB of text", loc="left")
+    shape = f"{size['rows']:,} × {size['dim']}"
+    what = shape if "x" in size["name"] else f"{size['name']}, {shape}"
+    axes.set_title(f"{what}, {size['bytes'] / 1e9:.2f} GB of text", loc="left")
     axes.invert_yaxis()
     axes.spines[["top", "right"]].set_visible(False)
 
@@ -64,7 +66,7 @@ def shown(number: float) -> str:
 
 def draw(found: dict[str, object], out: Path, sizes: list[str] | None, left_out: list[str]) -> None:
     """Write the chart."""
-    chosen = [size for size in found["sizes"] if sizes is None or f"{size['rows']}x{size['dim']}" in sizes]
+    chosen = [size for size in found["sizes"] if sizes is None or size["name"] in sizes]
     if not chosen:
         raise SystemExit(f"no such size: {', '.join(sizes or [])}")
     matplotlib.use("Agg")

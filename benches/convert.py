@@ -163,14 +163,7 @@ def main() -> None:
         for where, names in unwanted:
             if where in (None, name):
                 left_out |= dict.fromkeys(names, "as was asked")
-        if name == GLOVE:
-            path = arguments.folder / f"{name}.txt"
-            if not path.exists():
-                glove.write(path)
-        else:
-            path = arguments.folder / f"{name}{arguments.format.replace('%', '-')}.txt"
-            if not path.exists():
-                write(path, rows, dim, arguments.vocabulary, arguments.format)
+        path = text_of(name, rows, dim, arguments)
         bytes_ = path.stat().st_size
         shown = name if name == GLOVE else f"{rows:,} x {dim}, {arguments.format}"
         print(f"\n{shown}: {bytes_:,} bytes; {arguments.runs} runs\n", flush=True)
@@ -186,23 +179,25 @@ def main() -> None:
             print(f"left out: {name} ({reason})")
         if cold := bytes_ + rows * dim * 8 > machine.available_bytes():
             print("text, store and a matrix together are larger than the free memory: reads may come from the disk")
-        sizes.append(
-            {
-                "name": name,
-                "rows": rows,
-                "dim": dim,
-                "bytes": bytes_,
-                "may_be_cold": cold,
-                "left_out": left_out,
-                "runs": runs,
-            }
-        )
+        about = {"name": name, "rows": rows, "dim": dim, "bytes": bytes_, "may_be_cold": cold}
+        sizes.append({**about, "left_out": left_out, "runs": runs})
         sys.stdout.flush()
         if arguments.json:
             found = {"machine": described, "command": machine.command(), "runs": arguments.runs}
             arguments.json.write_text(
                 json.dumps({**found, "format": arguments.format, "sizes": sizes}, indent=1) + "\n"
             )
+
+
+def text_of(name: str, rows: int, dim: int, arguments: argparse.Namespace) -> Path:
+    """Give the text of that size, written where it is not there yet."""
+    stem = name if name == GLOVE else name + arguments.format.replace("%", "-")
+    path = arguments.folder / f"{stem}.txt"
+    if not path.exists() and name == GLOVE:
+        glove.write(path)
+    elif not path.exists():
+        write(path, rows, dim, arguments.vocabulary, arguments.format)
+    return path
 
 
 def size(text: str) -> tuple[str, int, int]:
