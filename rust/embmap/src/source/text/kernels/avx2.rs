@@ -70,7 +70,15 @@ pub(super) unsafe fn row(text: Padded, ends: &[u32], row: &mut [f32]) -> bool {
     debug_assert!(ends.len() == row.len() + 1 && ends.is_sorted());
     debug_assert!(ends.iter().all(|&end| (text.start..=text.end).contains(&(end as usize))));
     // SAFETY: the caller's promises, and `wide::row` asks for nine ends and eight numbers of theirs.
-    unsafe { wide::row(text, ends, row, |ends, row| eight(text, ends, row)) }
+    unsafe {
+        wide::row(
+            text,
+            ends,
+            row,
+            |ends, row| eight(text, ends, row),
+            |ends, row, done| wide::any(text, ends, row, done),
+        )
+    }
 }
 
 /// Reads those of eight numbers that [`scalar::number`](super::scalar::number) reads at once, as it does and with its

@@ -11,6 +11,9 @@ mod scalar;
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code)]
 mod wide;
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code)]
+mod wide512;
 
 use crate::sys::simd::{Isa, Kernel};
 

@@ -13,18 +13,19 @@ use crate::source::text::number::{LARGEST, MARGIN, POWERS};
 type Words = [__m256i; 3];
 
 /// The second stage of both kernels: number `i` of `row` lies between the separator at `ends[i]` and `ends[i + 1]`.
-/// `eight` reads those of eight numbers that are short, and says which.
+/// `short` reads those of eight numbers that are short, and `any` those that are of nearly any form and not done yet; both say which.
 ///
 /// # Safety
 ///
-/// The processor must have AVX2; there is one end more than numbers; all ends lie inside `text`, rising. `eight` may read
-/// nine ends and write eight numbers.
+/// There is one end more than numbers; all ends lie inside `text`, rising. `short` and `any` may read nine ends and write eight
+/// numbers.
 #[inline(always)]
 pub(super) unsafe fn row(
     text: Padded,
     ends: &[u32],
     row: &mut [f32],
-    eight: impl Fn(*const u32, *mut f32) -> u8,
+    short: impl Fn(*const u32, *mut f32) -> u8,
+    any: impl Fn(*const u32, *mut f32, u8) -> u8,
 ) -> bool {
     let dim = row.len();
     if dim < 8 {
@@ -36,12 +37,12 @@ pub(super) unsafe fn row(
         // SAFETY: `at + 8 <= dim`, so that there are nine ends and eight places of `row` from `at` on; the rest is the
         // caller's promise.
         let (ends, numbers) = unsafe { (ends.as_ptr().add(at), row.as_mut_ptr().add(at)) };
-        let done = if long { 0 } else { eight(ends, numbers) };
+        let done = if long { 0 } else { short(ends, numbers) };
         // The first eight tell what to expect of the others. With one number in eight that is not short, trying costs
         // about what it saves.
         long |= at == 0 && done.count_ones() < 7;
         // SAFETY: as above.
-        if done != 0xff && !unsafe { rest(text, ends, numbers, done) } {
+        if done != 0xff && !unsafe { rest(text, ends, numbers, done | any(ends, numbers, done)) } {
             return false;
         }
         if at + 8 == dim {
@@ -53,21 +54,14 @@ pub(super) unsafe fn row(
 }
 
 /// Reads number `i` of `row` between the separators at `ends[i]` and `ends[i + 1]`, for each `i < 8` that is not among the
-/// bits of `done`; `false` where there is one that is no number.
+/// bits of `done`, one by one; `false` where there is one that is no number.
 ///
 /// # Safety
 ///
-/// The processor must have AVX2. There are nine `ends`, inside the text and rising, and eight numbers of room.
-#[inline]
-#[target_feature(enable = "avx2")]
+/// There are nine `ends`, inside the text and rising, and eight numbers of room.
+#[inline(always)]
 unsafe fn rest(text: Padded, ends: *const u32, row: *mut f32, done: u8) -> bool {
     let mut left = !done;
-    for i in [0, 4] {
-        if left >> i & 0xf != 0 {
-            // SAFETY: of nine ends and eight numbers, five and four from `i` on.
-            left &= !(unsafe { four(text, ends.add(i), row.add(i)) } << i);
-        }
-    }
     while left != 0 {
         let i = left.trailing_zeros() as usize;
         left &= left - 1;
@@ -78,6 +72,24 @@ unsafe fn rest(text: Padded, ends: *const u32, row: *mut f32, done: u8) -> bool 
         }
     }
     true
+}
+
+/// Reads those of eight numbers that are not `done` and that [`four`] can read: those are the bits of the answer.
+///
+/// # Safety
+///
+/// The processor must have AVX2. There are nine `ends`, inside the text and rising, and eight numbers of room.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(super) unsafe fn any(text: Padded, ends: *const u32, row: *mut f32, done: u8) -> u8 {
+    let mut read = 0;
+    for i in [0, 4] {
+        if !done >> i & 0xf != 0 {
+            // SAFETY: of nine ends and eight numbers, five and four from `i` on.
+            read |= unsafe { four(text, ends.add(i), row.add(i)) } << i;
+        }
+    }
+    read
 }
 
 /// Reads number `i` of `row` between the separators at `ends[i]` and `ends[i + 1]`, for each `i < 4` that it can: those
