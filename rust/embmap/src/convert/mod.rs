@@ -27,7 +27,10 @@ use crate::{
         container::{Unpacking, limit},
         options::Options,
     },
-    sys::{atomic_file, threads::while_ticking},
+    sys::{
+        atomic_file,
+        threads::{threads, while_ticking},
+    },
     write::{screen, store_writer::StoreWriter},
 };
 
@@ -52,6 +55,7 @@ pub fn convert(
         member: options.member.as_deref(),
         max_expansion: options.max_expansion,
         folder: atomic_file::folder(target),
+        threads: threads(options.threads),
         stop: Arc::clone(&stop),
     };
     let opened = while_ticking(&stop, || open::open(source, options, &how), &mut || tick(0, 0));

@@ -12,7 +12,9 @@ use liblzma::{
 };
 
 use super::{
-    SNIFFED_BYTES, Unpacking, damage,
+    SNIFFED_BYTES, Unpacking,
+    bzip2::Bzip2,
+    damage,
     limit::Limited,
     members::Members,
     tar::{self, Tar},
@@ -79,7 +81,7 @@ impl Layer {
         let packed = BufReader::with_capacity(BUFFER_BYTES, packed);
         let inside: Bytes = match self {
             Layer::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(packed)),
-            Layer::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(packed)),
+            Layer::Bzip2 => Box::new(Bzip2::new(packed, how.threads)),
             Layer::Xz => {
                 Box::new(XzDecoder::new_stream(packed, Stream::new_stream_decoder(XZ_MEMORY_BYTES, CONCATENATED)?))
             }
@@ -139,7 +141,7 @@ pub(super) fn unpack_member(packed: impl Read + Send + 'static, layer: Option<La
     let (name, inside): (_, Bytes) = match layer {
         // In a zip archive, deflated bytes have no gzip header around them.
         Some(Layer::Gzip) => ("deflate", Box::new(flate2::bufread::DeflateDecoder::new(packed))),
-        Some(Layer::Bzip2) => ("bzip2", Box::new(bzip2::bufread::BzDecoder::new(packed))),
+        Some(Layer::Bzip2) => ("bzip2", Box::new(::bzip2::bufread::BzDecoder::new(packed))),
         Some(Layer::Xz) => {
             ("xz", Box::new(XzDecoder::new_stream(packed, Stream::new_stream_decoder(XZ_MEMORY_BYTES, 0)?)))
         }

@@ -3,6 +3,7 @@
 //! A plain file is read in parallel, at any place. Everything else is one stream of bytes, unpacked layer by layer as it is
 //! read; the layers are told by their first bytes, never by the file's name.
 
+mod bzip2;
 mod layers;
 pub(crate) mod limit;
 mod members;
@@ -64,6 +65,8 @@ pub(crate) struct Unpacking<'a> {
     pub max_expansion: f64,
     /// Where there is room for what must be unpacked before it is read.
     pub folder: &'a Path,
+    /// Threads that unpack what can be unpacked side by side.
+    pub threads: usize,
     /// Ends a wait for a pipe.
     pub stop: Arc<AtomicBool>,
 }
