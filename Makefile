@@ -9,13 +9,15 @@ export PIP_CONSTRAINT := $(abspath constraints.txt)
 SOURCES := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock pyproject.toml
 
 .NOTPARALLEL:
-.PHONY: help demo test rust-test python-test test-engines lint clean
+.PHONY: help demo test rust-test python-test test-engines lint docs release clean
 
 help:
 	@echo "make demo         the main job on an embedded sample, timed against the tutorials' way"
 	@echo "make test         every test, Rust's (make rust-test) and Python's (make python-test)"
 	@echo "make test-engines look-ups in Ray, Spark, Daft, Dask and others, JAX, Keras' backends; Spark needs a Java runtime"
 	@echo "make lint         formatting, clippy, rustdoc, ruff, mypy, stubtest"
+	@echo "make docs         the documentation, in docs/_build/html; DOCS_OFFLINE=1 without a network"
+	@echo "make release      whether the versions agree and the changelog is ready for a tag"
 	@echo "make clean        take away .venv and target"
 
 demo: $(VENV)/.built $(VENV)/.demo
@@ -44,6 +46,17 @@ lint: $(VENV)/.built $(VENV)/.demo $(VENV)/.test $(VENV)/.lint
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m mypy.stubtest embmap._embmap
+
+docs: $(VENV)/.built $(VENV)/.demo $(VENV)/.test $(VENV)/.docs
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+	@echo docs/_build/html/index.html
+
+release:
+	@version=$$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1); \
+	grep -q "^## \[$$version\] - [0-9]" CHANGELOG.md || { echo "CHANGELOG.md has no dated section for $$version"; exit 1; }; \
+	grep -q "^version: $$version" CITATION.cff || { echo "CITATION.cff has another version than $$version"; exit 1; }; \
+	test -z "$$(git status --porcelain)" || { echo "there are changes that are not committed"; exit 1; }; \
+	echo "ready: git tag v$$version && git push origin v$$version"
 
 $(VENV)/.venv:
 	@echo "==> a virtual environment in $(VENV)"

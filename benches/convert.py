@@ -175,8 +175,8 @@ def main() -> None:
         if names := wrong(runs):
             sys.exit(f"the answer differs from embmap's: {', '.join(names)}")
         print(table(runs))
-        for name, reason in left_out.items():
-            print(f"left out: {name} ({reason})")
+        for other, reason in left_out.items():
+            print(f"left out: {other} ({reason})")
         if cold := bytes_ + rows * dim * 8 > machine.available_bytes():
             print("text, store and a matrix together are larger than the free memory: reads may come from the disk")
         about = {"name": name, "rows": rows, "dim": dim, "bytes": bytes_, "may_be_cold": cold}

@@ -72,7 +72,6 @@ def test_export(files, tmp_path):
         (["info", "nowhere.embmap"], "nowhere.embmap: No such file or directory"),
         (["lookup", "{store}", "nobody"], "'nobody' is not in the store"),
         (["similar", "{store}", "nobody"], "'nobody' is not in the store"),
-        (["info", "{source}"], "not an embmap store"),
         (["convert", "{store}"], "are the same file"),
         (["convert", "{source}", "--dim", "7"], "expected vectors of dimension 7, found 4"),
         (["verify", "{source}"], "not an embmap store"),
@@ -109,7 +108,7 @@ def test_wrong_usage_exits_with_2(arguments):
     "command",
     [
         *("convert", "info", "lookup", "similar", "analogy", "verify", "export", "demo"),
-        *("select", "merge", "matrix", "graph", "evaluate", "pull", "push"),
+        *("select", "merge", "matrix", "graph", "evaluate", "pull", "push", "ann", "project", "plot"),
     ],
 )
 def test_help_shows_an_example(command):
@@ -200,7 +199,7 @@ def test_a_folder_says_what_in_it_could_be_meant(files, tmp_path):
         f"{tmp_path}: This is a folder; the files in it that could be meant are v.embmap, v.txt; "
         "those of other names are left out: notes.md\n" in run("convert", tmp_path).output
     )
-    assert "could be meant are v.embmap\n" in run("info", tmp_path).output
+    assert "could be meant are v.embmap, v.txt" in run("info", tmp_path).output
     (tmp_path / "empty").mkdir()
     assert "with no file that could be meant" in run("convert", tmp_path / "empty").output
 
@@ -254,3 +253,43 @@ def test_stores_of_the_hub(files, monkeypatch):
         (files[1], "org/name"),
         {"file": None, "license": "pddl", "private": None, "message": None},
     )
+
+
+def test_a_source_will_do_for_a_store(files, monkeypatch, tmp_path):
+    monkeypatch.setenv("EMBMAP_CACHE_DIR", str(tmp_path / "cache"))
+    text, _ = files
+    assert run("info", text).stdout.count("6 words of 4 float32") == 1
+    assert "queen" in run("analogy", text, "man", "king", "woman").stdout
+    assert len(list((tmp_path / "cache").glob("*.embmap"))) == 1
+    assert run("verify", text).exit_code == 1
+
+
+def test_did_you_mean(files):
+    text, store = files
+    assert "did you mean 'queen'?" in run("lookup", store, "quen").stderr
+    assert "'king' is there" in run("similar", store, "King").stderr
+    assert "did you mean 'woman'" in run("analogy", store, "man", "king", "womans").stderr
+    assert run("lookup", store, "zzzzzz").stderr == "Error: 'zzzzzz' is not in the store\n"
+    done = run("exprt", store)
+    assert (done.exit_code, "Did you mean export" in done.stderr) == (2, True)
+    assert "--duplicates" in run("convert", text, "--duplicate", "first").stderr
+
+
+def test_quiet_and_verbose(files, tmp_path):
+    text, _ = files
+    assert run("-q", "convert", text, tmp_path / "q.embmap").output == ""
+    assert run("-q", "lookup", tmp_path / "q.embmap", "king").stdout != ""
+    assert json.loads(run("-q", "convert", text, tmp_path / "q.embmap", "--json").stdout)["rows"] == 6
+    assert "Traceback" not in run("info", tmp_path / "none").stderr
+    assert "Traceback" in run("-v", "info", tmp_path / "none").stderr
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion(shell):
+    assert "_EMBMAP_COMPLETE" in run("completion", shell).stdout
+
+
+def test_completion_knows_the_commands(monkeypatch):
+    environment = {"_EMBMAP_COMPLETE": "bash_complete", "COMP_WORDS": "embmap ver", "COMP_CWORD": "1"}
+    done = CliRunner().invoke(main, [], prog_name="embmap", env=environment)
+    assert "verify" in done.stdout

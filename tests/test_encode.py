@@ -33,6 +33,25 @@ def test_what_cannot_be_says_so(store):
         store.encode(["king"], tokenizer=str.split, max_length=0)
     with pytest.raises(FileNotFoundError):
         store.encode(["king"], tokenizer="nothing.json")
+    for wrong, kind in ((lambda _: {"input_ids": [1], "king": [1]}, "dict"), (lambda _: "king", "str")):
+        with pytest.raises(TypeError, match=f"not a {kind}"):
+            store.encode(["king"], tokenizer=wrong)
+
+
+def test_a_tokenizer_of_transformers_is_the_one_inside(tmp_path):
+    tokenizers = pytest.importorskip("tokenizers")
+    transformers = pytest.importorskip("transformers")
+    words = ["[UNK]", "king", "queen", "man"]
+    embmap.write(tmp_path / "v.embmap", words, np.eye(4, dtype="float32"))
+    inside = tokenizers.Tokenizer(
+        tokenizers.models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="[UNK]")
+    )
+    inside.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    outside = transformers.PreTrainedTokenizerFast(tokenizer_object=inside, unk_token="[UNK]")
+    store = embmap.open(tmp_path / "v.embmap")
+    texts = ["king queen", "man", "nobody"]
+    assert np.array_equal(store.encode(texts, tokenizer=outside), store.encode(texts, tokenizer=inside))
+    assert store.encode("king queen", tokenizer=outside).tolist() == [0, 0.5, 0.5, 0]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "int8"])

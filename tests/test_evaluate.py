@@ -185,13 +185,13 @@ def test_files_in_another_encoding_are_named_with_the_remedy(tmp_path):
     text = "köning\tkönigin\t9\nköning\ttür\t1\n"
     path.write_bytes(text.encode("cp1252"))
     with pytest.raises(
-        embmap.ParseError, match="byte 0xf6 is not utf-8; say what it is, as encoding='cp1252'"
+        embmap.ParseError, match='byte 0xf6 is not utf-8; say what it is, as encoding="cp1252"'
     ) as caught:
         embmap.evaluate(store, path)
     assert (caught.value.line, caught.value.byte_offset) == (1, 0)
     assert embmap.evaluate(store, path, encoding="cp1252").pairs == 2
     path.write_text(text, encoding="utf-16")
-    with pytest.raises(embmap.ParseError, match="encoding='utf-16'"):
+    with pytest.raises(embmap.ParseError, match='encoding="utf-16"'):
         embmap.evaluate(store, path)
     assert embmap.evaluate(store, path, encoding="utf-16").pairs == 2
 

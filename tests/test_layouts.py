@@ -110,7 +110,7 @@ def test_the_separator_can_be_said(tmp_path):
     ("text", "reason"),
     [
         ("0.5 0.25\n-0.5 1e-3\n", "rows of 2 numbers without words.*dim=1"),
-        ("0.5\t0.25\t1.5\n-0.5\t1e-3\t0.5\n", "embmap.write"),
+        ("0.5\t0.25\t1.5\n-0.5\t1e-3\t0.5\n", "words="),
         ("the 120\nriver 80\n", "dim=1"),
         ("the\t120\nriver\t80\n", "dim=1"),
         ("tiger\tcat\t7.35\ncar\ttrain\t6.31\n", "dim=1"),

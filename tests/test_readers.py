@@ -179,7 +179,7 @@ def test_options_mean_what_they_mean_for_text(made, tmp_path):
         embmap.convert(made["npy"], tmp_path / "v.embmap", words=["a", "b", "a", "c"], duplicates="error")
     with pytest.raises(embmap.ParseError, match="expected 5 numbers a row, found 3"):
         embmap.convert(made["npy"], tmp_path / "v.embmap", words=WORDS, dim=5)
-    with pytest.raises(ValueError, match=r"shards, separator|separator, shards"):
+    with pytest.raises(ValueError, match="cannot be split; leave shards= out"):
         embmap.convert(made["npy"], tmp_path / "v.embmap", words=WORDS, shards=2, separator=" ")
     with pytest.raises(embmap.ParseError, match="none of the words to keep"):
         embmap.convert(made["npy"], tmp_path / "v.embmap", words=WORDS, keep=["KING"])
@@ -363,7 +363,7 @@ def test_a_table_says_which_columns_it_has(tmp_path):
         with pytest.raises(embmap.ParseError, match=said):
             embmap.convert(table(**bad))
     (tmp_path / "v.txt").write_text("a 1 2\n")
-    with pytest.raises(ValueError, match="no table with named columns"):
+    with pytest.raises(ValueError, match="no Parquet, Arrow or JSON-lines table"):
         embmap.convert(tmp_path / "v.txt", word_column="word")
 
 

@@ -77,8 +77,15 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    # What these need is optional and slow to import: they load when they are first used.
-    if name in ("ann", "arrow", "gensim", "jax", "keras", "sklearn", "torch", "torchtext"):
-        return importlib.import_module(f".{name}", __name__)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:
+    # What these need is optional and slow to import: they load when they are first used. Type checkers are told of them
+    # above, so that a name that does not exist is an error there.
+    _LATER = ("ann", "arrow", "gensim", "jax", "keras", "sklearn", "torch", "torchtext")
+
+    def __getattr__(name: str) -> Any:
+        if name in _LATER:
+            return importlib.import_module(f".{name}", __name__)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *_LATER})

@@ -264,7 +264,7 @@ class ShardedStore(Store):
         return self._arrow_stream(len(self), None)
 
     def _arrow_stream(self, first: int, only: NDArray[np.int64] | None) -> object:
-        pyarrow = need("pyarrow", "pyarrow")
+        pyarrow = need("pyarrow", "the Arrow form of several files")
         # Of no rows, for their types.
         none = pyarrow.RecordBatchReader._import_from_c_capsule(self._shard(0)._arrow_stream(0, None))
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import json as jsonlib
 import os
 import shutil
 import sys
 import tempfile
+import traceback
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -15,16 +17,16 @@ from typing import Any, get_args
 import click
 
 from . import __version__, convert
-from . import open as open_store
 from ._choices import Duplicates, OnBadRow, OnWrongCount, Separator, SourceFormat, Utf8Errors
-from ._cli import verbs
+from ._cli import looking, verbs
 from ._cli.messages import sentence
-from ._cli.output import PROGRESS, STORE, bar, json_option, show
-from ._cli.words import WordsCommand
+from ._cli.output import PROGRESS, STORE, bar, json_option, open_store, report, show
+from ._cli.words import WordsCommand, check_words
 from ._dtype import Dtype
 from ._errors import EmbmapError
 from ._export.files import ExportFormat
 from ._ingest.keep import words_of_lines
+from ._open import opened as open_stored
 
 
 class _Commands(click.Group):
@@ -36,16 +38,32 @@ class _Commands(click.Group):
         except BrokenPipeError:
             raise
         except (EmbmapError, ImportError, KeyError, MemoryError, OSError, ValueError) as error:
+            if context.params.get("verbose"):
+                traceback.print_exc()
             raise click.ClickException(sentence(error)) from error
+
+    def resolve_command(self, context: click.Context, args: list[str]) -> Any:
+        try:
+            return super().resolve_command(context, args)
+        except click.UsageError as error:
+            near = difflib.get_close_matches(args[0], self.list_commands(context), 3)
+            if not near or "Did you mean" in error.message:
+                raise
+            raise click.UsageError(f"{error.message} Did you mean {' or '.join(near)}?", context) from error
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="embmap")
-def main() -> None:
-    """Pretrained word vectors in one memory-mapped file."""
+@click.option("-q", "--quiet", is_flag=True, help="No report and no bar: answers and errors alone.")
+@click.option("-v", "--verbose", is_flag=True, help="Where something fails, say where in the code.")
+def main(quiet: bool, verbose: bool) -> None:
+    """Pretrained word vectors in one memory-mapped file.
+
+    A STORE is what convert makes; other files of vectors will do, and are converted into a cache the first time.
+    """
 
 
-for verb in verbs.COMMANDS:
+for verb in (*verbs.COMMANDS, *looking.COMMANDS):
     main.add_command(verb)
 
 
@@ -135,7 +153,7 @@ def convert_command(
     fastText model; the folder of a Hugging Face model or of spaCy; a table (Parquet, Arrow, JSON lines); numbers with
     their --words elsewhere (.npy, .npz, .safetensors, .pt, HDF5, text); gensim's own files; .fvecs and its kin.
     """
-    report = convert(
+    made = convert(
         source,
         target,
         header="auto" if header is None else header,
@@ -144,15 +162,8 @@ def convert_command(
         progress=bar(progress),
         **options,
     )
-    show(
-        json,
-        {
-            **asdict(report),
-            "rejected": report.rejected,
-            "rejected_rows": [row._asdict() for row in report.rejected_rows],
-        },
-        str(report),
-    )
+    found = {**asdict(made), "rejected": made.rejected, "rejected_rows": [row._asdict() for row in made.rejected_rows]}
+    report(json, found, str(made))
 
 
 @main.command(epilog="Example: embmap info glove.6B.300d.embmap")
@@ -186,6 +197,7 @@ def info(store: Path, json: bool) -> None:
 def lookup(store: Path, words: tuple[str, ...], json: bool) -> None:
     """Print the vectors of words; exit code 1 where one is missing."""
     with open_store(store) as opened:
+        check_words(opened, words)
         found = {word: opened[word].tolist() for word in words}
         text = "\n".join(f"{word} {' '.join(str(x) for x in opened[word])}" for word in words)
     show(json, found, text)
@@ -200,6 +212,7 @@ def lookup(store: Path, words: tuple[str, ...], json: bool) -> None:
 def similar(store: Path, words: tuple[str, ...], negative: tuple[str, ...], topn: int, json: bool) -> None:
     """Print the words nearest to the mean of WORDS, by cosine."""
     with open_store(store) as opened:
+        check_words(opened, [*words, *negative])
         _print_similar(json, opened.most_similar(list(words), list(negative), topn))
 
 
@@ -213,6 +226,7 @@ def similar(store: Path, words: tuple[str, ...], negative: tuple[str, ...], topn
 def analogy(store: Path, a: str, b: str, c: str, topn: int, json: bool) -> None:
     """Print the words that are to C as B is to A."""
     with open_store(store) as opened:
+        check_words(opened, [a, b, c])
         _print_similar(json, opened.analogy(a, b, c, topn))
 
 
@@ -225,7 +239,7 @@ def _print_similar(json: bool, found: list[tuple[str, float]]) -> None:
 @json_option
 def verify(store: Path, json: bool) -> None:
     """Prove a store whole: checksums, index, norms. Reads all of it."""
-    with open_store(store) as opened:
+    with open_stored(store) as opened:
         opened.verify()
         show(json, {"path": opened.path, "whole": True}, f"{opened.path}: whole")
 
@@ -252,16 +266,16 @@ def export(store: Path, target: Path, words: Any, progress: bool | None, json: b
         raise click.UsageError("the standard output has no suffix: say what to write with --format")
     with open_store(store) as opened, ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory()) if to_stdout else None
-        report = opened.export(
+        made = opened.export(
             Path(folder, "export") if folder else target,
             words=None if words is None else words_of_lines(words),
             progress=bar(progress),
             **options,
         )
         if to_stdout:
-            with report.path.open("rb") as written:
+            with made.path.open("rb") as written:
                 shutil.copyfileobj(written, sys.stdout.buffer)
-    show(json, asdict(report), str(report), err=to_stdout)
+    report(json, asdict(made), str(made), err=to_stdout)
 
 
 @main.command(epilog="Example: embmap bench glove.6B.300d.txt")
@@ -326,7 +340,8 @@ def bench(file: Path, header: bool | None, seconds: float, full: bool, out: Path
     show_default=True,
     help="Folder for the sample, the store and the chart.",
 )
-def demo(out: Path) -> None:
+@click.option("--vectors", type=click.Path(path_type=Path, exists=True), help="GloVe text of your own, not the sample.")
+def demo(out: Path, vectors: Path | None) -> None:
     """Run the main job on an embedded sample: convert, look up, train, compare."""
     os.environ.setdefault("KERAS_BACKEND", "torch")
     try:
@@ -336,4 +351,4 @@ def demo(out: Path) -> None:
         raise click.ClickException(f"the demo needs {error.name}: pip install 'embmap[demo]'") from error
     from .demo.run import run
 
-    run(out, click.echo)
+    run(out, click.echo, vectors)

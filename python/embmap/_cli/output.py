@@ -1,4 +1,4 @@
-"""What the commands print, and the arguments that most of them share."""
+"""What the commands open and print, and the arguments that most of them share."""
 
 from __future__ import annotations
 
@@ -10,12 +10,24 @@ from typing import Any, TypeVar
 
 import click
 
+from .._core.manifest import NAME as MANIFEST
+from .._ingest.load import is_store, load
+from .._open import opened
+from .._store import Store
 from .messages import printable
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 STORE = click.argument("store", type=click.Path(path_type=Path))
+"""A store, or whatever `load` takes."""
 PROGRESS = click.option("--progress/--no-progress", default=None, help="A bar; on a terminal by default.")
+
+
+def open_store(path: Path) -> Store:
+    """Open a store; other vectors by way of `load`, which converts them into its cache the first time."""
+    if (path.is_file() and not is_store(path)) or (path.is_dir() and not (path / MANIFEST).exists()):
+        return load(path, progress=bar(None))
+    return opened(path)
 
 
 def json_option(command: _F) -> _F:
@@ -31,11 +43,19 @@ def show(json: bool, value: Any, text: str, *, err: bool = False) -> None:
     click.echo(printable(shown, json=json) if to_terminal else shown, err=err)
 
 
+def report(json: bool, value: Any, text: str, *, err: bool = False) -> None:
+    """Print what a command has made, unless it shall be quiet about it."""
+    if json or not click.get_current_context().find_root().params.get("quiet"):
+        show(json, value, text, err=err)
+
+
 def as_json(value: Any) -> str:
     """Write a value as JSON, paths by their names."""
     return jsonlib.dumps(value, default=str, ensure_ascii=False)
 
 
 def bar(progress: bool | None) -> bool:
-    """Tell whether a bar is shown: on a terminal, unless it was said."""
-    return sys.stderr.isatty() if progress is None else progress
+    """Tell whether a bar is shown: on a terminal, unless it was said or the command shall be quiet."""
+    if progress is None:
+        return sys.stderr.isatty() and not click.get_current_context().find_root().params.get("quiet")
+    return progress

@@ -16,10 +16,9 @@ from .._ingest.hub import pull as pull_store
 from .._ingest.hub import push as push_store
 from .._ingest.keep import words_of_lines
 from .._ingest.merge import merge as merge_stores
-from .._open import open as open_store
 from .._query.evaluate import evaluate as evaluate_store
 from .._store import Store
-from .output import PROGRESS, STORE, bar, json_option, show
+from .output import PROGRESS, STORE, bar, json_option, open_store, report, show
 
 _TARGET = click.argument("target", type=click.Path(path_type=Path))
 _WORDS = click.argument("words", type=click.File(encoding="utf-8-sig"))
@@ -27,7 +26,7 @@ _WORDS = click.argument("words", type=click.File(encoding="utf-8-sig"))
 
 def _made(json: bool, store: Store) -> None:
     found = {"path": store.path, "words": len(store), "dim": store.dim, "dtype": store._dtype_name}
-    show(json, found, f"{store.path}: {len(store):,} words of {store.dim} {store._dtype_name}")
+    report(json, found, f"{store.path}: {len(store):,} words of {store.dim} {store._dtype_name}")
 
 
 @click.command(epilog="Example: embmap select glove.6B.300d.embmap words.txt small.embmap")
@@ -100,7 +99,7 @@ def matrix(store: Path, words: Any, target: Path, padding: bool, json: bool, **o
     }
     shown = ", ".join(made.missing[:10]) + (" ..." if len(made.missing) > 10 else "")
     lines = [f"{target}: {len(made):,} rows of {made.shape[1]}, {made.coverage:.1%} of the words found"]
-    show(json, found, "\n".join([*lines, *([f"  missing: {shown}"] if made.missing else [])]))
+    report(json, found, "\n".join([*lines, *([f"  missing: {shown}"] if made.missing else [])]))
 
 
 @click.command(epilog="Example: embmap graph glove.6B.300d.embmap neighbours.npz -k 10")
@@ -113,8 +112,8 @@ def matrix(store: Path, words: Any, target: Path, padding: bool, json: bool, **o
 def graph(store: Path, target: Path, k: int, restrict: int | None, progress: bool | None, json: bool) -> None:
     """Write the nearest words of every word, exactly: a sparse matrix (.npz) or a table (.parquet)."""
     with open_store(store) as opened:
-        report = opened.knn_graph(target, k, restrict=restrict, progress=bar(progress))
-    show(json, asdict(report), str(report))
+        made = opened.knn_graph(target, k, restrict=restrict, progress=bar(progress))
+    report(json, asdict(made), str(made))
 
 
 @click.command(epilog="Example: embmap evaluate glove.6B.300d.embmap questions-words.txt")

@@ -2,7 +2,39 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Sequence
+
 import click
+
+from .._store import Store
+
+# Words among which one is looked for that was meant: the most frequent, where the file is sorted so.
+_LOOKED_AT = 50_000
+
+
+def check_words(store: Store, words: Sequence[str]) -> None:
+    """Refuse the first word that is missing, with those that may have been meant."""
+    for word in words:
+        if word not in store:
+            try:
+                store[word]
+            except KeyError as error:
+                # Where there is another form of the word, the store says so.
+                if str(error.args[0]) != word:
+                    raise
+            near = " or ".join(map(repr, nearest_words(store, word)))
+            raise KeyError(f"{word!r} is not in the store{f'; did you mean {near}?' if near else ''}")
+
+
+def nearest_words(store: Store, word: str) -> list[str]:
+    """Give up to three words of a store that are written almost like `word`."""
+    alike = [
+        other
+        for other in store.words[:_LOOKED_AT]
+        if abs(len(other) - len(word)) < 3 and other[:1].casefold() == word[:1].casefold()
+    ]
+    return difflib.get_close_matches(word, alike, 3, 0.75)
 
 
 class WordsCommand(click.Command):

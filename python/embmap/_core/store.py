@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .. import _notebook
 from .._embmap import Store as _Store
 from .._errors import FormatError
 from .words import Words
@@ -119,6 +120,21 @@ class CoreStore(_Store):
         if self.closed:
             return f"<Store {str(self.path)!r}, closed>"
         return f"<Store {str(self.path)!r}: {len(self):,} words of {self.dim} {self._dtype_name}>"
+
+    def _repr_html_(self) -> str:
+        """Show the store in a notebook: its shape, and its first rows."""
+        if self.closed:
+            return _notebook.facts_html(f"{type(self).__name__}, closed", [("path", self.path)])
+        facts = [
+            ("path", self.path),
+            ("words", f"{len(self):,}"),
+            ("dim", self.dim),
+            ("dtype", self._dtype_name),
+            ("size", _notebook.size(self.nbytes)),
+        ]
+        shown = range(min(len(self), _notebook.SHOWN_ROWS))
+        rows = _notebook.rows_html([self.word(i) for i in shown], self.take(shown).tolist(), len(self) - len(shown))
+        return _notebook.facts_html(type(self).__name__, facts, rows)
 
 
 def _as_ids(ids: ArrayLike) -> NDArray[np.int64]:

@@ -19,6 +19,7 @@ from .._choices import Duplicates, OnMissing
 from .._dtype import Dtype, DtypeName, dtype_name
 from .._embmap import Writer as _Writer
 from .._embmap import strings
+from .._notebook import Readable
 from .._paths import local
 from .._progress import Progress, shown
 from .._words_like import WordsLike
@@ -35,7 +36,7 @@ _BLOCK = 1 << 22
 
 
 @dataclass(frozen=True, kw_only=True)
-class WriteReport:
+class WriteReport(Readable):
     """What was written. `str(report)` reads well.
 
     Attributes

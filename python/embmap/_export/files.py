@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._atomic_file import new_file
+from .._notebook import Readable
 from .._optional import need
 from .._paths import local
 from .._progress import Progress, shown
@@ -41,7 +42,7 @@ _BY_SUFFIX: dict[str, ExportFormat] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExportReport:
+class ExportReport(Readable):
     """What an export did. `str(report)` reads well.
 
     Attributes

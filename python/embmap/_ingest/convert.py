@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, get_args
 from .._choices import Duplicates, OnBadRow, OnWrongCount, Separator, SourceFormat, Utf8Errors
 from .._dtype import DtypeName, dtype_name
 from .._embmap import convert as _convert
+from .._notebook import Readable
 from .._paths import explained, local
 from .._progress import Progress, shown
 from . import hub
@@ -51,7 +52,7 @@ class RejectedRow(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConversionReport:
+class ConversionReport(Readable):
     r"""What a conversion did, and what it met. `str(report)` reads well.
 
     Attributes
@@ -301,7 +302,7 @@ def convert(
         raise ValueError(f"header must be 'auto', True or False, not {header!r}")
     for name, number in (("dim", dim), ("limit", limit), ("threads", threads)):
         if number is not None and number < (0 if name == "limit" else 1):
-            raise ValueError(f"{name} must be positive, not {number}")
+            raise ValueError(f"{name} must {'not be negative' if name == 'limit' else 'be positive'}, not {number}")
     if format not in get_args(SourceFormat):
         known = ", ".join(f'"{name}"' for name in get_args(SourceFormat))
         raise ValueError(f"format must be one of {known}, not {format!r}")
@@ -342,6 +343,8 @@ def convert(
             "shards": shards is not None,
         }
         if idle := [name for name, is_given in texts_alone.items() if is_given]:
+            if "shards" in idle:
+                raise ValueError(f"{source}: a source of the kind {reader.kind!r} cannot be split; leave shards= out")
             raise ValueError(
                 f"{source}: {', '.join(idle)} cannot change how a source of the kind {reader.kind!r} is read"
             )
@@ -363,7 +366,7 @@ def convert(
             )
         return _report(found, target, dtype)
     if word_column is not None or vector_column is not None:
-        raise ValueError(f"{source} is no table with named columns: leave word_column and vector_column out")
+        raise ValueError(f"{source} is no Parquet, Arrow or JSON-lines table: leave word_column and vector_column out")
 
     def converted(target: Path, shard: tuple[int, int] | None, tick: Progress | None) -> dict[str, Any]:
         return _convert(

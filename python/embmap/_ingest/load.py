@@ -128,7 +128,7 @@ def load(
     remembered = json.dumps([FORMAT_VERSION, chosen], sort_keys=True, default=str)
     key = hashlib.sha256(f"{source.resolve()}\0{remembered}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
     name = name or (source.resolve().name if source.is_dir() else source.stem)
-    folder = _folder(cache_dir)
+    folder = cache_folder(cache_dir)
     target = folder / f"{name}-{key}.embmap"
     with _explained(folder, source):
         store = _fresh(target, source, stamp)
@@ -146,7 +146,8 @@ def load(
     return store
 
 
-def _folder(cache_dir: str | os.PathLike[str] | None) -> Path:
+def cache_folder(cache_dir: str | os.PathLike[str] | None = None) -> Path:
+    """Give the folder that was asked for, or where stores are kept by default."""
     if cache_dir is not None:
         return local(cache_dir)
     if configured := os.environ.get("EMBMAP_CACHE_DIR"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -47,10 +47,12 @@ def encode(
     cut = _own(store) if tokenizer is None else tokenizer
     if isinstance(cut, (str, os.PathLike)):
         cut = _read(local(cut))
+    # What transformers wraps around a tokenizer of that package.
+    cut = getattr(cut, "backend_tokenizer", cut)
     if hasattr(cut, "encode_batch_fast"):
         vectors = _of_tokens(store, cut, many, max_length, unknown)
     elif callable(cut):
-        vectors = pooled(store, [list(cut(text))[:max_length] for text in many], "mean", None)
+        vectors = pooled(store, [_words(cut, text)[:max_length] for text in many], "mean", None)
     else:
         expected = "one of the tokenizers package, its file, or a function"
         raise TypeError(f"tokenizer must be {expected}, not {type(cut).__name__}")
@@ -58,6 +60,14 @@ def encode(
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         np.divide(vectors, lengths, out=vectors, where=lengths > 0)
     return vectors[0] if isinstance(texts, str) else vectors
+
+
+def _words(cut: Callable[[str], Iterable[str]], text: str) -> list[str]:
+    found = cut(text)
+    # A dict of ids, as transformers' tokenizers give, would be read as the words that are its keys.
+    if isinstance(found, (str, Mapping)):
+        raise TypeError(f"tokenizer must give a text's words, as a list of str, not a {type(found).__name__}")
+    return list(found)
 
 
 def _of_tokens(

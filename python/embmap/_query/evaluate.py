@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._choices import OnBadRow
+from .._notebook import Readable
 from .._progress import Progress, shown
 from . import judgements as _judgements
 from . import question_files as _question_files
@@ -29,7 +30,7 @@ _LOOKED_AT = 5
 
 
 @dataclass(frozen=True)
-class Section:
+class Section(Readable):
     """Answers to the questions of one section, or to all.
 
     Attributes
@@ -76,7 +77,7 @@ class Analogies(Section):
 
 
 @dataclass(frozen=True)
-class Similarities:
+class Similarities(Readable):
     """How cosines agree with people's judgements of how similar words are.
 
     Attributes

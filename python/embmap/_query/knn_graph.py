@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._atomic_file import new_file
+from .._notebook import Readable
 from .._optional import need
 from .._progress import Progress, shown
 from .similarity import first_rows, without
@@ -30,7 +31,7 @@ _Write = Callable[[int, NDArray[np.int64], NDArray[np.float32]], None]
 
 
 @dataclass(frozen=True)
-class GraphReport:
+class GraphReport(Readable):
     """What `Store.knn_graph` wrote. `str()` reads well.
 
     Attributes
@@ -70,25 +71,26 @@ def knn_graph(
 
     def fill(write: _Write) -> None:
         with shown(progress, path.name, " rows") as tick:
-            for start in range(0, rows, _ROWS):
-                stop = min(start + _ROWS, rows)
-                write(start, *_without_themselves(store, start, stop, k, rows))
+            for start, ids, cosines in neighbors_of_all(store, rows, k):
+                write(start, ids, cosines)
                 if tick:
-                    tick(stop, rows)
+                    tick(start + len(ids), rows)
 
     with new_file(path) as temporary:
         writers[path.suffix](temporary, rows, k, fill)
     return GraphReport(path, rows, k, path.stat().st_size, time.perf_counter() - started)
 
 
-def _without_themselves(
-    store: CoreStore, start: int, stop: int, k: int, rows: int
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    own = np.arange(start, stop, dtype=np.int64)
-    ids, cosines = store._nearest(store._rows(own, None), min(k + 1, rows), rows, None)
-    # Where others are as near, a row may not be among its own nearest: then the last one goes.
-    ids, cosines = without(ids == own[:, None], k, ids, cosines)
-    return ids, cosines.astype(np.float32)
+def neighbors_of_all(
+    store: CoreStore, rows: int, k: int
+) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.float32]]]:
+    """Give the first of some rows, and the `k` nearest of each among the first `rows`, itself left out, block by block."""
+    for start in range(0, rows, _ROWS):
+        own = np.arange(start, min(start + _ROWS, rows), dtype=np.int64)
+        ids, cosines = store._nearest(store._rows(own, None), min(k + 1, rows), rows, None)
+        # Where others are as near, a row may not be among its own nearest: then the last one goes.
+        ids, cosines = without(ids == own[:, None], k, ids, cosines)
+        yield start, ids, cosines.astype(np.float32)
 
 
 def _write_npz(path: Path, rows: int, k: int, fill: Callable[[_Write], None]) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from .. import _notebook
 from .._core.vocabulary import PADDING, Vocab, Vocabulary
 from .oov import OOV, fill_missing
 
@@ -96,6 +97,14 @@ class Matrix:
     def __repr__(self) -> str:
         rows, dim = self.shape
         return f"<Matrix {rows} x {dim} {self.array.dtype}: {len(self.found)} words found, {len(self.missing)} missing>"
+
+    def _repr_html_(self) -> str:
+        """Show the matrix in a notebook: its shape, how many words were found, which were not."""
+        rows, dim = self.shape
+        facts = [("rows", f"{rows:,}"), ("dim", dim), ("dtype", self.array.dtype), ("padding_idx", self.padding_idx)]
+        words = len(self.found) + len(self.missing)
+        share = _notebook.share_html(self.coverage, f"{self.coverage:.1%} of {words:,} words found")
+        return _notebook.facts_html("Matrix", facts, share, _notebook.words_html("missing", self.missing))
 
 
 def build_matrix(

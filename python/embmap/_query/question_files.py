@@ -66,7 +66,7 @@ class _Text:
     def reject(self, line: _Line, expected: str) -> None:
         """Count a line that cannot be read, or raise."""
         if self._on_bad_row == "error":
-            reason = f"expected {expected}, found {line.text.strip()[:80]!r}; on_bad_row='skip' counts such lines"
+            reason = f'expected {expected}, found {line.text.strip()[:80]!r}; on_bad_row="skip" counts such lines'
             raise ParseError(str(self.path), line.number, self._byte_offset(line), reason)
         self.rejected += 1
 
@@ -76,7 +76,7 @@ class _Text:
         except UnicodeDecodeError as error:
             byte = self._data[error.start]
             start = self._data.rfind(b"\n", 0, error.start) + 1
-            remedy = "'utf-16'" if self._data[:2] in (b"\xff\xfe", b"\xfe\xff") else "'cp1252' or another"
+            remedy = '"utf-16"' if self._data[:2] in (b"\xff\xfe", b"\xfe\xff") else '"cp1252" or another'
             reason = (
                 f"byte 0x{byte:02x} is not {self._encoding.removesuffix('-sig')}; say what it is, as encoding={remedy}"
             )

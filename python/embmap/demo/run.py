@@ -19,21 +19,28 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 _TRAINING_SENTENCES = 80
 _SEEDS = 5
+# Read once by the tutorials' loop, which takes long enough.
+_LARGE_BYTES = 100 << 20
 
 
-def run(folder: Path, say: Callable[[str], None]) -> None:
-    """Run the demo; `folder` gets the sample, the store and the chart, `say` gets the lines to show."""
+def run(folder: Path, say: Callable[[str], None], vectors: Path | None = None) -> None:
+    """Run the demo on the sample, or on GloVe text of the user's own.
+
+    `folder` gets the sample, the store and the chart, `say` gets the lines to show.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    text = sample(folder)
-    say(f"The sample: {text} ({text.stat().st_size / 1e6:.1f} MB of GloVe text)\n")
+    text = vectors or sample(folder)
+    what = "Your file" if vectors else "The sample"
+    say(f"{what}: {text} ({text.stat().st_size / 1e6:,.1f} MB of GloVe text)\n")
 
     say("1. Text to vectors")
-    slow, vectors = _timed(lambda: loader.load_glove(text), best_of=2)
+    best_of = 1 if text.stat().st_size > _LARGE_BYTES else 2
+    slow, by_hand = _timed(lambda: loader.load_glove(text), best_of=best_of)
     target = folder / "vectors.embmap"
     converting, report = _timed(lambda: embmap.convert(text, target), best_of=2)
     opening, store = _timed(lambda: embmap.open(target), best_of=5)
-    assert list(store) == list(vectors), "the words differ from the tutorials' loader's"
-    assert all(np.array_equal(store[word], vectors[word]) for word in vectors), "the vectors differ"
+    assert list(store) == list(by_hand), "the words differ from the tutorials' loader's"
+    assert all(np.array_equal(store[word], by_hand[word]) for word in by_hand), "the vectors differ"
     say(f"   {report.rows:,} words of {report.dim} numbers; every number is the tutorial loader's, bit for bit.\n")
 
     say("2. Look up")
@@ -47,7 +54,7 @@ def run(folder: Path, say: Callable[[str], None]) -> None:
 
     texts, labels, names = sentences()
     vocab = ["<pad>", *sorted({word for words in texts for word in words})]
-    filling, _ = _timed(lambda: loader.fill_matrix(vectors, vocab, store.dim), best_of=5)
+    filling, _ = _timed(lambda: loader.fill_matrix(by_hand, vocab, store.dim), best_of=5)
     building, matrix = _timed(lambda: store.matrix(vocab, padding_idx=0), best_of=5)
     say("3. The task's weights matrix")
     say(f"   {matrix.shape[0]} rows for the words of {len(texts)} sentences: {matrix.coverage:.1%} found;")

@@ -54,8 +54,10 @@ pub(crate) fn convert<'py>(
         max_expansion,
         header,
         separator: choose("separator", separator, Separator::ALL)?,
-        encoding: Encoding::named(encoding)
-            .ok_or_else(|| PyValueError::new_err(format!("the encoding {encoding:?} is not one that embmap reads")))?,
+        encoding: Encoding::named(encoding).ok_or_else(|| {
+            let reason = "is not one that embmap reads: save the file as UTF-8 first (iconv)";
+            PyValueError::new_err(format!("the encoding {encoding:?} {reason}"))
+        })?,
         dim,
         duplicates: choose("duplicates", duplicates, Duplicates::ALL)?,
         errors: choose("errors", errors, Utf8Errors::ALL)?,

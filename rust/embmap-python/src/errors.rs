@@ -36,7 +36,7 @@ pub(crate) fn raise(py: Python<'_>, error: Error) -> PyErr {
         Error::NoMemory { .. } => PyMemoryError::new_err(error.to_string()),
         Error::NoThread(source) => PyOSError::new_err((
             source.raw_os_error().unwrap_or(11),
-            "no thread can be started: the system's limit is reached (ulimit -u, a container's pids limit), or memory is",
+            "no thread can be started: the system's limit is reached (ulimit -u, a container's pids limit), or there is no memory left",
         )),
         _ => PyValueError::new_err(error.to_string()),
     }

@@ -153,7 +153,10 @@ def _texts(pa: Any, path: Path, column: Any, start: int) -> list[str]:
         row = start + int(np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))[0])
         raise refusal(path, f"row {row + 1} has no word")
     if not _is_text(pa, column.type):
-        column = column.cast(pa.string())
+        try:
+            column = column.cast(pa.string())
+        except pa.ArrowException:
+            raise refusal(path, f"the column of words is one of {column.type}: word_column= names another") from None
     words: list[str] = column.to_pylist()
     return words
 

@@ -43,6 +43,8 @@ def words_of(words: Any, rows: int, *, column: str | None, encoding: str) -> tup
     data = path.read_bytes()
     try:
         text = data.decode("utf-8-sig" if encoding == "utf-8" else encoding)
+    except LookupError:
+        raise ValueError(f"the encoding {encoding!r} is not one that Python knows") from None
     except UnicodeDecodeError as error:
         raise refusal(
             path, f"the words are not {encoding} at byte {error.start}: encoding= says what they are"

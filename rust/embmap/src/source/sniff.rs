@@ -18,8 +18,8 @@ enum Mark {
     Like(fn(&[u8]) -> bool),
 }
 
-const PICKLE: &str = "this is a Python pickle, which embmap does not load, because loading it can run anything: load it \
-                      where you trust it, and give its matrix and words to embmap.write()";
+const PICKLE: &str = "this is a Python pickle, which is read from a plain file alone, and never run: unpack it first, or say \
+                      format=\"pickle\"";
 
 const UTF_32: &str =
     "this is UTF-32 text, which embmap does not read: save it as UTF-8 first (iconv -f utf-32 -t utf-8)";
@@ -43,8 +43,8 @@ const FOREIGN: &[(Mark, &str)] = &[
     ),
     (
         Like(is_gensim_pickle),
-        "this is a gensim model, a pickle, which embmap does not load: gensim loads it; give it to embmap.from_gensim(), or \
-         save it with save_word2vec_format()",
+        "this is a gensim model, a pickle, which is read from a plain file alone, and never run: unpack it first, its .npy files \
+         beside it; or load it with gensim, and give it to embmap.from_gensim() or save it with save_word2vec_format()",
     ),
     (Like(is_pickle), PICKLE),
     (

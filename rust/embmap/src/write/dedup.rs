@@ -99,7 +99,7 @@ impl Deduplicator {
             }
             let id = match self.words.enter(word, hash) {
                 Entered::Full => {
-                    let reason = "more than 4 GiB of words, or 2³² rows, do not fit a store";
+                    let reason = "more than 4 GiB of words, or 2³² rows, do not fit one store: convert them to several, with shards=";
                     return Err(RejectedWord { row: i, reason: reason.into() });
                 }
                 Entered::New => {

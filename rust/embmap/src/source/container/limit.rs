@@ -17,7 +17,7 @@ const FREE_BYTES: u64 = 64 << 20;
 pub(crate) fn refusal(unpacked: u64, packed: u64, most: f64) -> Option<String> {
     (unpacked > FREE_BYTES && unpacked as f64 > most * packed as f64).then(|| {
         format!(
-            "{unpacked} bytes came out of {packed}, more than {most} times as many: this may be a bomb; a larger max_expansion \
+            "{unpacked} bytes came out of {packed}, more than {most} times as many: this may be a bomb; a larger max_expansion= \
              reads on"
         )
     })

@@ -116,7 +116,7 @@ pub(crate) fn no_words(count: usize, dim: Option<usize>) -> String {
     let otherwise = dim.map_or(String::new(), |dim| format!("; where the first numbers are the words, say dim={dim}"));
     format!(
         "every row begins with a fraction: these are rows of {count} numbers without words, which are in another file \
-         (metadata.tsv, vocab.txt): read both, and give words and matrix to embmap.write(){otherwise}"
+         (metadata.tsv, vocab.txt): name that with words={otherwise}"
     )
 }
 

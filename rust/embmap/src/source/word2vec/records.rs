@@ -165,7 +165,7 @@ impl<R: Read> State<R> {
             let found = !block.records.is_empty();
             match next {
                 Next::Endless if found => {
-                    // WithLayer with the next block, behind the records of this one.
+                    // On with the next block, behind the records of this one.
                     self.ended = false;
                     break;
                 }
