@@ -9,7 +9,7 @@ import numpy as np
 from embmap import _reference
 
 MAGIC = 793712314
-CBOW, SKIPGRAM, SUPERVISED = 1, 2, 3
+CBOW, SKIPGRAM, SUPERVISED, SENT2VEC = 1, 2, 3, 4
 
 
 @dataclass

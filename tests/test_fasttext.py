@@ -12,7 +12,7 @@ import zipfile
 import numpy as np
 import pytest
 from conftest import SMALL, store_of
-from fasttext_model import SUPERVISED, Model, Quantized
+from fasttext_model import SENT2VEC, SUPERVISED, Model, Quantized
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -157,6 +157,24 @@ def test_a_choice_of_words_keeps_all_ngrams(tmp_path):
         np.testing.assert_array_equal(store.subword_vector("unheard-of"), expected[0])
         if "cat" in store:
             np.testing.assert_array_equal(store["cat"], expected[1])
+
+
+def test_the_words_of_sent2vec_have_their_rows(tmp_path):
+    """Its buckets are of n-grams of words, which no word has."""
+    model = Model(
+        [b"<PLACEHOLDER>", b"king", b"queen"],
+        np.arange(24, dtype=np.float32).reshape(8, 3),
+        minn=0,
+        maxn=0,
+        model=SENT2VEC,
+    )
+    (tmp_path / "model.bin").write_bytes(model.encode())
+    embmap.convert(tmp_path / "model.bin", tmp_path / "v.embmap")
+    store = embmap.open(tmp_path / "v.embmap")
+    assert list(store) == ["<PLACEHOLDER>", "king", "queen"]
+    assert np.array_equal(store.vectors, model.rows[:3])
+    with pytest.raises(ValueError, match="n-grams"):
+        store.lookup(["unheard-of"], oov="subword")
 
 
 def test_matrix_and_lookup_put_subword_vectors_where_words_are_missing(tmp_path):

@@ -186,7 +186,7 @@ READ = {
     "SIFT, GIST, Deep1B": ("fvecs", {}),
     "tables": ("parquet", {}),
 }
-ELSEWHERE = {"fastText cc, sub-words", "lid.176", "BERT and its kin", "model2vec, StaticEmbedding"}
+ELSEWHERE = {"fastText cc, sub-words", "lid.176", "sent2vec", "BERT and its kin", "model2vec, StaticEmbedding"}
 
 
 @pytest.mark.parametrize("name", FILES)

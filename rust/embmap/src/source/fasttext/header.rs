@@ -14,6 +14,8 @@ const VERSIONS: std::ops::RangeInclusive<i32> = 11..=12;
 const ARGUMENTS_LEN: usize = 56;
 /// The model that is a classifier.
 const SUPERVISED: i32 = 3;
+/// sent2vec's, whose files are fastText's: words, then buckets of n-grams of words, which no word has.
+const SENT2VEC: i32 = 4;
 
 /// What a model says of itself before its words.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,7 +75,7 @@ impl Header {
         let (model, buckets, minn, maxn) = (field(7), field(8), field(9), field(10));
         let characters = 0..=LONGEST as i32;
         if dim == 0
-            || !(1..=SUPERVISED).contains(&model)
+            || !(1..=SENT2VEC).contains(&model)
             || buckets < 0
             || !characters.contains(&minn)
             || !characters.contains(&maxn)
