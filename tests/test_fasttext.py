@@ -173,7 +173,7 @@ def test_the_words_of_sent2vec_have_their_rows(tmp_path):
     store = embmap.open(tmp_path / "v.embmap")
     assert list(store) == ["<PLACEHOLDER>", "king", "queen"]
     assert np.array_equal(store.vectors, model.rows[:3])
-    with pytest.raises(ValueError, match="n-grams"):
+    with pytest.raises(ValueError, match="this one has none"):
         store.lookup(["unheard-of"], oov="subword")
 
 
