@@ -106,6 +106,61 @@ except KeyboardInterrupt:
     assert [path.name for path in tmp_path.iterdir()] == ["big.txt"]
 
 
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="a limit of the system")
+@pytest.mark.parametrize("name", ["v.parquet", "v.arrow", "v.npy", "v.vec", "g.npz", "g.parquet"])
+def test_a_file_that_may_be_no_larger_is_named_in_the_error(tmp_path, name):
+    pytest.importorskip("pyarrow")
+    embmap.write(tmp_path / "v.embmap", [f"w{i}" for i in range(2000)], np.eye(2000, 50, dtype=np.float32))
+    code = f"""
+import embmap, resource, signal
+store = embmap.open({str(tmp_path / "v.embmap")!r})
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (4_096, resource.RLIM_INFINITY))
+path = {str(tmp_path / name)!r}
+try:
+    store.knn_graph(path) if "g." in path else store.export(path)
+except OSError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert str(tmp_path / name) in done.stdout, done.stdout
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["v.embmap"]
+
+
+def test_ctrl_c_ends_a_gather_between_its_pieces(tmp_path):
+    embmap.write(tmp_path / "v.embmap", ["a"], np.ones((1, 1000), np.float32))
+    code = f"""
+import embmap, numpy, signal, threading
+signal.signal(signal.SIGINT, signal.default_int_handler)
+store = embmap.open({str(tmp_path / "v.embmap")!r})
+out = numpy.zeros((200_000, 1000), numpy.float32)
+threading.Timer(0.02, signal.raise_signal, [signal.SIGINT]).start()
+try:
+    store.take(numpy.zeros(200_000, int), out=out)
+except KeyboardInterrupt:
+    print("stopped", out[0, 0] == 1, out[-1, 0] == 1)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "stopped True False\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems are not asked to read")
+def test_preloading_a_file_that_was_cut_is_an_error(tmp_path):
+    embmap.write(tmp_path / "v.embmap", [f"w{i}" for i in range(1000)], np.ones((1000, 50), np.float32))
+    code = f"""
+import embmap, os
+store = embmap.open({str(tmp_path / "v.embmap")!r})
+os.truncate({str(tmp_path / "v.embmap")!r}, 8192)
+try:
+    store.preload()
+except OSError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "v.embmap" in done.stdout
+    assert "cut short" in done.stdout
+
+
 def test_an_exception_in_the_progress_callable_ends_the_conversion(tmp_path):
     calls = []
 

@@ -11,6 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+# The disk is full or fails, or the file may be no larger.
+_OF_WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+
 
 @contextmanager
 def new_file(path: Path) -> Iterator[Path]:
@@ -25,7 +28,8 @@ def new_file(path: Path) -> Iterator[Path]:
     try:
         if target.exists():
             shutil.copymode(target, temporary)
-        yield temporary
+        with _naming(target):
+            yield temporary
         _check_ours(process, target)
         _sync(temporary)
         temporary.replace(target)
@@ -49,7 +53,8 @@ def new_folder(path: Path) -> Iterator[Path]:
     temporary.mkdir()
     process = os.getpid()
     try:
-        yield temporary
+        with _naming(path):
+            yield temporary
         _check_ours(process, path)
         for file in temporary.iterdir():
             _sync(file)
@@ -63,6 +68,17 @@ def new_folder(path: Path) -> Iterator[Path]:
             shutil.rmtree(temporary, ignore_errors=True)
     if os.name == "posix":
         _sync(path.parent)
+
+
+@contextmanager
+def _naming(target: Path) -> Iterator[None]:
+    """Say of an error of writing, where the library that wrote does not, which file it is about."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None or error.errno not in _OF_WRITING:
+            raise
+        raise OSError(error.errno, error.strerror, str(target)) from error
 
 
 def not_of_a_stranger(path: Path) -> None:

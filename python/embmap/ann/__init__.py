@@ -129,7 +129,8 @@ def build(
 def open(store: Store, path: str | os.PathLike[str] | None = None) -> ApproximateIndex:
     """Map the index of a store.
 
-    Every link of the graph is checked, so that no file can crash the process: less than a microsecond a row. The vectors,
+    Every link of the graph is checked, so that no file can crash the process: less than a microsecond a row. One that is
+    written to in place while it is open can, as what was checked is then another; `build` replaces files whole. The vectors,
     most of the file, are not read.
 
     Parameters

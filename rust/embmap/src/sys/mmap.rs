@@ -8,6 +8,7 @@
 
 use std::{
     fs::File,
+    io,
     ops::Deref,
     path::{Path, PathBuf},
     sync::Arc,
@@ -62,7 +63,7 @@ impl Map {
 
     /// The same file once more, to be handed out, with pages of its own for whatever is written.
     #[allow(unsafe_code)]
-    pub fn again(&self) -> std::io::Result<Map> {
+    pub fn again(&self) -> io::Result<Map> {
         // SAFETY: the mapping is private, so nothing that this process writes reaches the file; what others change, this
         // process or another program, is told of in `open`.
         let map = unsafe { MmapOptions::new().no_reserve_swap().map_copy(&*self.file) }?;
@@ -79,10 +80,18 @@ impl Map {
         for_each(None, &mut parts, |start| {
             let length = PRELOAD_BYTES.min(self.raw.len() - *start);
             #[cfg(target_os = "linux")]
-            if self.raw.advise_range(Advice::PopulateRead, *start, length).is_ok() {
-                return Ok(());
+            match self.raw.advise_range(Advice::PopulateRead, *start, length) {
+                // A system that is older than the request.
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput => {}
+                // The disk fails, or the file was cut short: to touch it would be the end of the process.
+                Err(_) if self.file.metadata().is_ok_and(|now| now.len() < self.raw.len() as u64) => {
+                    let error =
+                        io::Error::new(io::ErrorKind::UnexpectedEof, "the file was cut short while it was open");
+                    return Err(Error::io(&self.path)(error));
+                }
+                told => return told.map_err(Error::io(&self.path)),
             }
-            // A system that cannot be asked, or one older than the request, reads what is touched.
+            // A system that cannot be asked reads what is touched.
             let touched =
                 self[*start..*start + length].iter().step_by(PAGE_BYTES).map(|&byte| u64::from(byte)).sum::<u64>();
             std::hint::black_box(touched);
@@ -108,7 +117,7 @@ impl Map {
     }
 
     /// Reads from the file, past the map, as [`read_at`] does.
-    pub(crate) fn read_at(&self, buffer: &mut [u8], offset: u64) -> std::io::Result<usize> {
+    pub(crate) fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         read_at(&self.file, buffer, offset)
     }
 
