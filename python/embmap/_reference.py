@@ -28,6 +28,9 @@ FLOAT32, FLOAT16, BFLOAT16, INT8 = range(4)
 BUCKET_WORDS = 3
 PART_BUCKETS = 2**14
 FILL_PERCENT = 95
+MOST_IN_PART = 2
+TRIES_PER_WORD = 12
+TRIES_PER_PART = 2**16
 EMPTY = 2**32 - 1
 _64 = 2**64 - 1
 
@@ -125,18 +128,25 @@ def _build_with(words: Sequence[bytes], seed: int) -> tuple[list[int], list[tupl
     for hashed in hashes:
         members[scale(hashed, buckets)].append(hashed)
     parts = [range(first, min(first + PART_BUCKETS, buckets)) for first in range(0, buckets, PART_BUCKETS)]
-    largest = max(sum(len(members[bucket]) for bucket in part) for part in parts)
+    sizes = [sum(len(members[bucket]) for bucket in part) for part in parts]
+    largest = max(sizes)
+    if largest > MOST_IN_PART * -(-len(words) // len(parts)):
+        return None
     slots = max(-(-largest * 100 // FILL_PERCENT), 1)
 
     pilots = [0] * buckets
-    for part in parts:
+    for part, size in zip(parts, sizes, strict=True):
         taken = set[int]()
+        tries = 0
         for bucket in sorted(part, key=lambda bucket: -len(members[bucket])):
             for pilot in range(2**16):
                 places = [slot_in_part(hashed, pilot, slots) for hashed in members[bucket]]
                 if len(set(places)) == len(places) and taken.isdisjoint(places):
                     break
             else:
+                return None
+            tries += pilot + 1
+            if tries > TRIES_PER_WORD * size + TRIES_PER_PART:
                 return None
             pilots[bucket] = pilot
             taken.update(places)

@@ -19,7 +19,12 @@ use crate::{
 const BUCKET_WORDS: usize = 3;
 /// Slots filled, in hundredths: more make the index smaller and the search longer.
 const FILL_PERCENT: usize = 95;
-/// Seeds tried before giving up; each fails only if two words share 64 hash bits or a bucket finds no pilot.
+/// Words of a part, for each of the mean: with more, which only words that were made for the seed have, all parts would be as large.
+const MOST_IN_PART: usize = 2;
+/// Pilots tried for each word of a part, 7 on average, and for each part: words that were made for the seed would take many more.
+const TRIES_PER_WORD: u64 = 12;
+const TRIES_PER_PART: u64 = 1 << 16;
+/// Seeds tried before giving up; each fails only if two words share 64 hash bits, or the words were made for it.
 const ATTEMPTS: u64 = 8;
 
 /// The two sections of a built index and the seed they were built with.
@@ -49,7 +54,11 @@ impl BuiltIndex {
             buckets = buckets.next_multiple_of(PART_BUCKETS);
         }
         let by_part = by_part(words, seed, buckets, threads);
-        let slots = (by_part.iter().map(Hashes::len).max().unwrap_or(0) * 100).div_ceil(FILL_PERCENT).max(1);
+        let largest = by_part.iter().map(Hashes::len).max().unwrap_or(0);
+        if largest > MOST_IN_PART * words.len().div_ceil(by_part.len()) {
+            return None;
+        }
+        let slots = (largest * 100).div_ceil(FILL_PERCENT).max(1);
 
         let mut pilots = vec![0; buckets * PILOT_LEN];
         let mut table = vec![0; by_part.len() * slots * SLOT_LEN];
@@ -125,8 +134,11 @@ impl Part<'_> {
         let numbers: Vec<usize> = (0..count).collect();
         let (order, _) = sorted_by(&numbers, most + 1, |&bucket| most - members(bucket).len());
         let (mut free, mut pilots) = (Slots::new(slots), vec![0u16; count]);
+        let mut tries_left = TRIES_PER_WORD * hashes.len() as u64 + TRIES_PER_PART;
         for bucket in order {
-            pilots[bucket] = free.place(members(bucket))?;
+            let pilot = free.place(members(bucket))?;
+            tries_left = tries_left.checked_sub(u64::from(pilot) + 1)?;
+            pilots[bucket] = pilot;
         }
         for (bytes, pilot) in self.pilots.as_chunks_mut().0.iter_mut().zip(&pilots) {
             *bytes = pilot.to_le_bytes();
@@ -206,6 +218,43 @@ mod tests {
         let index = Index::new(built.seed, &built.pilots, &built.slots, Words::new(words.bytes(), &offsets));
         assert_eq!(index.find("a".repeat(65_536).as_bytes()), Ok(Some(2)));
         assert_eq!(index.find("a".repeat(65_537).as_bytes()), Ok(None));
+    }
+
+    /// Words whose hashes under the seed that they will have are as `wanted`: the last makes the checksum that gives that seed.
+    fn crafted(count: usize, wanted: impl Fn(u64) -> bool) -> WordList {
+        const MATERIAL: u32 = 0x1234_5678;
+        let seed = seed_from(u64::from(MATERIAL), 0);
+        let words = (0u64..).map(|i| format!("{i:x}")).filter(|word| wanted(hash(word.as_bytes(), seed)));
+        let mut words = list(words.take(count - 1));
+        // The four bytes that lead from one checksum to another are found backwards, bit by bit.
+        let mut state = !MATERIAL;
+        for _ in 0..32 {
+            state = if state >> 31 == 1 { (state ^ 0xedb8_8320) << 1 | 1 } else { state << 1 };
+        }
+        let last = (state ^ !crc32fast::hash(words.bytes())).to_le_bytes();
+        assert!(words.push(&last));
+        assert_eq!(crc32fast::hash(words.bytes()), MATERIAL);
+        words
+    }
+
+    #[test]
+    fn words_that_were_made_for_the_seed_get_another() {
+        let count = 60_000;
+        let buckets = (count / BUCKET_WORDS).next_multiple_of(PART_BUCKETS);
+        let usual = list((0..count).map(|i| format!("w{i}")));
+        let of = |words: &WordList| BuiltIndex::build(words, None).expect("an index");
+        for words in [
+            // All in one part of two, and all in a fifth of the buckets.
+            crafted(count, |hash| scale(hash, buckets) < PART_BUCKETS / 4),
+            crafted(count, |hash| scale(hash, buckets).is_multiple_of(5)),
+        ] {
+            let built = of(&words);
+            assert_ne!(built.seed, seed_from(u64::from(crc32fast::hash(words.bytes())), 0));
+            assert!(built.slots.len() < of(&usual).slots.len() * 11 / 10);
+            let offsets = offsets(&words);
+            let index = Index::new(built.seed, &built.pilots, &built.slots, Words::new(words.bytes(), &offsets));
+            assert_eq!(index.find(words.get(count / 2)), Ok(Some(count as u32 / 2)));
+        }
     }
 
     #[test]
