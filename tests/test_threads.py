@@ -15,7 +15,7 @@ PROGRAM = """
 import os, resource, sys
 import numpy as np
 import embmap
-import embmap._export.exports
+import embmap._export.exports, embmap._ingest.readers.choose, embmap._ingest.readers.rows
 folder, more, call = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 # What another user has left in a folder of everyone's is not replaced.
 out = f"{folder}/out/{os.getpid()}"

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
-import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,12 +20,12 @@ def new_file(path: Path) -> Iterator[Path]:
     target = path.resolve()
     if target.exists() and not target.is_file():
         raise OSError(f"{target}: neither a file nor a place for one")
-    temporary = target.with_name(f".embmap-{secrets.token_hex(8)}.tmp")
+    temporary = target.with_name(f".embmap-{os.urandom(8).hex()}.tmp")
     temporary.touch(exist_ok=False)
     process = os.getpid()
     try:
         if target.exists():
-            shutil.copymode(target, temporary)
+            temporary.chmod(stat.S_IMODE(target.stat().st_mode))
         with _naming(target):
             yield temporary
         _check_ours(process, target)
@@ -49,7 +47,7 @@ def new_folder(path: Path) -> Iterator[Path]:
     """
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise FileExistsError(errno.EEXIST, "Expected a new or empty folder", str(path))
-    temporary = path.with_name(f".embmap-{secrets.token_hex(8)}.tmp")
+    temporary = path.with_name(f".embmap-{os.urandom(8).hex()}.tmp")
     temporary.mkdir()
     process = os.getpid()
     try:
@@ -65,6 +63,8 @@ def new_folder(path: Path) -> Iterator[Path]:
         temporary.rename(path)
     finally:
         if os.getpid() == process:
+            import shutil  # Slow to import, and seldom needed.
+
             shutil.rmtree(temporary, ignore_errors=True)
     if os.name == "posix":
         _sync(path.parent)

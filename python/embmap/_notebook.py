@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from html import escape
+
+
+def escape(text: str) -> str:
+    """Write text as HTML has it."""
+    from html import escape  # Slow to import, and needed in notebooks alone.
+
+    return escape(text)
 
 
 class Readable:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from urllib.request import url2pathname
 
 # A `Path` of a URL has one slash where the URL has two. One letter is a drive.
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/", re.ASCII)
@@ -55,6 +54,8 @@ def _of_file_url(url: str) -> Path:
         rest = f"/{rest}"
     if host not in ("", "localhost"):
         raise ValueError(f"{url} is a file of the machine {host}: write three slashes for one of this machine")
+    from urllib.request import url2pathname  # Slow to import, and seldom needed.
+
     return Path(url2pathname(rest))
 
 

@@ -20,8 +20,6 @@ from .._progress import Progress, shown
 from . import hub
 from .keep import words_to_keep
 from .names import SUFFIXES, default_target
-from .readers.choose import reader_of
-from .readers.rows import write_rows
 from .shards import convert_shards
 
 if TYPE_CHECKING:
@@ -324,6 +322,9 @@ def convert(
     if shards is not None and limit is not None:
         raise ValueError("limit= counts the rows of one store: with shards=, leave it out")
     kept = None if keep is None else words_to_keep(keep)
+    from .readers.choose import reader_of  # Imported by whoever converts: most only open.
+    from .readers.rows import write_rows
+
     reader = reader_of(
         source,
         format=format,

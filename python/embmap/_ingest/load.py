@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
-import inspect
 import json
 import os
 import zlib
@@ -27,7 +25,6 @@ from .convert import convert
 from .keep import words_to_keep
 from .lock import locked
 from .names import SUFFIXES
-from .readers.choose import reader_of
 
 # What changes how a conversion runs but not what it writes.
 _UNREMEMBERED = ("threads", "progress")
@@ -117,6 +114,11 @@ def load(
         raise TypeError(
             "load() keeps what it has converted, and so needs the words in a file: convert() takes them as they are"
         )
+    import hashlib
+    import inspect
+
+    from .readers.choose import reader_of  # Imported by whoever converts: most only open.
+
     asked = {name: options[name] for name in _OF_READERS if name in options}
     reader = reader_of(source, given=asked.pop("words", None), **asked) if source.exists() else None
     try:

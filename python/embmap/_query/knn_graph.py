@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -95,7 +93,8 @@ def neighbors_of_all(
 
 def _write_npz(path: Path, rows: int, k: int, fill: Callable[[_Write], None]) -> None:
     """Write what `scipy.sparse.load_npz` reads; whatever comes row by row goes through files of its own."""
-    import zipfile  # Slow to import, and seldom needed.
+    import tempfile  # Slow to import, and seldom needed.
+    import zipfile
 
     whole = np.int32 if rows * max(k, 1) < 2**31 else np.int64
     with tempfile.TemporaryFile(dir=path.parent) as targets, tempfile.TemporaryFile(dir=path.parent) as data:
@@ -115,6 +114,8 @@ def _write_npz(path: Path, rows: int, k: int, fill: Callable[[_Write], None]) ->
 
 
 def _add_array(archive: ZipFile, name: str, dtype: np.dtype[Any], length: int, numbers: IO[bytes]) -> None:
+    import shutil
+
     numbers.seek(0)
     header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": (length,)}
     with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
