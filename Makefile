@@ -9,12 +9,13 @@ export PIP_CONSTRAINT := $(abspath constraints.txt)
 SOURCES := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock pyproject.toml
 
 .NOTPARALLEL:
-.PHONY: help demo test rust-test python-test test-engines lint docs release clean
+.PHONY: help demo test rust-test python-test test-engines torture lint docs release clean
 
 help:
 	@echo "make demo         the main job on an embedded sample, timed against the tutorials' way"
 	@echo "make test         every test, Rust's (make rust-test) and Python's (make python-test)"
 	@echo "make test-engines look-ups in Ray, Spark, Daft, Dask and others, JAX, Keras' backends; Spark needs a Java runtime"
+	@echo "make torture      attacks, counted: half an hour, or two minutes with SHORT=1; strace for kills and failures"
 	@echo "make lint         formatting, clippy, rustdoc, ruff, mypy, stubtest"
 	@echo "make docs         the documentation, in docs/_build/html; DOCS_OFFLINE=1 without a network"
 	@echo "make release      whether the versions agree and the changelog is ready for a tag"
@@ -37,6 +38,9 @@ python-test: $(VENV)/.built $(VENV)/.demo $(VENV)/.test
 test-engines: $(VENV)/.built $(VENV)/.demo $(VENV)/.test $(VENV)/.engines
 	@echo "==> tests in other engines"
 	$(BIN)/python -m pytest -n 0 tests/engines
+
+torture: $(VENV)/.built $(VENV)/.test
+	$(BIN)/python tests/torture $(if $(SHORT),--short)
 
 lint: $(VENV)/.built $(VENV)/.demo $(VENV)/.test $(VENV)/.lint
 	cargo fmt --all --check
