@@ -30,6 +30,8 @@ myst_heading_anchors = 3
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_default_options = {"members": True, "inherited-members": True}
+# Which the documentation does not need to run.
+autodoc_mock_imports = ["jax"]
 autodoc_type_aliases = {"ArrayLike": "ArrayLike", "DTypeLike": "DTypeLike"}
 napoleon_numpy_docstring = True
 napoleon_google_docstring = False

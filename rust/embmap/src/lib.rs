@@ -75,5 +75,10 @@ pub use sys::mmap::{Access, Map};
 pub use write::builder::{Builder, BuilderOptions, Built};
 pub use write::dedup::Duplicates;
 
+/// What the README shows works.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 /// The version of this crate, and of everything around it.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
