@@ -118,3 +118,29 @@ def test_importing_embmap_needs_numpy_alone():
     code = f"import sys, embmap; print([m for m in {slow} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("missing", "module", "told"),
+    [
+        ("torch", "torch", "embmap.torch needs torch: pip install 'embmap[torch]'"),
+        ("keras", "keras", "embmap.keras needs keras: pip install 'embmap[keras]'"),
+        ("tensorflow", "keras", "Keras' backend tensorflow is not installed: pip install tensorflow, or name one that"),
+        ("jax", "jax", "embmap.jax needs jax: pip install 'embmap[jax]'"),
+        ("sklearn", "sklearn", "embmap.sklearn needs sklearn: pip install 'embmap[scikit-learn]'"),
+        ("usearch", "ann", "pip install 'embmap[ann]'"),
+    ],
+)
+def test_what_is_not_installed_is_said_with_the_command(missing, module, told):
+    code = f"import sys; sys.modules[{missing!r}] = None; import embmap; embmap.{module}"
+    environment = {**os.environ, "KERAS_BACKEND": "tensorflow" if missing == "tensorflow" else "torch"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment)
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("ImportError: ")
+    assert told in last
+
+
+def test_names_that_do_not_exist_are_errors_and_modules_are_shown():
+    with pytest.raises(AttributeError, match="opne"):
+        embmap.opne
+    assert {"torch", "keras", "ann", "arrow", "convert"} <= set(dir(embmap))

@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
+from ._optional import need
+
+need("jax", "embmap.jax")
+
 import jax
 import numpy as np
 from numpy.typing import NDArray

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from ._optional import need
+
+need("keras", "embmap.keras")
+
 import keras
 
 from ._core.vocabulary import Vocab

@@ -9,6 +9,11 @@ from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ._optional import need
+
+need("sklearn", "embmap.sklearn", "'embmap[scikit-learn]'")
+
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted

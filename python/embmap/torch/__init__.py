@@ -7,6 +7,10 @@ device is copied from the file itself, by way of pinned memory where the device 
 
 from typing import TYPE_CHECKING, Any
 
+from .._optional import need
+
+need("torch", "embmap.torch")
+
 from .._export.tensors import tensor
 from ._collate import Collate
 from ._host import HostEmbedding
