@@ -286,3 +286,23 @@ def test_verify_looks_at_what_checksums_cover(tmp_path, kind, content, said):
     (tmp_path / "b.embmap").write_bytes(data)
     with embmap.open(tmp_path / "b.embmap") as store, pytest.raises(embmap.FormatError, match=said):
         store.verify()
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("number", [np.inf, np.nan, -np.inf, np.finfo(np.float32).max, -2.5e38])
+@pytest.mark.parametrize("screen", [False, True])
+@pytest.mark.parametrize("kind", [1, 2])
+def test_rows_and_norms_that_do_not_fit_are_no_crash_of_a_search(tmp_path, kind, number, screen):
+    rows = np.random.default_rng(0).normal(size=(40, 5)).astype(np.float32)
+    embmap.write(tmp_path / "a.embmap", [f"w{i}" for i in range(40)], rows, screen=screen)
+    data = bytearray((tmp_path / "a.embmap").read_bytes())
+    entry = next(at for at in range(128, 1000, 32) if struct.unpack_from("<I", data, at)[0] == kind)
+    offset, length = struct.unpack_from("<QQ", data, entry + 8)
+    data[offset : offset + 4] = struct.pack("<f", number)
+    struct.pack_into("<I", data, entry + 24, zlib.crc32(data[offset : offset + length]))
+    (tmp_path / "b.embmap").write_bytes(mended(data))
+    with embmap.open(tmp_path / "b.embmap") as store:
+        for queries in (1, 2, 5, 6, 9, 16, 17):
+            with contextlib.suppress(embmap.FormatError, ValueError):
+                ids, _ = store.neighbors(rows[1 : queries + 1], k=3)
+                assert ((ids >= 0) & (ids < 40)).all()

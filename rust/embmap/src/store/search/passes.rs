@@ -161,6 +161,10 @@ impl<S: Scorer> Pass<'_, S> {
                 (block, size) = (next, (2 * size).min(S::BLOCK_ROWS));
                 for row in scored.drain(..) {
                     let i = row.query as usize;
+                    // The places in a group that have no query ask for infinity, which a norm of a stranger's store may reach.
+                    if i >= candidates.len() {
+                        continue;
+                    }
                     // The bar may have risen since.
                     if row.score + row.off < *bar(&mut bars, i) {
                         continue;
