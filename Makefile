@@ -15,7 +15,7 @@ help:
 	@echo "make demo         the main job on an embedded sample, timed against the tutorials' way"
 	@echo "make test         every test, Rust's (make rust-test) and Python's (make python-test)"
 	@echo "make test-engines look-ups in Ray, Spark, Daft, Dask and others, JAX, Keras' backends; Spark needs a Java runtime"
-	@echo "make torture      attacks, counted: half an hour, or two minutes with SHORT=1; strace for kills and failures"
+	@echo "make torture      attacks, counted: five minutes, or one with SHORT=1; strace for kills and failures"
 	@echo "make lint         formatting, clippy, rustdoc, ruff, mypy, stubtest"
 	@echo "make docs         the documentation, in docs/_build/html; DOCS_OFFLINE=1 without a network"
 	@echo "make release      whether the versions agree and the changelog is ready for a tag"

@@ -44,7 +44,7 @@ def child(part: str, piece: str, short: bool) -> dict[str, int]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--short", action="store_true", help="a sample of everything, in two minutes")
+    parser.add_argument("--short", action="store_true", help="a sample of everything, in one minute")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
