@@ -16,7 +16,7 @@ from pathlib import Path
 import embmap
 from embmap import _reference
 
-GOOD = ("read", "refused", "as the reference reads them")
+GOOD = ("read", "refused", "as the reference reads them", "of a form that is not compared")
 EXPECTED = (embmap.ParseError, ValueError, OSError, MemoryError)
 
 
@@ -160,12 +160,11 @@ def run(piece: str, folder: Path, short: bool) -> dict[str, int]:
 
 
 def _compared(data: bytes, target: Path) -> str:
-    """Compare rows that were read with what the reference reads of the same text, where it is text with one separator."""
+    """Compare rows that were read with what the reference reads of the same text, where spaces separate it."""
     with embmap.open(target) as store:
-        separator = store.metadata.get("conversion", {}).get("separator", " ")
         lines = [line for line in data.decode().split("\n") if line.strip(" \r")]
-        if separator != " " or any("," in line or "\t" in line or "\r" in line for line in lines):
-            return "as the reference reads them"
+        if any("," in line or "\t" in line or "\r" in line for line in lines):
+            return "of a form that is not compared"
         seen: dict[str, list[float]] = {}
         body = lines[1:] if len(lines[0].split(" ")) == 2 and lines[0].replace(" ", "").isdigit() else lines
         for line in body:

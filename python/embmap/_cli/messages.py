@@ -44,6 +44,5 @@ def sentence(error: Exception) -> str:
     if isinstance(error, KeyError):
         told = str(error.args[0])
         # The store tells of a form that it has, of a word that it has not.
-        known = " is missing; " in told or " is not in the store" in told
-        return printable(told if known else f"{told!r} is not in the store")
+        return printable(told) if " is missing; " in told else f"{told!r} is not in the store"
     return in_options(printable(str(error)))

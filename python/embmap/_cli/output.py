@@ -10,9 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
-from .._core.manifest import NAME as MANIFEST
-from .._ingest.load import is_store, load
-from .._open import opened
+from .._ingest.load import load
 from .._store import Store
 from .messages import printable
 
@@ -25,9 +23,7 @@ PROGRESS = click.option("--progress/--no-progress", default=None, help="A bar; o
 
 def open_store(path: Path) -> Store:
     """Open a store; other vectors by way of `load`, which converts them into its cache the first time."""
-    if (path.is_file() and not is_store(path)) or (path.is_dir() and not (path / MANIFEST).exists()):
-        return load(path, progress=bar(None))
-    return opened(path)
+    return load(path, progress=bar(None))
 
 
 def json_option(command: _F) -> _F:
@@ -45,7 +41,7 @@ def show(json: bool, value: Any, text: str, *, err: bool = False) -> None:
 
 def report(json: bool, value: Any, text: str, *, err: bool = False) -> None:
     """Print what a command has made, unless it shall be quiet about it."""
-    if json or not click.get_current_context().find_root().params.get("quiet"):
+    if json or not _is_quiet():
         show(json, value, text, err=err)
 
 
@@ -57,5 +53,9 @@ def as_json(value: Any) -> str:
 def bar(progress: bool | None) -> bool:
     """Tell whether a bar is shown: on a terminal, unless it was said or the command shall be quiet."""
     if progress is None:
-        return sys.stderr.isatty() and not click.get_current_context().find_root().params.get("quiet")
+        return sys.stderr.isatty() and not _is_quiet()
     return progress
+
+
+def _is_quiet() -> bool:
+    return bool(click.get_current_context().find_root().params.get("quiet"))

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import click
 
 from .._store import Store
+from .messages import printable
 
 # Words among which one is looked for that was meant: the most frequent, where the file is sorted so.
 _LOOKED_AT = 50_000
@@ -16,15 +17,15 @@ _LOOKED_AT = 50_000
 def check_words(store: Store, words: Sequence[str]) -> None:
     """Refuse the first word that is missing, with those that may have been meant."""
     for word in words:
-        if word not in store:
-            try:
-                store[word]
-            except KeyError as error:
-                # Where there is another form of the word, the store says so.
-                if str(error.args[0]) != word:
-                    raise
+        try:
+            store[word]
+        except KeyError as error:
+            # Where there is another form of the word, the store says so.
+            if str(error.args[0]) != word:
+                raise
             near = " or ".join(map(repr, nearest_words(store, word)))
-            raise KeyError(f"{word!r} is not in the store{f'; did you mean {near}?' if near else ''}")
+            told = f"{word!r} is not in the store{f'; did you mean {near}?' if near else ''}"
+            raise click.ClickException(printable(told)) from None
 
 
 def nearest_words(store: Store, word: str) -> list[str]:

@@ -16,7 +16,7 @@ from .._notebook import Readable
 from .._optional import need
 from .._paths import local
 from .._progress import Progress, shown
-from .matrices import export_matrix
+from .matrices import export_matrix, report_of
 
 if TYPE_CHECKING:
     from .._core.store import CoreStore
@@ -175,10 +175,4 @@ def _export_arrow(
         file.flush()
         written = file.tell()
         syncing = time.perf_counter()
-    seconds = time.perf_counter() - started
-    return {
-        "rows": done,
-        "bytes_written": written,
-        "seconds": seconds,
-        "sync_seconds": seconds - (syncing - started),
-    }
+    return report_of(done, written, started, syncing)

@@ -57,13 +57,13 @@ def export_matrix(
                     tick(min(start + step, rows), rows)
             written = file.tell()
         syncing = time.perf_counter()
-    seconds = time.perf_counter() - started
-    return {
-        "rows": rows,
-        "bytes_written": written,
-        "seconds": seconds,
-        "sync_seconds": seconds - (syncing - started),
-    }
+    return report_of(rows, written, started, syncing)
+
+
+def report_of(rows: int, written: int, started: float, syncing: float) -> dict[str, Any]:
+    """Give what the report of an export has of a file that is on the disk since now."""
+    now = time.perf_counter()
+    return {"rows": rows, "bytes_written": written, "seconds": now - started, "sync_seconds": now - syncing}
 
 
 def _words(store: CoreStore, ids: NDArray[np.int64], format: MatrixFormat) -> str:

@@ -14,6 +14,7 @@ from .._optional import need
 from .._paths import local
 from .._progress import Progress, shown
 from .knn_graph import neighbors_of_all
+from .similarity import unit
 
 if TYPE_CHECKING:
     from .._core.store import CoreStore
@@ -70,9 +71,7 @@ def project(
     parquet = need("pyarrow.parquet", "a map of words in Parquet", "pyarrow")
     rows = len(store) if limit is None else min(limit, len(store))
     k = min(k, max(rows - 1, 0))
-    vectors = np.asarray(store.take(np.arange(rows)), np.float32)
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    vectors /= np.where(lengths > 0, lengths, 1)
+    vectors = unit(store.take(np.arange(rows))).astype(np.float32)
     near, cosines = np.empty((rows, k), np.int64), np.empty((rows, k), np.float32)
     with shown(progress, Path(target).name, " rows") as tick:
         for start, ids, values in neighbors_of_all(store, rows, k):

@@ -69,7 +69,7 @@ pub(crate) fn run<S: Source>(
     let done = || pipeline.done.load(Ordering::Relaxed);
     let work = Work {
         threads,
-        bytes: source.length().unwrap_or(u64::MAX),
+        flushes: source.length().is_none_or(|length| length >= SYNC_BYTES),
         work: || pipeline.work(),
         flush: || if done() < SYNC_BYTES { Ok(()) } else { writer.sync_data() },
         watch: || {

@@ -104,9 +104,10 @@ impl<'a> Sequencer<'a> {
     fn expected_rows(&self, first: &Batch) -> usize {
         let Some(length) = self.length else { return 0 };
         let expected = first.words.len() as f64 * length as f64 / first.bytes.max(1) as f64;
-        let most = self.options.keep.as_ref().map_or(usize::MAX, |keep| keep.words().len());
+        let wanted = self.options.keep.as_ref().map_or(usize::MAX, |keep| keep.words().len());
+        let limit = self.options.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
         // A few more, for batches whose rows are a little shorter.
-        ((expected * 1.02) as usize).min(most)
+        ((expected * 1.02) as usize).min(wanted).min(limit)
     }
 
     /// Counts what the lines of a batch up to `last` hold.

@@ -12,10 +12,12 @@ use crate::{
         atomic_file::AtomicFile,
         pread::write_at,
         threads,
-        turns::{FLUSH_BYTES, Turns, Work},
+        turns::{Turns, Work},
     },
 };
 
+/// Bytes between two times that the disk is told to begin with them.
+const FLUSH_BYTES: u64 = 64 << 20;
 /// Bytes of a block, about.
 const BLOCK_BYTES: usize = 1 << 20;
 
@@ -74,7 +76,7 @@ pub(super) fn write(
     let mut flushed = 0;
     let work = Work {
         threads,
-        bytes: rows.saturating_mul(layout.row_len()) as u64,
+        flushes: rows.saturating_mul(layout.row_len()) as u64 >= FLUSH_BYTES,
         work: || blocks.work(),
         flush: || {
             let offset = blocks.turns.lock().state;

@@ -20,8 +20,6 @@ use crate::{
 
 /// Between two calls to the system to write what is there already.
 const FLUSH: Duration = Duration::from_millis(20);
-/// Bytes from which that is worth a thread.
-pub(crate) const FLUSH_BYTES: u64 = 64 << 20;
 
 /// What one thread at a time may change.
 pub(crate) struct Ordered<T> {
@@ -54,8 +52,8 @@ pub(crate) struct Turns<'a, T> {
 pub(crate) struct Work<W, F, G> {
     /// Threads that do it.
     pub threads: usize,
-    /// The bytes that they will write, about.
-    pub bytes: u64,
+    /// Whether there is so much to write that `flush` is worth a thread.
+    pub flushes: bool,
     /// What each of them does, until there are no more parts or it is told to stop.
     pub work: W,
     /// Has the disk begin with what has been written, so that the sync at the end waits for little.
@@ -78,7 +76,7 @@ impl<'a, T: Send> Turns<'a, T> {
         F: FnMut() -> Result<()> + Send,
         G: FnMut() -> bool,
     {
-        let Work { threads, bytes, work, flush, watch } = work;
+        let Work { threads, flushes, work, flush, watch } = work;
         self.lock().running = threads;
         thread::scope(|scope| {
             for i in 0..threads {
@@ -91,7 +89,7 @@ impl<'a, T: Send> Turns<'a, T> {
                     break;
                 }
             }
-            if bytes >= FLUSH_BYTES {
+            if flushes {
                 // Without this thread the sync at the end waits longer, and that is all.
                 spawn(scope, || self.flush(flush));
             }
@@ -239,7 +237,7 @@ mod tests {
             }
             Ok(())
         };
-        turns.run(Work { threads: 4, bytes: 0, work, flush: || Ok(()), watch: || true }, Error::io("parts"));
+        turns.run(Work { threads: 4, flushes: false, work, flush: || Ok(()), watch: || true }, Error::io("parts"));
         turns.finish()
     }
 
