@@ -66,3 +66,8 @@ def data() -> Path:
             pytest.fail(f"CI needs the published files; {folder} is not there")
         pytest.skip(f"no published files at {folder}")
     return folder
+
+
+def may_be_misread(words) -> bool:
+    """Tell whether all words of a text have what may separate fields behind their start: such a text may be refused."""
+    return all(any(mark in word[1:] for mark in ",;:|=") for word in words)

@@ -8,6 +8,7 @@ import numpy as np
 
 from embmap import _reference
 
+FLORET_SEED = 2_166_136_261
 MAGIC = 793712314
 CBOW, SKIPGRAM, SUPERVISED, SENT2VEC = 1, 2, 3, 4
 
@@ -54,6 +55,8 @@ class Model:
     model: int = SKIPGRAM
     version: int | None = 12
     kept: dict[int, int] | None = None
+    floret: tuple[int, int] | None = None
+    """floret's mode, 1 for fastText's n-grams and 2 for its own, and hashes."""
     changed: dict[str, int] = field(default_factory=dict)
     """Fields that lie, by name."""
 
@@ -73,7 +76,9 @@ class Model:
         made = put("i", "magic", MAGIC) + put("i", "version", self.version) if marked else b""
         made += put("i", "dim", self.rows.shape[1]) + struct.pack("<5i", 5, 5, 1, 5, 1)
         made += put("i", "loss", 2) + put("i", "model", self.model) + put("i", "bucket", self.buckets)
-        made += put("i", "minn", self.minn) + put("i", "maxn", self.maxn) + struct.pack("<id", 100, 1e-4)
+        made += put("i", "minn", self.minn) + put("i", "maxn", self.maxn)
+        made += struct.pack("<2i", *self.floret) if self.floret else b""
+        made += struct.pack("<id", 100, 1e-4)
         made += put("i", "size", len(self.words) + len(self.labels)) + put("i", "nwords", len(self.words))
         made += put("i", "nlabels", len(self.labels)) + put("q", "ntokens", 1000)
         if marked:
@@ -93,7 +98,10 @@ class Model:
 
     @property
     def subwords(self) -> _reference.Subwords:
-        return _reference.Subwords(self.minn, self.maxn, self.buckets, self.version is None, False, [])
+        hashes = self.floret[1] if self.floret and self.floret[0] == 2 else 0
+        how = _reference.Subwords(self.minn, self.maxn, self.buckets, self.version is None, False, [])
+        how.hashes, how.seed = hashes, FLORET_SEED if hashes else 0
+        return how
 
     def places(self, word: bytes) -> list[int]:
         """Give the rows of the n-grams of a word."""
@@ -107,6 +115,8 @@ class Model:
     def vector(self, word: bytes) -> np.ndarray:
         """Give the vector of a word, known or not, as fastText does."""
         places = [self.words.index(word)] if word in self.words else []
+        # With floret's n-grams, the end of a line alone has a row of its own.
+        places = [] if self.subwords.hashes and places != [0] else places
         total = np.zeros(self.rows.shape[1], np.float32)
         for place in places + self.places(word):
             total += self.rows[place]

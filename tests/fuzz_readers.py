@@ -16,7 +16,10 @@ from reader_samples import NUMBERS, WORDS, samples
 import embmap
 
 # Those of which the bytes are read here, not by a library of another project.
-FUZZED = ["npy", "npz", "safetensors", "fvecs", "fbin", "dict.pkl", "polyglot.pkl", "kv", "pt", "spacy"]
+FUZZED = [
+    *("npy", "npz", "safetensors", "fvecs", "fbin", "dict.pkl", "polyglot.pkl", "kv", "fasttext.kv", "pt", "spacy"),
+    *("json", "matrix.json", "floret", "floret.spacy"),
+]
 
 
 def mutated(source: Path, kind: str, folder: Path, random: np.random.Generator) -> bool:

@@ -11,7 +11,20 @@ import numpy as np
 WORDS = ["king", "queen", "new york", "straße"]
 ROWS = np.array([[0.5, -0.25, 1e-3], [1.5, 2.25, -3], [0, 0, 7], [1e10, -1e-10, 0.1]], np.float32)
 # Of which the words are elsewhere.
-NUMBERS = ("npy", "fortran.npy", "safetensors", "bfloat16", "pt", "h5", "fvecs", "fbin", "tsv", "csv", "npz")
+NUMBERS = (
+    "npy",
+    "fortran.npy",
+    "safetensors",
+    "bfloat16",
+    "pt",
+    "h5",
+    "fvecs",
+    "fbin",
+    "tsv",
+    "csv",
+    "npz",
+    "matrix.json",
+)
 
 
 def samples(folder: Path) -> dict[str, Path]:
@@ -39,6 +52,14 @@ def samples(folder: Path) -> dict[str, Path]:
     at("polyglot.pkl").write_bytes(pickle.dumps((tuple(WORDS), ROWS), 2))
     lines = (json.dumps({"text": w, "embedding": row}) for w, row in zip(WORDS, ROWS.tolist(), strict=True))
     at("jsonl").write_text("".join(f"{line}\n" for line in lines))
+    at("json").write_text(json.dumps(dict(zip(WORDS, ROWS.tolist(), strict=True))))
+    at("matrix.json").write_text(json.dumps({"ent": ROWS.tolist(), "rel": [1]}))
+    made["floret"] = folder / "sample.floret"
+    made["floret"].write_text(
+        "4 3 2 3 2 7 < >\n" + "".join(f"{i} {a!r} {b!r} {c!r} \n" for i, (a, b, c) in enumerate(ROWS.tolist()))
+    )
+    _floret(folder / "floret.spacy" / "vocab")
+    made["floret.spacy"] = folder / "floret.spacy"
     _spacy(folder / "spacy" / "vocab")
     made["spacy"] = folder / "spacy"
     _tables(folder, made)
@@ -67,6 +88,15 @@ def _spacy(folder: Path) -> None:
     )
     (folder / "key2row").write_bytes(b"\x85" + entries + b"\xcd\x01\x00\xcc\x01")
     (folder / "vectors.cfg").write_text('{"mode": "default"}')
+
+
+def _floret(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    with (folder / "vectors").open("wb") as file:
+        np.save(file, ROWS)
+    (folder / "key2row").write_bytes(b"\x80")
+    how = {"mode": "floret", "minn": 2, "maxn": 3, "hash_count": 2, "hash_seed": 7, "bow": "<", "eow": ">"}
+    (folder / "vectors.cfg").write_text(json.dumps(how))
 
 
 def _tables(folder: Path, made: dict[str, Path]) -> None:
@@ -105,7 +135,7 @@ def _torch(made: dict[str, Path], folder: Path) -> None:
 
 def _gensim(made: dict[str, Path], folder: Path) -> None:
     try:
-        from gensim.models import KeyedVectors
+        from gensim.models import FastText, KeyedVectors
     except ImportError:
         return
     keyed = KeyedVectors(ROWS.shape[1])
@@ -113,6 +143,8 @@ def _gensim(made: dict[str, Path], folder: Path) -> None:
     made["kv"], made["apart.kv"] = folder / "sample.kv", folder / "apart.kv"
     keyed.save(str(made["kv"]))
     keyed.save(str(made["apart.kv"]), sep_limit=0)
+    made["fasttext.kv"] = folder / "fasttext.kv"
+    FastText([WORDS * 5], vector_size=3, min_count=1, bucket=5, seed=1, workers=1).wv.save(str(made["fasttext.kv"]))
 
 
 def _hdf5(made: dict[str, Path], folder: Path) -> None:

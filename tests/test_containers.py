@@ -7,6 +7,7 @@ import io
 import lzma
 import os
 import signal
+import struct
 import subprocess
 import sys
 import tarfile
@@ -173,6 +174,21 @@ def test_a_bomb_is_stopped_by_a_limit_that_can_be_raised(tmp_path):
     assert embmap.convert(tmp_path / "v.gz", tmp_path / "v.embmap", max_expansion=1e5).rows == 10_000
     with pytest.raises(ValueError, match="max_expansion must be at least 1"):
         embmap.convert(tmp_path / "v.gz", max_expansion=0)
+
+
+def test_a_window_that_is_too_large_is_no_damage(tmp_path):
+    """As `zstd --ultra --long=31` and `xz` with a dictionary of 4 GiB make them."""
+    block = struct.pack("<I", 1 | 4 << 3)[:3] + b"a 1\n"
+    frame = b"\x28\xb5\x2f\xfd" + bytes([0, (31 - 10) << 3]) + block
+    packed = bytearray(lzma.compress(b"a 1 2\n"))
+    # The dictionary's size is behind the filter's number, and a checksum behind both.
+    at = packed.index(b"\x21\x01", 12) + 2
+    packed[at] = 40
+    packed[20:24] = struct.pack("<I", zlib.crc32(packed[12:20]))
+    for name, content in (("zstd", frame), ("xz", bytes(packed))):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(embmap.ParseError, match=f"the {name} data need more memory.*unpack the file with {name}"):
+            embmap.convert(tmp_path / name, tmp_path / "v.embmap")
 
 
 def test_other_archives_are_refused_by_name(tmp_path):

@@ -392,7 +392,7 @@ def test_numbers_that_do_not_fit_are_errors(tmp_path, dtype):
         if value == 1e5 and dtype == "float32":
             assert converted(tmp_path, small(matrix=matrix), dtype=dtype)._has_subwords
             continue
-        reason = "number 2 of 3" if row == 1 else f"number 2 of n-gram bucket 5, .*(too large|no number) for {dtype}"
+        reason = "number 2 of 3" if row == 1 else f"n-gram bucket 5: number 2 of 3, .*(too large|no number) for {dtype}"
         with pytest.raises(embmap.ParseError, match=reason) as raised:
             converted(tmp_path, small(matrix=matrix), dtype=dtype)
         if row != 1:

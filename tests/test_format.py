@@ -78,10 +78,10 @@ def test_optional_sections_of_version_1_are_read_for_ever():
         screened.verify()
         for word in plain:
             assert screened.most_similar(word, topn=3) == plain.most_similar(word, topn=3)
-    for name, off in (("optional-v1-subwords", 0), ("optional-v1-subwords.int8", 0.02)):
+    for name, off in (("optional-v1-subwords", 0), ("optional-v1-subwords.int8", 0.02), ("optional-v1-floret", 0)):
         store = embmap.open(GOLDEN / f"{name}.embmap")
         store.verify()
-        for line in (GOLDEN / "optional-v1-subwords.txt").read_text(encoding="utf-8").splitlines():
+        for line in (GOLDEN / f"{name.removesuffix('.int8')}.txt").read_text(encoding="utf-8").splitlines():
             word, *numbers = line.split(" ")
             np.testing.assert_allclose(store.subword_vector(word), np.float32(numbers), rtol=0, atol=off)
 

@@ -245,6 +245,27 @@ def test_fallback_forms_are_tried_in_turn(store):
     assert store.matrix(["\ufb01", "king"], fallback=("nfkc",), oov="zeros").missing == ["\ufb01"]
 
 
+def test_lookup_and_indices_try_forms_as_matrix_does(store):
+    words = ["KING", "king", "nobody", "Queen", "\ufb01"]
+    for fallback in ("lower", ("title", "lower"), str.lower, lambda word: None, ()):
+        matrix = store.matrix(words, fallback=fallback, oov="zeros")
+        assert np.array_equal(store.lookup(words, fallback=fallback), matrix.array)
+        ids = store.indices(words, fallback=fallback)
+        assert np.array_equal(ids >= 0, [word in matrix.found for word in words])
+        assert np.array_equal(store.take(ids[ids >= 0]), matrix.array[ids >= 0])
+    assert store.indices(["KING", "nobody"], missing=7, fallback="lower").tolist() == [store.index("king"), 7]
+    assert store.indices(np.array(["KING"]), fallback=("lower",)).tolist() == [store.index("king")]
+    drawn = store.lookup(["KING", "nobody"], fallback="lower", oov="normal", seed=3)
+    assert np.array_equal(drawn, store.matrix(["KING", "nobody"], fallback="lower", seed=3).array)
+    with pytest.raises(KeyError, match="1 words are not in the store: 'nobody'"):
+        store.lookup(["KING", "nobody"], fallback="lower", oov="error")
+    for call in (store.indices, store.lookup):
+        with pytest.raises(ValueError, match="fallback must be one of"):
+            call(["x"], fallback="swapcase")
+    with pytest.raises(ValueError, match="no oov, no out, no fallback"):
+        store.lookup([["king"]], pool="mean", fallback="lower")
+
+
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 def test_dtype(store, dtype):
     array = store.matrix(["king", "x"], dtype=dtype).array

@@ -20,7 +20,19 @@ import embmap
 
 KINDS = [
     *NUMBERS,
-    *("words.npz", "dict.pkl", "polyglot.pkl", "jsonl", "spacy", "parquet", "feather", "arrow", "base64", "folder"),
+    *(
+        "words.npz",
+        "json",
+        "dict.pkl",
+        "polyglot.pkl",
+        "jsonl",
+        "spacy",
+        "parquet",
+        "feather",
+        "arrow",
+        "base64",
+        "folder",
+    ),
     *("kv", "apart.kv", "pandas.h5"),
 ]
 
@@ -303,16 +315,61 @@ def test_models_of_gensim(tmp_path):
         with embmap.open(embmap.convert(tmp_path / "w2v.model").path) as store:
             assert list(store) == model.wv.index_to_key
             assert np.array_equal(rows_of(store), model.wv.vectors)
-    model = models.FastText([WORDS * 5], vector_size=5, min_count=1, bucket=50)
-    model.save(str(tmp_path / "ft.model"))
-    with pytest.raises(embmap.ParseError, match=r"made of its n-grams.*embmap.from_gensim"):
-        embmap.convert(tmp_path / "ft.model")
     keyed = models.KeyedVectors(2)
     keyed.add_vectors(["a"], [[1, 2]])
     keyed.save(str(tmp_path / "v.kv"), sep_limit=0)
     (tmp_path / "v.kv.vectors.npy").unlink()
     with pytest.raises(embmap.ParseError, match=r"v\.kv\.vectors\.npy, which is missing"):
         embmap.convert(tmp_path / "v.kv")
+
+
+def test_fasttext_models_of_gensim(tmp_path):
+    """What gensim makes of them when it loads them: rows of words, and vectors of unseen words."""
+    models = pytest.importorskip("gensim.models")
+    words = [*WORDS, "</s>", "a"]
+    model = models.FastText([words * 5], vector_size=5, min_count=1, bucket=50)
+    model.save(str(tmp_path / "one.model"))
+    model.save(str(tmp_path / "apart.model"), sep_limit=0)
+    model.wv.save(str(tmp_path / "ft.kv"))
+    for name in ("one.model", "apart.model", "ft.kv"):
+        with embmap.load(tmp_path / name, cache_dir=tmp_path) as store:
+            assert list(store) == model.wv.index_to_key
+            assert np.array_equal(rows_of(store), model.wv.vectors)
+            unseen = np.array([model.wv[word] for word in ("kingdom", "straßen")])
+            # gensim divides where fastText multiplies by a quotient.
+            np.testing.assert_allclose(store.lookup(["kingdom", "straßen"], oov="subword"), unseen, rtol=3e-7)
+    models.FastText([words * 5], vector_size=5, min_count=1, max_n=0).save(str(tmp_path / "none.model"))
+    with embmap.open(embmap.convert(tmp_path / "none.model").path) as store:
+        assert np.array_equal(rows_of(store), models.FastText.load(str(tmp_path / "none.model")).wv.vectors)
+        with pytest.raises(ValueError, match="n-gram buckets; this one has none"):
+            store.lookup(["kingdom"], oov="subword")
+
+
+def test_what_is_wrong_with_fasttext_models_of_gensim_is_said(tmp_path):
+    models = pytest.importorskip("gensim.models")
+    for i, (name, value, said) in enumerate(
+        (
+            ("compatible_hash", False, "hashed as gensim before 3.8 did"),
+            ("bucket", 51, "they do not belong together"),
+            ("max_n", 300, "n-grams of 3 to 300 characters"),
+            ("min_n", "3", "expected min_n, max_n and bucket"),
+        )
+    ):
+        model = models.FastText([WORDS * 5], vector_size=5, min_count=1, bucket=50)
+        setattr(model.wv, name, value)
+        model.save(str(tmp_path / f"{i}.model"))
+        with pytest.raises(embmap.ParseError, match=said):
+            embmap.convert(tmp_path / f"{i}.model")
+
+
+def test_words_that_are_not_utf8_and_words_that_come_again_are_named(tmp_path):
+    np.savez(tmp_path / "v.npz", words=np.array([b"caf\xe9", b"b"]), vectors=np.ones((2, 3)))
+    with pytest.raises(embmap.ParseError, match=r"the word b'caf\\xe9' is not UTF-8"):
+        embmap.convert(tmp_path / "v.npz")
+    np.save(tmp_path / "v.npy", np.ones((3, 2)))
+    with pytest.raises(embmap.ParseError, match=r'v\.npy: the word "a": ') as raised:
+        embmap.convert(tmp_path / "v.npy", words=["a", "b", "a"], duplicates="error")
+    assert raised.value.unit == "file"
 
 
 def test_checkpoints_of_pytorch(tmp_path):
@@ -371,10 +428,6 @@ def test_a_folder_of_spacy(made, tmp_path):
     for path in (made["spacy"], made["spacy"] / "vocab"):
         with embmap.open(embmap.convert(path, tmp_path / "v.embmap").path) as store:
             assert list(store) == WORDS
-    folder = samples(tmp_path)["spacy"] / "vocab"
-    (folder / "vectors.cfg").write_text('{"mode": "floret"}')
-    with pytest.raises(embmap.ParseError, match="a table of floret, which has no words of its own"):
-        embmap.convert(folder, tmp_path / "v.embmap")
 
 
 @pytest.mark.real

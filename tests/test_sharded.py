@@ -88,6 +88,9 @@ def test_matrices(both):
     assert np.allclose(theirs.array, ours.array, rtol=1e-6, atol=1e-6)
     assert (theirs.missing, theirs.padding_idx, theirs.coverage) == (ours.missing, ours.padding_idx, ours.coverage)
     assert np.allclose(one.statistics(), many.statistics(), rtol=1e-12)
+    asked = ["W3", "w4", "nobody"]
+    assert np.array_equal(one.lookup(asked, fallback="lower"), many.lookup(asked, fallback="lower"))
+    assert many.indices(asked, fallback="lower", missing=-5).tolist() == [*many.indices(["w3", "w4"]), -5]
 
 
 @pytest.mark.parametrize("pool", ["mean", "sum", "tfidf"])

@@ -11,8 +11,8 @@ from collections import Counter, OrderedDict
 import numpy as np
 import pytest
 import torch
-from conftest import SMALL, convert_text, store_of
-from hypothesis import given, settings
+from conftest import SMALL, convert_text, may_be_misread, store_of
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import embmap
@@ -68,6 +68,7 @@ def reference_bytes(store: embmap.Store, rows) -> bytes:
 def test_the_store_is_the_one_that_a_text_or_the_specification_makes(
     tmp_path_factory, rows, dtype, duplicates, normalize, cuts
 ):
+    assume(not may_be_misread(word for word, _ in rows))
     folder = tmp_path_factory.mktemp("write")
     words, vectors = [word for word, _ in rows], np.array([row for _, row in rows], np.float32)
     options = {"dtype": dtype, "duplicates": duplicates, "normalize": normalize}
@@ -208,10 +209,11 @@ def test_metadata_comes_back(tmp_path):
     embmap.write(tmp_path / "w", ["a"], [[1]], {"language": "de", "x": [1, None], "source": "mine"})
     found = embmap.open(tmp_path / "w").metadata
     assert found == {"embmap": embmap.__version__, "language": "de", "x": [1, None], "source": "mine"}
-    with pytest.raises(ValueError, match="metadata may not have the key 'embmap'"):
+    with pytest.raises(ValueError, match=r"metadata may not have the keys \['embmap'\]"):
         embmap.write(tmp_path / "w", ["a"], [[1]], {"embmap": "9"})
-    with pytest.raises(ValueError, match="expected value"):
-        embmap.write(tmp_path / "w", ["a"], [[1]], {"x": float("nan")})
+    for unheard in (float("nan"), {1, 2}, [np.float32(1)]):
+        with pytest.raises(ValueError, match="metadata must be what JSON can hold"):
+            embmap.write(tmp_path / "w", ["a"], [[1]], {"x": unheard})
 
 
 # Words and vectors in one, or apart in other shapes

@@ -20,6 +20,8 @@ SourceFormat = Literal[
     "pickle",
     "table",
     "spacy",
+    "floret",
+    "json",
     "vecs",
     "raw",
     "numbers",

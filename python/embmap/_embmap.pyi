@@ -24,6 +24,7 @@ __all__ = [
     "fill_normal",
     "find_in_shards",
     "model_files",
+    "ngram_buckets",
     "shard_of",
     "spacy_keys",
     "strings",
@@ -75,6 +76,9 @@ def distinct(ids: NDArray[np.int64], known: int) -> tuple[NDArray[np.int64], NDA
 def spacy_keys(words: WordsLike) -> NDArray[np.uint64]:
     """Give the keys by which spaCy knows words."""
 
+def ngram_buckets(words: WordsLike, minn: int, maxn: int, buckets: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Give the buckets of words' n-grams under fastText's scheme, word after word, and how many each has."""
+
 def strings(words: WordsLike) -> list[str]:
     """Give the words of anything that holds words."""
 
@@ -105,8 +109,10 @@ class Writer:
         screen: bool,
         metadata: str,
         ngrams: Store | None = None,
+        table: tuple[int, int, int, bool, int, int] | None = None,
     ) -> Writer: ...
     def write(self, words: WordsLike, vectors: NDArray[np.float32]) -> None: ...
+    def write_buckets(self, rows: NDArray[np.float32]) -> None: ...
     def copy(self, store: Store, ids: NDArray[np.int64]) -> None: ...
     @property
     def duplicates(self) -> int: ...

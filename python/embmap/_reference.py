@@ -22,6 +22,9 @@ MATRIX, INVERSE_NORMS, PILOTS, SLOTS, WORDS, OFFSETS, METADATA, STATISTICS, SCAL
 BUCKETS, BUCKET_SCALES, SUBWORDS, CODES, BOUNDS, PLANES, PLANE_BOUNDS = range(10, 17)
 OPTIONAL = (METADATA, STATISTICS, BUCKETS, BUCKET_SCALES, SUBWORDS, CODES, BOUNDS, PLANES, PLANE_BOUNDS)
 
+# Schemes of n-grams.
+FASTTEXT, FLORET = 1, 2
+
 DTYPES = ("float32", "float16", "bfloat16", "int8")
 FLOAT32, FLOAT16, BFLOAT16, INT8 = range(4)
 
@@ -287,9 +290,12 @@ class Subwords:
     unit: bool
     rows: Sequence[tuple[float, ...]]
     kept: Sequence[int] | None = None
+    # Of floret's n-grams; fastText's have no hashes.
+    hashes: int = 0
+    seed: int = 0
 
     def vector(self, word: bytes) -> list[float]:
-        """Give the mean of the rows of a word's n-grams, added and divided in float32, as fastText does."""
+        """Give the mean of the rows of a word's n-grams, added and divided in float32, as fastText and floret do."""
         rows = list(range(self.buckets)) if self.kept is None else list(self.kept)
         places = {bucket: i for i, bucket in enumerate(rows)}
         found = [places[b] for b in ngrams(word, self) if b in places]
@@ -303,18 +309,31 @@ class Subwords:
 
 
 def ngrams(word: bytes, how: Subwords) -> Iterable[int]:
-    """Give the bucket of each n-gram of a word: by its first character, then by its length."""
+    """Give the buckets of each n-gram of a word; with floret's, of the whole word before them."""
     if word == b"</s>" and not how.of_eos:
         return
     text = b"<" + word + b">"
+    for piece in ([text] if how.hashes else []) + cut(text, how.minn, how.maxn):
+        if how.hashes:
+            low, high = murmur3(piece, how.seed)
+            numbers = (low & 0xFFFFFFFF, low >> 32, high & 0xFFFFFFFF, high >> 32)
+            yield from (number % how.buckets for number in numbers[: how.hashes])
+        else:
+            yield fnv1a(piece) % how.buckets
+
+
+def cut(text: bytes, minn: int, maxn: int) -> list[bytes]:
+    """Give the n-grams of a text: by their first character, then by their length."""
+    found = []
     starts = [i for i, byte in enumerate(text) if byte & 0xC0 != 0x80] + [len(text)]
     for first, start in enumerate(starts[:-1]):
-        for n in range(1, how.maxn + 1):
+        for n in range(1, maxn + 1):
             if first + n >= len(starts):
                 break
             end = starts[first + n]
-            if n >= how.minn and (n > 1 or (start > 0 and end < len(text))):
-                yield fnv1a(text[start:end]) % how.buckets
+            if n >= minn and (n > 1 or (start > 0 and end < len(text))):
+                found.append(text[start:end])
+    return found
 
 
 def fnv1a(text: bytes) -> int:
@@ -323,6 +342,37 @@ def fnv1a(text: bytes) -> int:
     for byte in text:
         hashed = ((hashed ^ (byte | 0xFFFFFF00 if byte > 127 else byte)) * 16777619) & 0xFFFFFFFF
     return hashed
+
+
+def murmur3(text: bytes, seed: int) -> tuple[int, int]:
+    """Hash a piece of a word for floret: MurmurHash3_x64_128, both halves."""
+    mask = 2**64 - 1
+
+    def turn(x: int, by: int) -> int:
+        return (x << by | x >> (64 - by)) & mask
+
+    def finish(x: int) -> int:
+        x = (x ^ x >> 33) * 0xFF51AFD7ED558CCD & mask
+        x = (x ^ x >> 33) * 0xC4CEB9FE1A85EC53 & mask
+        return x ^ x >> 33
+
+    c1, c2, h1, h2 = 0x87C37B91114253D5, 0x4CF5AD432745937F, seed, seed
+    whole = len(text) // 16 * 16
+    for start in range(0, len(text), 16):
+        k1, k2 = struct.unpack("<QQ", text[start : start + 16].ljust(16, b"\0"))
+        h1 ^= turn(k1 * c1 & mask, 31) * c2 & mask
+        h2_mixed = turn(k2 * c2 & mask, 33) * c1 & mask
+        if start < whole:
+            h1 = ((turn(h1, 27) + h2) * 5 + 0x52DCE729) & mask
+            h2 = ((turn(h2 ^ h2_mixed, 31) + h1) * 5 + 0x38495AB5) & mask
+        else:
+            h2 ^= h2_mixed
+    h1, h2 = h1 ^ len(text), h2 ^ len(text)
+    h1 = (h1 + h2) & mask
+    h2 = (h2 + h1) & mask
+    h1, h2 = finish(h1), finish(h2)
+    h1 = (h1 + h2) & mask
+    return h1, (h2 + h1) & mask
 
 
 # The file
@@ -381,7 +431,9 @@ def encode(
             sections[BUCKET_SCALES] = struct.pack(f"<{len(buckets)}f", *(scale for _, scale in buckets))
         flags = subwords.of_eos | subwords.unit << 1
         kept = subwords.kept or ()
-        fields = (1, subwords.minn, subwords.maxn, subwords.buckets, flags, len(buckets), *kept)
+        more = (subwords.hashes, subwords.seed) if subwords.hashes else ()
+        scheme = FLORET if subwords.hashes else FASTTEXT
+        fields = (scheme, subwords.minn, subwords.maxn, subwords.buckets, flags, len(buckets), *more, *kept)
         sections[SUBWORDS] = struct.pack(f"<{len(fields)}I", *fields)
     page = bytearray(HEADER_LENGTH)
     body = bytearray()
@@ -436,7 +488,8 @@ def decode(data: bytes) -> Reference:
 
 def _decode_subwords(sections: dict[int, bytes], width: int, dtype: int) -> Subwords:
     scheme, minn, maxn, buckets, flags, rows, *kept = (x for (x,) in struct.iter_unpack("<I", sections[SUBWORDS]))
-    if scheme != 1 or flags > 3 or len(kept) != (0 if rows == buckets else rows):
+    hashes, seed, *kept = kept if scheme == FLORET else (0, 0, *kept)
+    if scheme not in (FASTTEXT, FLORET) or flags > 3 or len(kept) != (0 if rows == buckets else rows):
         raise ValueError("not n-grams that this reader knows")
     stored = sections[BUCKETS]
     scales = struct.unpack(f"<{rows}f", sections[BUCKET_SCALES]) if dtype == INT8 else (1.0,) * rows
@@ -448,6 +501,8 @@ def _decode_subwords(sections: dict[int, bytes], width: int, dtype: int) -> Subw
         unit=bool(flags & 2),
         rows=[load_row(stored[i * width : (i + 1) * width], scale, dtype) for i, scale in enumerate(scales)],
         kept=kept or None,
+        hashes=hashes,
+        seed=seed,
     )
 
 

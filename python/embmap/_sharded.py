@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
@@ -16,6 +16,7 @@ from ._core.manifest import Manifest
 from ._embmap import find_in_shards, shard_of, strings
 from ._errors import FormatError
 from ._optional import need
+from ._query.forms import Fallback
 from ._relocate import reopen_store
 from ._store import Store
 from ._words_like import WordsLike
@@ -129,8 +130,12 @@ class ShardedStore(Store):
         store, start, _ = next(self._parts(i % rows, i % rows + 1))
         return store.word(start)
 
-    def indices(self, words: WordsLike, missing: int = -1) -> NDArray[np.int64]:
-        """Find the rows of words, `missing` for those that are not there."""
+    def indices(
+        self, words: WordsLike, missing: int = -1, *, fallback: Fallback | Iterable[Fallback] = ()
+    ) -> NDArray[np.int64]:
+        """Find the rows of words, `missing` for those that are not there; as `Store.indices`."""
+        if fallback:
+            return super().indices(words, missing, fallback=fallback)
         return find_in_shards(list(self.shards), words, missing)
 
     def _find(self, words: WordsLike) -> tuple[NDArray[np.int64], list[str]]:

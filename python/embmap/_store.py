@@ -19,9 +19,10 @@ from ._query import knn_graph as _knn_graph
 from ._query import queries as _queries
 from ._query import similarity as _similarity
 from ._query import texts as _texts
+from ._query.forms import Fallback, ids_of_forms
 from ._query.gensim_names import GensimNames
 from ._query.knn_graph import GraphReport
-from ._query.matrix import Fallback, Matrix, build_matrix
+from ._query.matrix import Matrix, build_matrix
 from ._query.oov import OOV, fill_missing
 from ._relocate import reopen_store
 from ._words_like import WordsLike
@@ -100,6 +101,55 @@ class Store(GensimNames, Exports, Mapping[str, NDArray[np.float32]]):
         """
         return _texts.indices_padded(self, texts, length, padding, missing, start)
 
+    def indices(
+        self, words: WordsLike, missing: int = -1, *, fallback: Fallback | Iterable[Fallback] = ()
+    ) -> NDArray[np.int64]:
+        """Find the rows of words.
+
+        Parameters
+        ----------
+        words : iterable of str, array of strings, or Arrow column
+            A list, a tuple or any iterable of `str`; a one-dimensional NumPy array of them (``U``, ``StringDType``, object,
+            or ``S``, UTF-8); or an Arrow column (string, large_string, string_view or a dictionary of them, in one piece or
+            several), as pyarrow, polars, pandas and duckdb offer.
+        missing : int
+            Stands for a word that is not there.
+        fallback : str, callable, or several
+            Forms tried in turn for a word that is missing, as in `matrix`.
+
+        Returns
+        -------
+        ndarray of int64, shape (n,)
+
+        Raises
+        ------
+        TypeError
+            An item is no `str`; with its position.
+
+        Examples
+        --------
+        >>> store.indices(["king", "King", "unheard-of"])
+        array([ 0, -1, -1])
+        >>> store.indices(["king", "King", "unheard-of"], fallback="lower")
+        array([ 0,  0, -1])
+        """
+        if not fallback:
+            return super().indices(words, missing)
+        ids = self._find_forms(words, fallback)[0]
+        ids[ids < 0] = missing
+        return ids
+
+    def _find_forms(
+        self, words: WordsLike, fallback: Fallback | Iterable[Fallback]
+    ) -> tuple[NDArray[np.int64], list[str]]:
+        """Find the rows of words by one of their forms, -1 for those that are not there, which come behind."""
+        ids, missing = self._find(words)
+        if not fallback:
+            return ids, missing
+        others = ids_of_forms(self, missing, fallback)
+        ids[ids < 0] = others
+        return ids, [missing[i] for i in np.flatnonzero(others < 0)]
+
     def encode(
         self,
         texts: str | Iterable[str],
@@ -149,11 +199,21 @@ class Store(GensimNames, Exports, Mapping[str, NDArray[np.float32]]):
 
     @overload
     def lookup(
-        self, words: WordsLike, *, oov: OOV = "zeros", out: NDArray[Any] | None = None, seed: int = 0
+        self,
+        words: WordsLike,
+        *,
+        oov: OOV = "zeros",
+        out: NDArray[Any] | None = None,
+        seed: int = 0,
+        fallback: Fallback | Iterable[Fallback] = (),
     ) -> NDArray[Any]: ...
     @overload
     def lookup(
-        self, words: Iterable[Sequence[str]], *, pool: Pool, weights: Mapping[str, float] | None = None
+        self,
+        words: Iterable[Sequence[str]],
+        *,
+        pool: Pool,
+        weights: Mapping[str, float] | None = None,
     ) -> NDArray[np.float32]: ...
     def lookup(
         self,
@@ -162,6 +222,7 @@ class Store(GensimNames, Exports, Mapping[str, NDArray[np.float32]]):
         oov: OOV = "zeros",
         out: NDArray[Any] | None = None,
         seed: int = 0,
+        fallback: Fallback | Iterable[Fallback] = (),
         pool: Pool | None = None,
         weights: Mapping[str, float] | None = None,
     ) -> NDArray[Any]:
@@ -177,6 +238,8 @@ class Store(GensimNames, Exports, Mapping[str, NDArray[np.float32]]):
             Filled and returned; a new array otherwise.
         seed : int
             For ``oov="normal"`` and ``"fitted"``.
+        fallback : str, callable, or several
+            Forms tried in turn for a word that is missing, as in `matrix`: ``"lower"``, ``("lower", "nfc")``, ...
         pool : {"mean", "sum", "tfidf"}, optional
             One row a text, made of its words' rows without a matrix of those between. Words that are missing are passed
             over; a text without any other is zeros, whose cosine with anything is 0 divided by 0: find such texts with
@@ -199,12 +262,13 @@ class Store(GensimNames, Exports, Mapping[str, NDArray[np.float32]]):
                [0. , 0. , 0. , 0. ]], dtype=float32)
         """
         if pool is not None:
-            if out is not None or not isinstance(oov, str) or oov != "zeros":
-                raise ValueError("with pool, missing words are passed over and a new array is given: no oov, no out")
+            if out is not None or fallback or not isinstance(oov, str) or oov != "zeros":
+                what = "with pool, missing words are passed over and a new array is given"
+                raise ValueError(f"{what}: no oov, no out, no fallback")
             return _texts.pooled(self, cast("Iterable[Sequence[str]]", words), pool, weights)
         if weights is not None:
             raise ValueError("weights are for pool")
-        ids, missing = self._find(cast("WordsLike", words))
+        ids, missing = self._find_forms(cast("WordsLike", words), fallback)
         rows = self._rows(ids, out)
         fill_missing(self, missing, np.flatnonzero(ids < 0), rows, oov, scale=0.6, seed=seed)
         return rows

@@ -11,7 +11,8 @@ need("keras", "embmap.keras")
 import keras
 
 from ._core.vocabulary import Vocab
-from ._query.matrix import Fallback, Matrix
+from ._query.forms import Fallback
+from ._query.matrix import Matrix
 from ._query.oov import OOV
 from ._store import Store
 

@@ -17,6 +17,7 @@ from .._ingest.hub import push as push_store
 from .._ingest.keep import words_of_lines
 from .._ingest.merge import merge as merge_stores
 from .._query.evaluate import evaluate as evaluate_store
+from .._query.forms import Form
 from .._store import Store
 from .output import PROGRESS, STORE, bar, json_option, open_store, report, show
 
@@ -77,6 +78,12 @@ def merge(stores: tuple[Path, ...], target: Path, progress: bool | None, json: b
     default="normal",
     show_default=True,
     help="The rows of words that the store does not have.",
+)
+@click.option(
+    "--fallback",
+    type=click.Choice(get_args(Form)),
+    multiple=True,
+    help="A form of a missing word to try; may be given several times.",
 )
 @click.option("--scale", type=float, default=0.6, show_default=True, help="Standard deviation of --oov normal.")
 @click.option("--seed", type=int, default=0, show_default=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Iterable, Mapping, Set, Sized
@@ -23,6 +22,7 @@ from .._notebook import Readable
 from .._paths import local
 from .._progress import Progress, shown
 from .._words_like import WordsLike
+from .metadata import as_json
 from .vocabulary import Vocab, Vocabulary, contents
 
 if TYPE_CHECKING:
@@ -126,8 +126,6 @@ class Writer:
     ) -> None:
         if dim < 1:
             raise ValueError(f"dim must be positive, not {dim}")
-        if "embmap" in (metadata or {}):
-            raise ValueError("metadata may not have the key 'embmap': embmap writes it")
         self.path = local(path)
         self.dim = dim
         self.dtype: Dtype = dtype_name(dtype)
@@ -137,7 +135,7 @@ class Writer:
             "duplicates": duplicates,
             "normalize": normalize,
             "screen": screen,
-            "metadata": json.dumps(metadata or {}),
+            "metadata": as_json(metadata, ("embmap",)),
         }
         self._writer: _Writer | None = None
         # The store whose n-grams go along.

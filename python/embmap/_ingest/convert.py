@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import contextlib
-import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, get_args
 
 from .._choices import Duplicates, OnBadRow, OnWrongCount, Separator, SourceFormat, Utf8Errors
+from .._core.metadata import as_json
 from .._dtype import DtypeName, dtype_name
 from .._embmap import convert as _convert
 from .._notebook import Readable
@@ -199,9 +199,10 @@ def convert(
         of the vocabulary's tokens are read, in the order of their ids, and the tokens stay as they are written (``##ing``,
         ``Ġthe``, ``▁the``).
         Or numbers whose words are elsewhere (`words`); a table with a column of words and one of vectors, Parquet, Arrow,
-        Feather or JSON lines, or a folder of Parquet files; the folder of a spaCy pipeline or of sense2vec; gensim's own
-        files, Polyglot's and PyTorch's, of which the data are read and nothing is unpickled; HDF5; ``.fvecs``, ``.fbin`` and
-        their kin, whose words are the numbers of the rows; and what `Store.export` writes. ``hf://org/name/file``, with
+        Feather or JSON lines, or a folder of Parquet files; JSON; the folder of a spaCy pipeline or of sense2vec; gensim's
+        own files, Polyglot's and PyTorch's, of which the data are read and nothing is unpickled; HDF5; ``.fvecs``, ``.fbin``
+        and their kin, whose words are the numbers of the rows; a table of floret's, which has no words, and by which every
+        word has a vector with ``oov="subword"``; and what `Store.export` writes. ``hf://org/name/file``, with
         ``org/name@revision`` for another than the newest, is downloaded by ``huggingface_hub`` first.
     target : path, optional
         Where the store goes; by default beside the source, ``vectors.txt.gz`` to ``vectors.embmap``.
@@ -213,7 +214,7 @@ def convert(
     format : str
         What the source is; found from its content by default. ``"text"``, ``"word2vec-binary"``, ``"fasttext"`` or
         ``"huggingface"``: a file that is clearly another one is refused. ``"numpy"``, ``"safetensors"``, ``"hdf5"``,
-        ``"torch"``, ``"pickle"``, ``"table"``, ``"spacy"``, ``"vecs"``; ``"numbers"``, a text of numbers; or ``"raw"``,
+        ``"torch"``, ``"pickle"``, ``"table"``, ``"spacy"``, ``"floret"``, ``"json"``, ``"vecs"``; ``"numbers"``, a text of numbers; or ``"raw"``,
         plain float32 numbers, little-endian, of which `dim` are a row.
     member : str, optional
         The file of an archive, by its path in it, the tensor of a model or a checkpoint, the array of an ``.npz`` or the
@@ -313,8 +314,7 @@ def convert(
         metadata = {"huggingface": model, **(metadata or {})}
     source = local(source)
     target = default_target(source, member) if target is None else local(target)
-    if reserved := {"source", "embmap", "conversion"} & (metadata or {}).keys():
-        raise ValueError(f"metadata may not have the keys {sorted(reserved)}: embmap writes them")
+    noted = as_json(metadata, ("source", "embmap", "conversion"))
     if target.exists() and source.exists() and target.samefile(source):
         raise ValueError(f"source and target are the same file: {source}")
     if shards is not None and not 1 <= shards <= _MOST_SHARDS:
@@ -362,7 +362,7 @@ def convert(
                 keep=kept,
                 normalize=normalize,
                 screen=screen,
-                metadata=metadata or {},
+                metadata=noted,
                 tick=tick,
             )
         return _report(found, target, dtype)
@@ -392,7 +392,7 @@ def convert(
             screen=bool(screen),
             threads=threads,
             progress=tick,
-            metadata=json.dumps(metadata or {}),
+            metadata=noted,
         )
 
     with shown(progress, source.name) as tick, _meant(source):

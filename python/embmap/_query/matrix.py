@@ -2,35 +2,20 @@
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from .. import _notebook
 from .._core.vocabulary import PADDING, Vocab, Vocabulary
+from .forms import Fallback, ids_of_forms
 from .oov import OOV, fill_missing
 
 if TYPE_CHECKING:
     from .._core.store import CoreStore
-
-Form = Literal["lower", "upper", "title", "casefold", "nfc", "nfd", "nfkc", "nfkd"]
-Fallback: TypeAlias = Form | Callable[[str], str | None]
-"""Another form of a word, tried where the word itself is missing."""
-
-_FORMS: dict[str, Callable[[str], str]] = {
-    "lower": str.lower,
-    "upper": str.upper,
-    "title": str.title,
-    "casefold": str.casefold,
-    "nfc": lambda word: unicodedata.normalize("NFC", word),
-    "nfd": lambda word: unicodedata.normalize("NFD", word),
-    "nfkc": lambda word: unicodedata.normalize("NFKC", word),
-    "nfkd": lambda word: unicodedata.normalize("NFKD", word),
-}
 
 
 class Matrix:
@@ -129,7 +114,8 @@ def build_matrix(
     for row in (named, empty):
         if row is not None:
             counts &= words.rows != row
-    _try_forms(store, words.words, ids, counts, fallback)
+    absent = np.flatnonzero(counts & (ids < 0))
+    ids[absent] = ids_of_forms(store, [words.words[i] for i in absent], fallback)
 
     sources = np.full(words.end, -1, np.int64)
     sources[words.rows] = np.where(counts, ids, -1)
@@ -156,21 +142,3 @@ def _padding_row(padding_idx: int | None, rows: int) -> int | None:
     if not -rows <= padding_idx < rows:
         raise ValueError(f"padding_idx {padding_idx} is not one of the {rows} rows")
     return padding_idx % rows
-
-
-def _try_forms(
-    store: CoreStore,
-    words: list[str],
-    ids: NDArray[np.int64],
-    counts: NDArray[np.bool_],
-    fallback: Fallback | Iterable[Fallback],
-) -> None:
-    """Look up the other forms of words that count and are missing; the first form that the store has wins."""
-    forms: Iterable[Fallback] = (fallback,) if isinstance(fallback, str) or callable(fallback) else fallback
-    for form in forms:
-        if not callable(form) and form not in _FORMS:
-            raise ValueError(f"fallback must be one of {', '.join(map(repr, _FORMS))} or a callable, not {form!r}")
-        change = form if callable(form) else _FORMS[form]
-        missing = np.flatnonzero(counts & (ids < 0))
-        changed = [change(words[i]) for i in missing]
-        ids[missing] = store.indices(["" if word is None else word for word in changed])

@@ -12,7 +12,7 @@ import torch
 from .._core.vocabulary import Vocab
 from .._export.tensors import tensor
 from .._export.to_device import array_on, natural_dtype, rows_on
-from .._query.matrix import Fallback
+from .._query.forms import Fallback
 from .._query.oov import OOV
 from .._store import Store
 

@@ -12,6 +12,9 @@ mod ticks;
 mod words;
 mod writer;
 
+use std::num::NonZeroU32;
+
+use embmap::{Ngrams, Scheme};
 use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1, PyReadwriteArray2, PyUntypedArrayMethods};
 use pyo3::{exceptions::PyValueError, prelude::*};
 
@@ -56,6 +59,25 @@ fn spacy_keys<'py>(py: Python<'py>, words: WordArgs<'py>) -> PyResult<Bound<'py,
     Ok(words.iter().map(|word| embmap::unstable::murmur64a(word, 1)).collect::<Vec<_>>().into_pyarray(py))
 }
 
+/// The buckets of the n-grams of words under fastText's scheme, one word's after the other's, and how many each word has.
+#[pyfunction]
+fn ngram_buckets<'py>(
+    py: Python<'py>,
+    words: WordArgs<'py>,
+    minn: u32,
+    maxn: u32,
+    buckets: NonZeroU32,
+) -> PyResult<(Ids<'py>, Ids<'py>)> {
+    let ngrams = Ngrams { minn, maxn, buckets: buckets.get(), of_eos: true, scheme: Scheme::FastText };
+    let (mut found, mut counts, mut scratch) = (Vec::new(), Vec::new(), Vec::new());
+    for word in words.to_list()?.iter() {
+        let before = found.len();
+        ngrams.each(word, &mut scratch, |bucket| found.push(i64::from(bucket)));
+        counts.push((found.len() - before) as i64);
+    }
+    Ok((found.into_pyarray(py), counts.into_pyarray(py)))
+}
+
 /// The words of anything that holds words, as `str`.
 #[pyfunction]
 fn strings<'py>(py: Python<'py>, words: WordArgs<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
@@ -67,7 +89,7 @@ mod _embmap {
     #[pymodule_export]
     use super::{
         convert::{convert, model_files},
-        distinct, fill_normal,
+        distinct, fill_normal, ngram_buckets,
         shards::{find_in_shards, shard_of},
         spacy_keys,
         store::Store,

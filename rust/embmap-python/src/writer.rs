@@ -5,7 +5,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use embmap::{Builder, BuilderOptions, Dtype, Duplicates};
+use embmap::{Builder, BuilderOptions, Dtype, Duplicates, Ngrams, Scheme};
 use numpy::{PyReadonlyArray1, PyReadonlyArray2, PyUntypedArrayMethods};
 use pyo3::{
     exceptions::{PyOSError, PyValueError},
@@ -20,6 +20,15 @@ use crate::{
     ticks::ticking,
     words::WordArgs,
 };
+
+/// Buckets, `minn`, `maxn`, whether `</s>` has n-grams, and for floret's n-grams, where `hashes` is not 0, those and their seed.
+type NgramTable = (u32, u32, u32, bool, u32, u32);
+
+/// The n-grams that a table is of.
+fn ngrams_of((buckets, minn, maxn, of_eos, hashes, seed): NgramTable) -> Ngrams {
+    let scheme = if hashes == 0 { Scheme::FastText } else { Scheme::Floret { hashes, seed } };
+    Ngrams { minn, maxn, buckets, of_eos, scheme }
+}
 
 /// A store in the making; let go before `finish`, it leaves nothing.
 #[pyclass(frozen, module = "embmap._embmap")]
@@ -63,7 +72,7 @@ impl Writer {
 impl Writer {
     #[new]
     #[allow(clippy::too_many_arguments)]
-    #[pyo3(signature = (path, dim, *, dtype, duplicates, normalize, screen, metadata, ngrams=None))]
+    #[pyo3(signature = (path, dim, *, dtype, duplicates, normalize, screen, metadata, ngrams=None, table=None))]
     fn new(
         py: Python<'_>,
         path: PathBuf,
@@ -74,6 +83,7 @@ impl Writer {
         screen: bool,
         metadata: &str,
         ngrams: Option<&Store>,
+        table: Option<NgramTable>,
     ) -> PyResult<Writer> {
         let metadata = serde_json::from_str(metadata).map_err(|error| PyValueError::new_err(error.to_string()))?;
         let options = BuilderOptions {
@@ -85,10 +95,12 @@ impl Writer {
             threads: None,
         };
         let path = std::path::absolute(&path).unwrap_or(path);
-        let builder = match ngrams.map(Store::store).transpose()? {
-            None => detached(py, || Builder::create(&path, dim, options))?,
-            Some(model) => detached(py, || Builder::create_like(&path, &model, options))?,
-        };
+        let model = ngrams.map(Store::store).transpose()?;
+        let builder = detached(py, || match (model, table) {
+            (Some(model), _) => Builder::create_like(&path, &model, options),
+            (None, Some(table)) => Builder::create_with(&path, dim, ngrams_of(table), options),
+            (None, None) => Builder::create(&path, dim, options),
+        })?;
         let builder = builder.map_err(|error| raise(py, error))?;
         Ok(Writer { path, builder: Mutex::new(Some(builder)), process: std::process::id() })
     }
@@ -104,6 +116,12 @@ impl Writer {
             }
             builder.push(&words, values)
         })
+    }
+
+    /// Append rows of n-gram buckets, float32 `[n, dim]`, C-contiguous; all of them come before `finish`.
+    fn write_buckets(&self, py: Python<'_>, rows: PyReadonlyArray2<'_, f32>) -> PyResult<()> {
+        let values = rows.as_slice()?;
+        self.with_builder(py, |builder| builder.push_buckets(values))
     }
 
     /// Append rows of another store by id, with their words, bit for bit.

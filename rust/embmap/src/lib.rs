@@ -57,7 +57,7 @@ pub use dtype::Dtype;
 pub use error::{Error, FormatError, ParseError, Result, Unit};
 pub use export::{ExportFormat, ExportReport};
 pub use format::row_stats::inverse_norm;
-pub use format::subwords::Ngrams;
+pub use format::subwords::{Ngrams, Scheme};
 pub use source::{
     batch::{Fault, Rejected},
     encoding::{Encoding, Utf8Errors},

@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 from ..._choices import SourceFormat
 from ..._errors import ParseError
-from . import gensim_files, matrices, spacy_folders, tables, words
+from . import floret, gensim_files, json_files, matrices, spacy_folders, tables, words
 from .rows import Matrix, Reader, Rows, paired, refusal
 
 # What a call can ask for by name, besides what the extension reads.
@@ -38,30 +38,42 @@ def reader_of(
     if not source.exists():
         return None
     kind = _kind_of(source, given is not None) if format == "auto" else format
-    own_words = kind in ("table", "spacy", "pickle")
+    own_words = kind in ("table", "spacy", "pickle", "floret")
     if kind is None or kind not in KINDS or (given is not None and own_words):
         if given is not None:
             what = "its words are its own" if format == "auto" else f"the words of {format!r} are in the file"
             raise refusal(source, f"words= names the words of numbers that have none, and {what}: leave it out")
         return None
     files = (source, *words.files_of(given))
+    folder = source
     if kind == "spacy":
-        folder = spacy_folders.folder_of(source)
-        if folder is None:
+        found = spacy_folders.folder_of(source)
+        if found is None:
             raise refusal(source, "expected a folder with spaCy's vectors and key2row")
+        folder = found
         files = spacy_folders.files_of(folder)
     elif kind == "pickle":
         files = (source, *gensim_files.beside(source))
     elif kind == "table":
         files = _table_files(source)
 
-    def open() -> Rows:
+    def named(rows: int) -> tuple[list[str], str]:
+        return words.words_of(given, rows, column=word_column, encoding=encoding)
+
+    def open(scratch: Path) -> Rows:
         if kind == "table":
             return tables.of_table(source, files, word_column, vector_column)
+        if kind == "spacy":
+            return spacy_folders.of_spacy(source, folder)
+        if kind == "floret":
+            return floret.of_text(source, scratch)
+        if kind == "pickle":
+            return gensim_files.of_pickle(source)
+        if kind == "json":
+            return json_files.of_json(source, member, None if given is None else named)
         matrix, own = _matrix(source, kind, member, dim, given is not None)
         if given is not None:
-            named, where = words.words_of(given, matrix.shape[0], column=word_column, encoding=encoding)
-            return paired(source, matrix, named, where)
+            return paired(source, matrix, *named(matrix.shape[0]))
         if own is None:
             what = f"this is {_NAMES[kind]}, numbers without their words, of shape {tuple(matrix.shape)}"
             how = "words= is a list of them, or names a file with one word a line, a JSON list, or a column of them"
@@ -95,12 +107,6 @@ def _matrix(source: Path, kind: str, member: str | None, dim: int | None, has_wo
         from .torch_files import of_torch
 
         return of_torch(source, member), None
-    if kind == "pickle":
-        return gensim_files.of_pickle(source)
-    if kind == "spacy":
-        folder = spacy_folders.folder_of(source)
-        assert folder is not None
-        return spacy_folders.of_spacy(source, folder)
     if kind == "vecs":
         suffix = source.suffix.lower()
         matrix = matrices.of_records(source) if suffix in matrices.RECORDS else matrices.of_blocks(source)
@@ -119,7 +125,7 @@ def _kind_of(source: Path, has_words: bool) -> str | None:
         return None
     suffix = source.suffix.lower()
     with source.open("rb") as file:
-        head = file.read(16)
+        head = file.read(256)
     for magic, kind in _MAGIC.items():
         if head.startswith(magic):
             # Without words, the extension says of an array what it is, and of one beside a model whose it is.
@@ -130,6 +136,10 @@ def _kind_of(source: Path, has_words: bool) -> str | None:
         return "table"
     if suffix in tables.ARROW and head[:4] == b"\xff\xff\xff\xff":
         return "table"
+    if suffix == ".json" and head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"["):
+        return "json"
+    if floret.is_table(head):
+        return "floret"
     if head[:1] == b"\x80" and head[1:2] in b"\2\3\4\5" and not head.startswith(b"\x80\2\x8a\n"):
         return "pickle"
     if head.startswith(b"PK\3\4"):

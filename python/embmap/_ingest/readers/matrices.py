@@ -16,7 +16,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from ..._optional import need
-from .rows import Matrix, refusal
+from .rows import Matrix, refusal, text_of
 
 _SAFETENSORS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I8": "|i1", "U8": "|u1"}
 # A record of each row: how many numbers, the numbers.
@@ -83,7 +83,7 @@ def of_npz(path: Path, member: str | None, with_words: bool) -> tuple[Matrix, Se
     texts = [array for array in found.values() if array.dtype.kind in "US" and array.shape == matrix.shape[:1]]
     if len(texts) != 1:
         return matrix, None
-    return matrix, [word.decode() if isinstance(word, bytes) else word for word in texts[0].tolist()]
+    return matrix, [text_of(path, word) for word in texts[0].tolist()]
 
 
 def of_safetensors(path: Path, member: str | None) -> tuple[Matrix, Sequence[str] | None]:
@@ -153,10 +153,7 @@ def of_hdf5(path: Path, member: str | None) -> tuple[Matrix, Sequence[str] | Non
         near = {name: item for name, item in texts.items() if name.rpartition("/")[0] == beside} or texts
         words = None
         if len(near) == 1:
-            words = [
-                word.decode() if isinstance(word, bytes) else str(word)
-                for word in next(iter(near.values()))[:].tolist()
-            ]
+            words = [text_of(path, word) for word in next(iter(near.values()))[:].tolist()]
         return matrix[:], words
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +22,8 @@ from ..._progress import Progress
 # Numbers that are read at a time: 16 MiB of float32.
 _BLOCK = 1 << 22
 _REJECTED_SHOWN = 10
+# Characters of an n-gram, at most.
+LONGEST = 255
 # Where rounding to a type makes a number infinite.
 _TOO_LARGE = {"float16": 65520.0, "bfloat16": float.fromhex("0x1.ffp127")}
 
@@ -37,6 +40,31 @@ class Matrix(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Ngrams:
+    """Rows that parts of words share, and how words are cut.
+
+    Attributes
+    ----------
+    rows : Matrix
+        One for each bucket.
+    minn, maxn : int
+        Characters of the shortest and of the longest part.
+    hashes, seed : int
+        Of floret's scheme; 0 for fastText's.
+    """
+
+    rows: Matrix
+    minn: int
+    maxn: int
+    hashes: int = 0
+    seed: int = 0
+
+    def table(self) -> tuple[int, int, int, bool, int, int]:
+        """Describe it as the extension takes it; the end of a line is a word like any other."""
+        return self.rows.shape[0], self.minn, self.maxn, True, self.hashes, self.seed
+
+
+@dataclass(frozen=True, kw_only=True)
 class Rows:
     """Words and their numbers, a block after the other.
 
@@ -48,11 +76,14 @@ class Rows:
         Rows, for the progress; 0 where nobody knows.
     blocks : iterator of (sequence of str, ndarray of shape (n, dim))
         Real numbers of any type.
+    ngrams : Ngrams, optional
+        What words that are not there have vectors by.
     """
 
     dim: int
     total: int
     blocks: Iterator[Block]
+    ngrams: Ngrams | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,12 +97,12 @@ class Reader:
     files : tuple of Path
         All that is read, the source itself first.
     open : callable
-        Gives its `Rows`.
+        Gives its `Rows`; what it must put on the disk meanwhile goes to the folder that it is given.
     """
 
     kind: str
     files: tuple[Path, ...]
-    open: Callable[[], Rows]
+    open: Callable[[Path], Rows]
 
 
 def refusal(path: Path, reason: str) -> ParseError:
@@ -79,20 +110,32 @@ def refusal(path: Path, reason: str) -> ParseError:
     return ParseError(str(path), 1, 0, reason, "file")
 
 
-def paired(source: Path, matrix: Matrix, words: Sequence[str], where: str) -> Rows:
+def text_of(path: Path, word: Any) -> str:
+    """Give a word that may be bytes as a str."""
+    try:
+        return word.decode() if isinstance(word, bytes) else str(word)
+    except UnicodeDecodeError:
+        raise refusal(path, f"the word {word!r} is not UTF-8") from None
+
+
+def paired(source: Path, matrix: Matrix, words: Sequence[str], where: str, ngrams: Ngrams | None = None) -> Rows:
     """Give the rows of a matrix with the words that `where` has for them."""
     if len(matrix.shape) != 2:
         raise refusal(source, f"expected a matrix, found numbers of shape {tuple(matrix.shape)}")
     rows, dim = matrix.shape
     if dim == 0:
         raise refusal(source, "rows without numbers are no vectors")
-    if rows != len(words):
-        raise refusal(
-            source, f"{rows:,} rows of {dim}, but {len(words):,} words in {where}: they belong to another file"
-        )
+    check_count(source, (rows, dim), words, where)
     step = max(_BLOCK // dim, 1)
     blocks = ((words[i : i + step], np.asarray(matrix[i : i + step])) for i in range(0, rows, step))
-    return Rows(dim=dim, total=rows, blocks=blocks)
+    return Rows(dim=dim, total=rows, blocks=blocks, ngrams=ngrams)
+
+
+def check_count(source: Path, shape: tuple[int, int], words: Sequence[str], where: str) -> None:
+    """Refuse words that are not as many as the rows."""
+    if shape[0] != len(words):
+        what = f"{shape[0]:,} rows of {shape[1]}, but {len(words):,} words in {where}"
+        raise refusal(source, f"{what}: they belong to another file")
 
 
 class _Tally:
@@ -169,17 +212,20 @@ def write_rows(
     keep: Any,
     normalize: bool,
     screen: bool,
-    metadata: dict[str, Any],
+    metadata: str,
     tick: Progress | None,
 ) -> dict[str, Any]:
     """Write what a reader gives; the report of the conversion, as the extension gives it of other kinds."""
     started = time.perf_counter()
-    rows, tally = reader.open(), _Tally(source, dtype, keep, on_bad_row, normalize)
+    rows, tally = reader.open(target.parent), _Tally(source, dtype, keep, on_bad_row, normalize)
     if dim is not None and rows.dim != dim:
         raise refusal(source, f"expected {dim} numbers a row, found {rows.dim}")
     options: dict[str, Any] = {"dtype": dtype, "duplicates": duplicates, "normalize": normalize, "screen": screen}
-    writer = Writer(target, rows.dim, metadata=json.dumps(metadata), **options)
+    ngrams = rows.ngrams
+    writer = Writer(target, rows.dim, metadata=metadata, table=ngrams.table() if ngrams else None, **options)
     try:
+        if ngrams is not None:
+            _write_buckets(writer, source, ngrams)
         done = 0
         for named, numbers in rows.blocks:
             most = len(named) if limit is None else limit - done
@@ -187,7 +233,8 @@ def write_rows(
             try:
                 writer.write(words, values)
             except ValueError as error:
-                raise refusal(source, str(error)) from error
+                # The writer counts rows that it was given, from 0, which may be others.
+                raise refusal(source, re.sub(r"^row [0-9]+, ", "the word ", str(error))) from error
             done += min(len(named), most)
             if tick is not None:
                 tick(done, rows.total)
@@ -230,6 +277,16 @@ def write_rows(
         "separator": None,
         "unit": "row",
     }
+
+
+def _write_buckets(writer: Writer, source: Path, ngrams: Ngrams) -> None:
+    count, dim = ngrams.rows.shape
+    step = max(_BLOCK // dim, 1)
+    for start in range(0, count, step):
+        try:
+            writer.write_buckets(np.require(ngrams.rows[start : start + step], np.float32, ["C", "ALIGNED"]))
+        except ValueError as error:
+            raise refusal(source, str(error)) from error
 
 
 def _checksum(files: Sequence[Path]) -> tuple[int, str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._embmap import spacy_keys
+from . import floret
 from .matrices import of_npy
-from .rows import refusal
+from .rows import Rows, paired, refusal
 
+_NUMBERS = ("minn", "maxn", "hash_count", "hash_seed")
 _NAMES = ("vectors", "key2row", "strings.json")
 
 
@@ -42,14 +43,15 @@ class _Chosen:
         return self._matrix[self._rows[some]]
 
 
-def of_spacy(path: Path, folder: Path) -> tuple[_Chosen, Sequence[str]]:
-    """Give the words that have a row, in the order of the rows, and the rows."""
+def of_spacy(path: Path, folder: Path) -> Rows:
+    """Give the words that have a row, in the order of the rows, and the rows; or a table of floret's."""
     config = folder / "vectors.cfg"
-    if config.is_file():
-        settings = _json(config)
-        mode = settings.get("mode", "default") if isinstance(settings, dict) else settings
-        if mode != "default":
-            raise refusal(path, f"a table of {mode}, which has no words of its own: its rows belong to parts of words")
+    settings = _json(config) if config.is_file() else {}
+    mode = settings.get("mode", "default") if isinstance(settings, dict) else settings
+    if mode == "floret":
+        return _of_floret(path, folder, settings)
+    if mode != "default":
+        raise refusal(path, f"a table of {mode}, which embmap does not know")
     if not (folder / "strings.json").is_file():
         raise refusal(path, "strings.json is missing, which has the words: copy the whole folder")
     matrix = of_npy(folder / "vectors")
@@ -67,7 +69,17 @@ def of_spacy(path: Path, folder: Path) -> tuple[_Chosen, Sequence[str]]:
     if len(matrix.shape) != 2 or (len(chosen) and not 0 <= chosen.min() <= chosen.max() < len(matrix)):
         raise refusal(folder / "key2row", f"a key has a row that is not one of the {matrix.shape[0]} of the table")
     by_row = np.argsort(chosen, kind="stable")
-    return _Chosen(matrix, chosen[by_row]), [words[i] for i in known[by_row]]
+    return paired(path, _Chosen(matrix, chosen[by_row]), [words[i] for i in known[by_row]], path.name)
+
+
+def _of_floret(path: Path, folder: Path, settings: dict[str, Any]) -> Rows:
+    numbers = [number for name in _NUMBERS if isinstance(number := settings.get(name), int)]
+    marks = [mark for name in ("bow", "eow") if isinstance(mark := settings.get(name), str)]
+    if len(numbers) != len(_NUMBERS) or len(marks) != 2:
+        raise refusal(
+            folder / "vectors.cfg", "expected minn, maxn, hash_count, hash_seed, bow and eow, as spaCy writes"
+        )
+    return floret.of_table(path, of_npy(folder / "vectors"), numbers, marks)
 
 
 def _json(path: Path) -> Any:

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from ..._optional import need
 from .rows import Block, Rows, refusal
 
-_WORDS = ("word", "token", "key", "text", "term", "name", "entity", "label", "id", "title")
-_VECTORS = ("vector", "embedding", "embeddings", "vectors", "vec", "emb", "values", "value", "features")
+WORDS = ("word", "token", "key", "text", "term", "name", "entity", "label", "id", "title")
+VECTORS = ("vector", "embedding", "embeddings", "vectors", "vec", "emb", "values", "value", "features")
 # Rows that are looked at together.
 _ROWS = 1 << 14
 PARQUET, ARROW, LINES = (".parquet",), (".arrow", ".feather", ".ipc"), (".jsonl", ".ndjson")
@@ -26,11 +26,11 @@ def of_table(path: Path, files: tuple[Path, ...], word: str | None, vector: str 
     pa = need("pyarrow", "a table")
     readers = [_opened(pa, file) for file in files]
     schema, _total, _ = readers[0]
-    word = _chosen(path, schema, word, _WORDS, lambda kind: _is_text(pa, kind), "word", "text")
+    word = _chosen(path, schema, word, WORDS, lambda kind: _is_text(pa, kind), "word", "text")
     others = [name for name in schema.names if name != word]
     schema_of_others = pa.schema([schema.field(name) for name in others])
     vector = _chosen(
-        path, schema_of_others, vector, _VECTORS, lambda kind: _is_vector(pa, kind), "vector", "lists of numbers"
+        path, schema_of_others, vector, VECTORS, lambda kind: _is_vector(pa, kind), "vector", "lists of numbers"
     )
     blocks = _blocks(pa, path, [batches for _, _, batches in readers], word, vector)
     first = next(blocks, None)
@@ -43,7 +43,7 @@ def word_column(path: Path, column: str | None) -> list[str]:
     """Give the words of a table, which are a matrix's."""
     pa = need("pyarrow", "words in a table")
     schema, _, batches = _opened(pa, path)
-    column = _chosen(path, schema, column, _WORDS, lambda kind: _is_text(pa, kind), "word", "text")
+    column = _chosen(path, schema, column, WORDS, lambda kind: _is_text(pa, kind), "word", "text")
     words: list[str] = []
     for batch in batches:
         words += _texts(pa, path, batch.column(column), len(words))

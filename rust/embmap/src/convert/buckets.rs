@@ -7,7 +7,7 @@ use crate::{
     format::subwords::{Ngrams, Parameters},
     source::{Buckets, Source, options::Options},
     sys::threads::{self, while_ticking},
-    write::store_writer::{BucketContents, StoreWriter},
+    write::store_writer::{BucketContents, StoreWriter, encode_buckets},
 };
 
 /// Rows that one thread takes at a time, and what they add to the store.
@@ -83,17 +83,11 @@ impl<'a> BucketRows<'a> {
         let (dim, dtype) = (source.dim(), writer.dtype());
         let mut rows = vec![0.0; block.count * dim];
         self.buckets.read(block.first, &mut rows)?;
-        let edge = dtype.too_large();
-        if let Some(at) = rows.iter().position(|x| x.abs() >= edge || x.is_nan()) {
-            let (row, what) =
-                (block.first + (at / dim) as u64, if rows[at].is_finite() { "too large" } else { "no number" });
-            let reason =
-                format!("number {} of n-gram bucket {row}, {}, is {what} for {}", at % dim + 1, rows[at], dtype.name());
+        let stored = encode_buckets(dtype, dim, &rows, &mut block.scales).map_err(|(row, reason)| {
+            let row = block.first + row as u64;
             let byte_offset = self.buckets.place(row);
-            return Err(ParseError::at(source.path(), Unit::Byte, 1, byte_offset, reason).into());
-        }
-        let mut stored = Vec::new();
-        dtype.encode(&rows, dim, &mut stored, &mut block.scales);
+            ParseError::at(source.path(), Unit::Byte, 1, byte_offset, format!("n-gram bucket {row}: {reason}"))
+        })?;
         block.crc.update(&stored);
         writer.write_buckets(block.first, &stored)
     }

@@ -8,13 +8,18 @@ use std::{fmt, ops::Range, path::Path, sync::atomic::AtomicBool, time::Instant};
 use crate::{
     dtype::Dtype,
     error::{Error, Result},
-    format::{Kind, hash::hash, row_stats::normalize},
+    format::{
+        Kind,
+        hash::hash,
+        row_stats::normalize,
+        subwords::{Ngrams, Parameters},
+    },
     store::{Store, gather::Rows},
     sys::threads::{for_each, while_ticking},
     write::{
         dedup::{Assignment, Deduplicator, Duplicates, RejectedWord},
         screen,
-        store_writer::{BucketContents, StoreWriter},
+        store_writer::{BucketContents, StoreWriter, encode_buckets},
         summary::{EncodedRows, Summary, step},
     },
 };
@@ -71,8 +76,11 @@ pub struct Builder {
     open: Summary,
     /// Rows that were overwritten, and their scales where they have any.
     overwritten: Vec<(u64, Option<f32>)>,
-    /// The n-grams of another store, once they are written.
+    /// The n-grams, where there are any.
     buckets: Option<BucketContents>,
+    /// Of the rows of their buckets that have been written.
+    buckets_crc: crc32fast::Hasher,
+    buckets_given: u64,
     failed: bool,
     started: Instant,
 }
@@ -106,7 +114,7 @@ impl Builder {
     /// Begins a store of rows of `dim` numbers at `target`.
     pub fn create(target: &Path, dim: usize, options: BuilderOptions) -> Result<Builder> {
         let writer = StoreWriter::create(target, options.dtype, dim, 0)?;
-        Builder::over(writer, dim, options)
+        Ok(Builder::over(writer, dim, options, None))
     }
 
     /// Begins a store of rows of the dimension and number type of `model`, with the n-grams of that, which give words that are
@@ -123,24 +131,56 @@ impl Builder {
         let row_len = dim * header.dtype.size();
         let rows = (stored.len() / row_len) as u64;
         let writer = StoreWriter::create(target, options.dtype, dim, rows)?;
-        let mut crc = crc32fast::Hasher::new();
-        let step = (BUCKET_BLOCK_BYTES / row_len).max(1);
-        for (i, block) in stored.chunks(step * row_len).enumerate() {
-            crc.update(block);
-            writer.write_buckets((i * step) as u64, block)?;
-        }
-        let mut builder = Builder::over(writer, dim, options)?;
-        builder.buckets = (header.section(Kind::Subwords).offset != 0).then(|| BucketContents {
+        let buckets = (header.section(Kind::Subwords).offset != 0).then(|| BucketContents {
             rows,
-            crc: crc.finalize(),
+            crc: 0,
             scales: model.numbers(Kind::BucketScales).to_vec(),
             subwords: model.section(Kind::Subwords).to_vec(),
         });
+        let mut builder = Builder::over(writer, dim, options, buckets);
+        let step = (BUCKET_BLOCK_BYTES / row_len).max(1);
+        for block in stored.chunks(step * row_len) {
+            builder.write_buckets(block)?;
+        }
         Ok(builder)
     }
 
-    fn over(writer: StoreWriter, dim: usize, options: BuilderOptions) -> Result<Builder> {
-        Ok(Builder {
+    /// Begins a store with n-grams, all of whose buckets have rows, which [`push_buckets`](Self::push_buckets) takes before any
+    /// word comes.
+    pub fn create_with(target: &Path, dim: usize, ngrams: Ngrams, options: BuilderOptions) -> Result<Builder> {
+        ngrams.check().map_err(Error::Argument)?;
+        let rows = u64::from(ngrams.buckets);
+        let writer = StoreWriter::create(target, options.dtype, dim, rows)?;
+        let parameters = Parameters { ngrams, unit: options.normalize, rows: ngrams.buckets };
+        let buckets = BucketContents { rows, crc: 0, scales: Vec::new(), subwords: parameters.encode(None) };
+        Ok(Builder::over(writer, dim, options, Some(buckets)))
+    }
+
+    /// Appends rows of n-gram buckets: finite numbers, row after row.
+    pub fn push_buckets(&mut self, values: &[f32]) -> Result<()> {
+        let (dim, given) = (self.dim, self.buckets_given);
+        let left = self.buckets.as_ref().map_or(0, |buckets| buckets.rows - given) as usize;
+        if !values.len().is_multiple_of(dim) || values.len() / dim > left {
+            return Err(Error::Length { name: "rows of buckets", expected: left * dim, found: values.len() });
+        }
+        let mut scales = Vec::new();
+        let stored = encode_buckets(self.options.dtype, dim, values, &mut scales)
+            .map_err(|(row, reason)| Error::Argument(format!("n-gram bucket {}: {reason}", given + row as u64)))?;
+        if let Some(buckets) = &mut self.buckets {
+            buckets.scales.extend(scales);
+        }
+        self.write_buckets(&stored)
+    }
+
+    fn write_buckets(&mut self, stored: &[u8]) -> Result<()> {
+        self.writer.write_buckets(self.buckets_given, stored)?;
+        self.buckets_crc.update(stored);
+        self.buckets_given += (stored.len() / (self.dim * self.options.dtype.size())) as u64;
+        Ok(())
+    }
+
+    fn over(writer: StoreWriter, dim: usize, options: BuilderOptions, buckets: Option<BucketContents>) -> Builder {
+        Builder {
             writer,
             deduplicator: Deduplicator::new(options.duplicates),
             options,
@@ -149,10 +189,12 @@ impl Builder {
             total: Summary::empty(dim),
             open: Summary::empty(dim),
             overwritten: Vec::new(),
-            buckets: None,
+            buckets,
+            buckets_crc: crc32fast::Hasher::new(),
+            buckets_given: 0,
             failed: false,
             started: Instant::now(),
-        })
+        }
     }
 
     /// Appends rows: words, UTF-8 and not empty, and their finite numbers, row after row. After an error nothing can be
@@ -213,10 +255,11 @@ impl Builder {
 
     /// Writes what is left and publishes the store; `go_on` is asked about twenty times a second until then.
     pub fn finish(self, go_on: &mut dyn FnMut() -> bool) -> Result<Built> {
-        if self.failed {
+        if self.failed || self.buckets.as_ref().is_some_and(|buckets| buckets.rows != self.buckets_given) {
             return Err(Error::Incomplete);
         }
-        let Builder { writer, options, dim, deduplicator, mut total, open, overwritten, buckets, started, .. } = self;
+        let Builder { writer, options, dim, deduplicator, mut total, open, overwritten, started, .. } = self;
+        let buckets = self.buckets.map(|buckets| BucketContents { crc: self.buckets_crc.finalize(), ..buckets });
         total.add(open);
         let duplicates = deduplicator.repeated;
         let mut contents = total.into_contents(deduplicator.into_words(), &writer, dim, overwritten, go_on)?;

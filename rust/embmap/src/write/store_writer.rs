@@ -65,6 +65,26 @@ pub(crate) struct BucketContents {
     pub subwords: Vec<u8>,
 }
 
+/// Rows of n-gram buckets as they are stored; where one cannot be, which of them, and what is wrong.
+pub(crate) fn encode_buckets(
+    dtype: Dtype,
+    dim: usize,
+    rows: &[f32],
+    scales: &mut Vec<f32>,
+) -> Result<Vec<u8>, (usize, String)> {
+    let edge = dtype.too_large();
+    if let Some(at) = rows.iter().position(|x| x.abs() >= edge || x.is_nan()) {
+        let what = if rows[at].is_finite() { "too large" } else { "no number" };
+        return Err((
+            at / dim,
+            format!("number {} of {dim}, {}, is {what} for {}", at % dim + 1, rows[at], dtype.name()),
+        ));
+    }
+    let mut stored = Vec::new();
+    dtype.encode(rows, dim, &mut stored, scales);
+    Ok(stored)
+}
+
 impl StoreWriter {
     /// Begins a store at `target` that has room for the rows of so many n-gram buckets before its matrix.
     pub(crate) fn create(target: &Path, dtype: Dtype, dim: usize, buckets: u64) -> Result<StoreWriter> {

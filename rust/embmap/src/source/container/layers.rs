@@ -166,7 +166,20 @@ impl Read for WithLayer {
             if told || error.kind() == io::ErrorKind::Interrupted {
                 return error;
             }
-            damage(format!("the {} data are cut short or damaged ({error}); download the file again", self.name))
+            let name = self.name;
+            damage(match wants_memory(&error) {
+                true => format!(
+                    "the {name} data need more memory than a file should ask for; unpack the file with {name} itself"
+                ),
+                false => format!("the {name} data are cut short or damaged ({error}); download the file again"),
+            })
         })
     }
+}
+
+/// Whether a decoder refused a window that is larger than it may be, as `xz` and `zstd --ultra --long=31` make them.
+fn wants_memory(error: &io::Error) -> bool {
+    let of_xz = error.get_ref().and_then(|inner| inner.downcast_ref::<::liblzma::stream::Error>());
+    // zstd's errors have nothing but their text.
+    of_xz == Some(&::liblzma::stream::Error::MemLimit) || error.to_string().contains("requires too much memory")
 }

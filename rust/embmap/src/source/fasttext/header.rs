@@ -3,7 +3,7 @@
 use super::reader::Reader;
 use crate::{
     error::Result,
-    format::subwords::{LONGEST, Ngrams},
+    format::subwords::{LONGEST, Ngrams, Scheme},
 };
 
 /// The first four bytes since May 2017.
@@ -14,6 +14,12 @@ const VERSIONS: std::ops::RangeInclusive<i32> = 11..=12;
 const ARGUMENTS_LEN: usize = 56;
 /// The model that is a classifier.
 const SUPERVISED: i32 = 3;
+/// floret's modes, of which the second has its own n-grams, and the seed of its hashes.
+const FLORET_MODES: std::ops::RangeInclusive<i32> = 1..=2;
+const FLORET_MODE: i32 = 2;
+const FLORET_SEED: u32 = 2_166_136_261;
+/// What floret has between the arguments.
+const FLORET_MORE: usize = 8;
 /// sent2vec's, whose files are fastText's: words, then buckets of n-grams of words, which no word has.
 const SENT2VEC: i32 = 4;
 
@@ -90,8 +96,18 @@ impl Header {
         let without = version == Some(*VERSIONS.start()) && model == SUPERVISED;
         let (minn, maxn, buckets) = (minn as u32, maxn as u32, buckets as u32);
         let of_eos = version.is_none();
-        let cuts = buckets > 0 && maxn >= minn.max(1) && !without;
-        let ngrams = cuts.then_some(Ngrams { minn, maxn, buckets, of_eos });
+        // Where fastText has a rate of 100 and the first half of a float64, which is no number as small.
+        let (mode, hashes) = (field(11), field(12));
+        let of_floret = version.is_some() && FLORET_MODES.contains(&mode) && (1..=4).contains(&hashes);
+        if of_floret {
+            reader.array::<FLORET_MORE>("the arguments of a model of floret's")?;
+        }
+        let scheme = match of_floret && mode == FLORET_MODE {
+            true => Scheme::Floret { hashes: hashes as u32, seed: FLORET_SEED },
+            false => Scheme::FastText,
+        };
+        let cuts = buckets > 0 && (scheme != Scheme::FastText || maxn >= minn.max(1)) && !without;
+        let ngrams = cuts.then_some(Ngrams { minn, maxn, buckets, of_eos, scheme });
         Ok(Header { marked: version.is_some(), dim, buckets, ngrams })
     }
 }

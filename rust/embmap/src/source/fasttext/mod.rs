@@ -25,7 +25,7 @@ pub(crate) use header::is_model;
 
 use crate::{
     error::{Error, Result, Unit},
-    format::subwords::Ngrams,
+    format::subwords::{Ngrams, Scheme},
     source::{
         Buckets, Envelope, Source, SourceError,
         batch::{Batch, Fault, RowPosition},
@@ -127,8 +127,13 @@ impl FastTextSource {
         Some(u64::from(self.dictionary.words) + u64::from(row))
     }
 
-    /// Adds to `sum`, which holds the word's own row, those of its n-grams, and makes the mean of it.
-    fn add_ngrams(&self, word: &[u8], scratch: &mut Scratch, sum: &mut [f32]) -> io::Result<()> {
+    /// Whether a word has a row of its own: with floret's n-grams the first alone, which is the end of a line.
+    fn has_own(&self, word: u64) -> bool {
+        word == 0 || !self.ngrams.is_some_and(|ngrams| matches!(ngrams.scheme, Scheme::Floret { .. }))
+    }
+
+    /// Adds to `sum`, which holds `own` rows of the word itself, those of its n-grams, and makes the mean of it.
+    fn add_ngrams(&self, word: &[u8], own: usize, scratch: &mut Scratch, sum: &mut [f32]) -> io::Result<()> {
         let Scratch { bucket, ngrams, text, .. } = scratch;
         ngrams.clear();
         if let Some(cut) = &self.ngrams {
@@ -138,7 +143,7 @@ impl FastTextSource {
             self.matrix.load(&self.file, row, 1, bucket)?;
             self.matrix.add(bucket, 0, sum);
         }
-        mean(sum, 1 + ngrams.len());
+        mean(sum, own + ngrams.len());
         Ok(())
     }
 
@@ -161,8 +166,11 @@ impl FastTextSource {
                 if word.is_empty() {
                     return Err((Fault::EmptyWord, "the word is empty".into()));
                 }
-                self.matrix.add(&scratch.rows, i, row);
-                refused = self.add_ngrams(word, scratch, row);
+                let has_own = self.has_own(rows.start + i as u64);
+                if has_own {
+                    self.matrix.add(&scratch.rows, i, row);
+                }
+                refused = self.add_ngrams(word, usize::from(has_own), scratch, row);
                 match row.iter().position(|x| !x.is_finite()) {
                     Some(at) => {
                         let dim = row.len();

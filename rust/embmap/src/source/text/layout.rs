@@ -55,8 +55,12 @@ impl Layout {
         let first = lines.next().unwrap_or_default();
         let second = lines.next().filter(|line| !trim_end(line, b' ').is_empty());
 
-        let announced = announced(first);
+        let announced = announced(first).or(floret_table(first));
         let of_a_graph = second.and_then(|second| graph_dim(first, second));
+        if floret_table(first).is_some() && options.header != Some(true) {
+            let reason = "this is floret's table, whose rows belong to parts of words; format=\"floret\" reads it";
+            return Err((1, reason.into()));
+        }
         let has_header = match (options.header, announced) {
             (None | Some(true), None) if of_a_graph.is_some() => true,
             (Some(true), None) => {
@@ -228,6 +232,20 @@ fn graph_dim(line: &[u8], second: &[u8]) -> Option<usize> {
     let [_, _, dim] = fields[..] else { return None };
     let dim = std::str::from_utf8(dim).ok()?.parse().ok()?;
     (fields.iter().all(whole) && dim > 2 && numbers(second) == dim).then_some(dim)
+}
+
+/// Rows and dimension in a line "buckets dim minn maxn hashes seed < >", as floret's tables begin.
+fn floret_table(line: &[u8]) -> Option<(u64, usize)> {
+    let line = std::str::from_utf8(trim_end(line, b' ')).ok()?;
+    let mut fields = line.split(' ');
+    let mut whole = || fields.next()?.parse::<u32>().ok();
+    let (rows, dim) = (whole()?, whole()?);
+    let (_minn, _maxn, hashes, _seed) = (whole()?, whole()?, whole()?, whole()?);
+    let marks = [fields.next()?, fields.next()?];
+    let sound = (1..=4).contains(&hashes)
+        && dim > 0
+        && marks.iter().all(|mark| !mark.is_empty() && !is_number(mark.as_bytes()));
+    (sound && fields.next().is_none()).then_some((rows.into(), dim as usize))
 }
 
 fn ambiguous(line: &[u8]) -> String {

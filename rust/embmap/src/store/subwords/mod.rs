@@ -1,5 +1,6 @@
-//! Vectors of words that were never seen: the mean of the vectors of their n-grams, as fastText gives them.
+//! Vectors of words that were never seen: the mean of the vectors of their n-grams, as fastText and floret give them.
 
+mod murmur3;
 mod ngrams;
 
 use std::ops::Range;
@@ -9,7 +10,7 @@ use crate::{
     format::{
         Kind,
         row_stats::normalize,
-        subwords::{Ngrams, PARAMETERS_LEN, Parameters},
+        subwords::{Ngrams, Parameters},
     },
     store::{Store, gather::Rows},
     sys::threads::in_parts,
@@ -41,9 +42,9 @@ impl<D: AsRef<[u8]>> Store<D> {
             return Ok(None);
         }
         let section = self.section(Kind::Subwords);
-        let Parameters { ngrams, unit, rows: count } = Parameters::decode(section)?;
-        let kept = bytemuck::try_cast_slice(&section[PARAMETERS_LEN..])
-            .map_err(|error| corrupt(format!("the buckets that are kept: {error}")))?;
+        let (Parameters { ngrams, unit, rows: count }, kept) = Parameters::decode(section)?;
+        let kept =
+            bytemuck::try_cast_slice(kept).map_err(|error| corrupt(format!("the buckets that are kept: {error}")))?;
         let scales = self.numbers(Kind::BucketScales);
         let rows = Rows { dtype: self.header().dtype, dim: self.dim(), stored: self.section(Kind::Buckets), scales };
         let all = count == ngrams.buckets;
@@ -89,7 +90,8 @@ impl<'a> Subwords<'a> {
     /// Fills row `i` of `out` with what the n-grams of `words[i]` give, zeros where it has none, on several threads when
     /// there are many. Whether the store has the word itself makes no difference.
     ///
-    /// The sum is taken in fastText's order and in its precision, so that a float32 store gives the very same numbers.
+    /// The sum is taken in the order of fastText and floret and in their precision, so that a float32 store gives the very
+    /// same numbers.
     pub fn vectors(&self, words: &[&[u8]], out: &mut [f32]) -> Result<()> {
         let dim = self.rows.dim();
         if out.len() != words.len() * dim {

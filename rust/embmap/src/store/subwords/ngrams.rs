@@ -1,15 +1,16 @@
-//! fastText's character n-grams: which a word has, and the bucket of each.
+//! Character n-grams: which a word has, and the buckets of each.
 
-use crate::format::subwords::Ngrams;
+use super::murmur3::murmur3_x64_128;
+use crate::format::subwords::{Ngrams, Scheme};
 
 /// Where FNV-1a starts, and what it multiplies by.
 const FNV: (u32, u32) = (2_166_136_261, 16_777_619);
 
 impl Ngrams {
-    /// Calls `found` with the bucket of each n-gram of `word` in fastText's order: by first character, then by length.
+    /// Calls `found` with the buckets of each piece of `word` in fastText's order: by first character, then by length.
     ///
     /// The word stands between `<` and `>`; those two alone are no n-grams. A character is a byte and the UTF-8
-    /// continuation bytes behind it, so that any bytes have n-grams.
+    /// continuation bytes behind it, so that any bytes have n-grams. floret has the whole word as a piece, before them.
     #[inline]
     pub fn each(&self, word: &[u8], scratch: &mut Vec<u8>, mut found: impl FnMut(u32)) {
         if word == b"</s>" && !self.of_eos {
@@ -19,22 +20,37 @@ impl Ngrams {
         scratch.push(b'<');
         scratch.extend_from_slice(word);
         scratch.push(b'>');
-        let text = scratch.as_slice();
+        match self.scheme {
+            Scheme::FastText => self.each_piece(scratch, FNV.0, step, |_, hash| found(hash % self.buckets)),
+            Scheme::Floret { hashes, seed } => {
+                let mut piece = |piece: &[u8]| {
+                    let [low, high] = murmur3_x64_128(piece, seed);
+                    let numbers = [low as u32, (low >> 32) as u32, high as u32, (high >> 32) as u32];
+                    numbers[..hashes as usize].iter().for_each(|number| found(number % self.buckets));
+                };
+                piece(scratch);
+                self.each_piece(scratch, (), |(), _| (), |ngram, ()| piece(ngram));
+            }
+        }
+    }
+
+    /// Calls `found` with each n-gram, and what `step` has made of its bytes: a longer one goes on where the shorter one ended.
+    #[inline(always)]
+    fn each_piece<S: Copy>(&self, text: &[u8], begin: S, step: impl Fn(S, u8) -> S, mut found: impl FnMut(&[u8], S)) {
         for start in (0..text.len()).filter(|&start| !continues(text[start])) {
-            let (mut hash, mut end) = (FNV.0, start);
+            let (mut state, mut end) = (begin, start);
             for n in 1..=self.maxn {
                 if end == text.len() {
                     break;
                 }
-                // A longer n-gram is hashed from where the shorter one ended.
-                hash = step(hash, text[end]);
+                state = step(state, text[end]);
                 end += 1;
                 while end < text.len() && continues(text[end]) {
-                    hash = step(hash, text[end]);
+                    state = step(state, text[end]);
                     end += 1;
                 }
                 if n >= self.minn && (n > 1 || start > 0 && end < text.len()) {
-                    found(hash % self.buckets);
+                    found(&text[start..end], state);
                 }
             }
         }
@@ -58,10 +74,18 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn buckets_of(word: &[u8], (minn, maxn): (u32, u32), buckets: u32) -> Vec<u32> {
+    fn fasttext((minn, maxn): (u32, u32), buckets: u32, of_eos: bool) -> Ngrams {
+        Ngrams { minn, maxn, buckets, of_eos, scheme: Scheme::FastText }
+    }
+
+    fn buckets_in(ngrams: Ngrams, word: &[u8]) -> Vec<u32> {
         let mut found = Vec::new();
-        Ngrams { minn, maxn, buckets, of_eos: false }.each(word, &mut Vec::new(), |bucket| found.push(bucket));
+        ngrams.each(word, &mut Vec::new(), |bucket| found.push(bucket));
         found
+    }
+
+    fn buckets_of(word: &[u8], lengths: (u32, u32), buckets: u32) -> Vec<u32> {
+        buckets_in(fasttext(lengths, buckets, false), word)
     }
 
     /// Every n-gram cut out and hashed on its own.
@@ -80,6 +104,11 @@ mod tests {
         }
         found
     }
+
+    const APPLE: [u32; 16] = [
+        40_534, 20_033, 22_888, 26_128, 2_696, 20_356, 14_912, 48_090, 31_678, 2_833, 44_973, 7_367, 12_426, 46_326,
+        45_590, 34_570,
+    ];
 
     proptest! {
         #[test]
@@ -107,10 +136,21 @@ mod tests {
 
     #[test]
     fn the_end_of_a_line_has_ngrams_in_old_models_only() {
-        let (mut new, mut old) = (0, 0);
-        let ngrams = Ngrams { minn: 3, maxn: 6, buckets: 10, of_eos: false };
-        ngrams.each(b"</s>", &mut Vec::new(), |_| new += 1);
-        Ngrams { of_eos: true, ..ngrams }.each(b"</s>", &mut Vec::new(), |_| old += 1);
-        assert_eq!((new, old), (0, 10));
+        let of = |of_eos| buckets_in(fasttext((3, 6), 10, of_eos), b"</s>").len();
+        assert_eq!((of(false), of(true)), (0, 10));
+    }
+
+    #[test]
+    fn floret_has_the_whole_word_too_and_several_buckets_of_each_piece() {
+        let floret = |hashes| Ngrams {
+            scheme: Scheme::Floret { hashes, seed: 2_166_136_261 },
+            ..fasttext((4, 5), 50_000, true)
+        };
+        let both = buckets_in(floret(2), "größe".as_bytes());
+        assert_eq!(both.len(), 2 * (1 + 4 + 3), "<größe>, four of 4 characters and three of 5");
+        let one: Vec<u32> = both.iter().copied().step_by(2).collect();
+        assert_eq!(buckets_in(floret(1), "größe".as_bytes()), one);
+        // What floret 0.10 names as the places of `<apple>` and its n-grams.
+        assert_eq!(buckets_in(floret(2), b"apple"), APPLE);
     }
 }
