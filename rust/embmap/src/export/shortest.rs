@@ -13,6 +13,7 @@ use crate::sys::simd::{Isa, Kernel};
 pub(crate) const ROOM: usize = 25;
 
 /// Numbers side by side, where there are vector instructions.
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 const WIDE: usize = 16;
 
 /// The exponents, as float32 holds them, of the numbers that have a short way: those in 2⁻¹⁶..8.

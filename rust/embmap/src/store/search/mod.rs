@@ -5,6 +5,9 @@
 //! others are out. Candidates are compared anew in
 //! float64 ([`exact`]), so that rows, order and cosines are those of a calculation in float64, ties included.
 
+// Other processors have the portable kernels, which need no rows ahead and choose nothing.
+#![cfg_attr(not(target_arch = "x86_64"), allow(dead_code, unused_imports, unused_variables))]
+
 mod candidates;
 mod codes;
 mod exact;
