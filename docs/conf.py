@@ -13,7 +13,7 @@ copyright = "The embmap authors"
 release = version = installed("embmap")
 
 extensions = [
-    "myst_parser",
+    "myst_nb",
     "sphinx.ext.autodoc",
     "sphinx.ext.intersphinx",
     "sphinx.ext.napoleon",
@@ -30,6 +30,8 @@ myst_heading_anchors = 3
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_default_options = {"members": True, "inherited-members": True}
+# They come with what they show.
+nb_execution_mode = "off"
 # Which the documentation does not need to run.
 autodoc_mock_imports = ["jax"]
 autodoc_type_aliases = {"ArrayLike": "ArrayLike", "DTypeLike": "DTypeLike"}

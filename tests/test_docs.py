@@ -31,13 +31,14 @@ MODULES = [name for _, name, _ in pkgutil.walk_packages(embmap.__path__, "embmap
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
-    """A folder with `vectors.txt`, `vectors.embmap` and the fastText model `model.bin`, where snippets run."""
+    """A folder with `vectors.txt`, `vectors.embmap`, `sharded` and the fastText model `model.bin`, where snippets run."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("EMBMAP_CACHE_DIR", str(tmp_path / "cache"))
     Path("vectors.txt").write_text(SMALL)
     Path("model.bin").write_bytes(Model([b"king", b"queen", b"man"], np.ones((13, 4), np.float32)).encode())
     embmap.convert("vectors.txt", "vectors.embmap")
-    return {"embmap": embmap, "store": embmap.open("vectors.embmap")}
+    embmap.convert("vectors.txt", "sharded", shards=2)
+    return {"embmap": embmap, "store": embmap.open("vectors.embmap"), "sharded": embmap.open("sharded")}
 
 
 @pytest.mark.parametrize("name", ["embmap", *MODULES])

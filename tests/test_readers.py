@@ -341,7 +341,7 @@ def test_fasttext_models_of_gensim(tmp_path):
     models.FastText([words * 5], vector_size=5, min_count=1, max_n=0).save(str(tmp_path / "none.model"))
     with embmap.open(embmap.convert(tmp_path / "none.model").path) as store:
         assert np.array_equal(rows_of(store), models.FastText.load(str(tmp_path / "none.model")).wv.vectors)
-        with pytest.raises(ValueError, match="n-gram buckets; this one has none"):
+        with pytest.raises(ValueError, match="n-grams; this has none"):
             store.lookup(["kingdom"], oov="subword")
 
 

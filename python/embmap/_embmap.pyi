@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any, Final, TypeVar, final, overload
+from typing import Any, Final, Self, TypeVar, final, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -123,7 +123,7 @@ class Writer:
 class Store:
     """One memory-mapped file. Every call on a closed store raises ValueError, on a corrupt one FormatError."""
 
-    def __new__(cls, path: str | PathLike[str]) -> Store: ...
+    def __new__(cls, path: str | PathLike[str]) -> Self: ...
     def __len__(self) -> int: ...
     def __contains__(self, word: object, /) -> bool: ...
     def __getitem__(self, word: object, /) -> NDArray[Any]: ...

@@ -6,11 +6,22 @@ from typing import Literal
 
 
 class EmbmapError(Exception):
-    """The root of embmap's own errors."""
+    """The root of embmap's own errors.
+
+    Examples
+    --------
+    >>> for name in ("vectors.embmap", "vectors.txt"):
+    ...     try:
+    ...         print(len(embmap.open(name)), "words")
+    ...     except embmap.EmbmapError as error:
+    ...         print(type(error).__name__)
+    6 words
+    FormatError
+    """
 
 
 class ParseError(EmbmapError, ValueError):
-    """A source is not what it should be.
+    r"""A source is not what it should be.
 
     Attributes
     ----------
@@ -25,6 +36,18 @@ class ParseError(EmbmapError, ValueError):
     unit : {"line", "word", "row", "byte", "file"}
         What the place is counted in: lines; the words of a binary file or a vocabulary; the rows of a table or a matrix;
         bytes alone; or it is the file as a whole that is not accepted.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> _ = Path("short.txt").write_text("king 0.9 0.8\nqueen 0.9\n")
+    >>> try:
+    ...     embmap.convert("short.txt")
+    ... except embmap.ParseError as error:
+    ...     print(error.unit, error.line, error.byte_offset)
+    ...     print(error.reason)
+    line 2 13
+    expected a word and 2 numbers, found a word and 1; on_bad_row="skip" passes over such rows
     """
 
     def __init__(
@@ -53,8 +76,29 @@ class ParseError(EmbmapError, ValueError):
 
 
 class FormatError(EmbmapError, ValueError):
-    """A file is no store, or is truncated, corrupt, changed or written by a later version."""
+    """A file is no store, or is truncated, corrupt, changed or written by a later version.
+
+    Examples
+    --------
+    >>> try:
+    ...     embmap.open("vectors.txt")
+    ... except embmap.FormatError as error:
+    ...     print(str(error).partition(": ")[2])
+    not an embmap store: its first bytes are not those of one; make one with embmap.convert()
+    """
 
 
 class ConversionWarning(UserWarning):
-    """A conversion left rows out or changed words, as it was told to; `load` gives the counts."""
+    r"""A conversion left rows out or changed words, as it was told to; `load` gives the counts.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from pathlib import Path
+    >>> _ = Path("short.txt").write_text("king 0.9 0.8\nqueen 0.9\n")
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore", embmap.ConversionWarning)
+    ...     store = embmap.load("short.txt", on_bad_row="skip")
+    >>> store.metadata["conversion"]["rejected"]
+    1
+    """

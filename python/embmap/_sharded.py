@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,7 +61,7 @@ class ShardedStore(Store):
     def __new__(cls, folder: str | os.PathLike[str]) -> Self:
         place = Path.cwd() / Path(folder)
         manifest = Manifest.read(place)
-        self = cast("Self", super().__new__(cls, place / manifest.shards[0].file))
+        self = super().__new__(cls, place / manifest.shards[0].file)
         self._folder, self._manifest = place, manifest
         self._opened = [None] * len(manifest.shards)
         self._starts = list(accumulate((shard.rows for shard in manifest.shards), initial=0))
@@ -89,7 +89,13 @@ class ShardedStore(Store):
 
     @property
     def shards(self) -> tuple[Store, ...]:
-        """The stores, in the order of their rows."""
+        """The stores, in the order of their rows.
+
+        Examples
+        --------
+        >>> [len(store) for store in sharded.shards]
+        [4, 2]
+        """
         return tuple(self._shard(i) for i in range(len(self._opened)))
 
     def _of(self, word: object) -> tuple[Store, int]:
@@ -114,16 +120,36 @@ class ShardedStore(Store):
         return self._of(word)[0][word]
 
     def get(self, word: object, default: Any = None) -> Any:
-        """Give a word's vector, or `default` where it is missing."""
+        """Give a word's vector, or `default` where it is missing.
+
+        Examples
+        --------
+        >>> sharded.get("king")
+        array([0.9, 0.8, 0.1, 0. ], dtype=float32)
+        >>> sharded.get("unheard-of", "missing")
+        'missing'
+        """
         return self._of(word)[0].get(word, default)
 
     def index(self, word: object) -> int:
-        """Give a word's row; KeyError where it is missing."""
+        """Give a word's row; KeyError where it is missing.
+
+        Examples
+        --------
+        >>> sharded.index("man"), list(sharded)
+        (4, ['king', 'queen', 'apple', 'pear', 'man', 'woman'])
+        """
         store, start = self._of(word)
         return start + store.index(word)
 
     def word(self, i: int) -> str:
-        """Give the word of row `i`, counted from the end where negative; IndexError where there is none."""
+        """Give the word of row `i`, counted from the end where negative; IndexError where there is none.
+
+        Examples
+        --------
+        >>> sharded.word(4), sharded.word(-1)
+        ('man', 'woman')
+        """
         rows = len(self)
         if not -rows <= i < rows:
             raise IndexError(f"{i} is not a row: there are {rows}")
@@ -133,7 +159,13 @@ class ShardedStore(Store):
     def indices(
         self, words: WordsLike, missing: int = -1, *, fallback: Fallback | Iterable[Fallback] = ()
     ) -> NDArray[np.int64]:
-        """Find the rows of words, `missing` for those that are not there; as `Store.indices`."""
+        """Find the rows of words, `missing` for those that are not there; as `Store.indices`.
+
+        Examples
+        --------
+        >>> sharded.indices(["man", "King", "unheard-of"], fallback="lower")
+        array([ 4,  0, -1])
+        """
         if fallback:
             return super().indices(words, missing, fallback=fallback)
         return find_in_shards(list(self.shards), words, missing)
@@ -254,7 +286,14 @@ class ShardedStore(Store):
         return _joined([s._block(a, b) for s, a, b in self._parts(start, stop)], np.empty((0, self.dim), np.float32))
 
     def statistics(self) -> NDArray[np.float64]:
-        """Give mean and standard deviation of each dimension, `[2, dim]`."""
+        """Give mean and standard deviation of each dimension, `[2, dim]`.
+
+        Examples
+        --------
+        >>> sharded.statistics().round(2)
+        array([[0.45, 0.37, 0.32, 0.37],
+               [0.35, 0.34, 0.34, 0.39]])
+        """
         parts = [(len(store), *store.statistics()) for store in self.shards if len(store)]
         rows = max(sum(count for count, _, _ in parts), 1)
         mean = sum((count * mean for count, mean, _ in parts), np.zeros(self.dim)) / rows
@@ -314,7 +353,12 @@ class ShardedStore(Store):
         return np.searchsorted(self._starts, ids, side="right") - 1
 
     def verify(self) -> None:
-        """Prove each store whole, and that each of its words belongs to it; FormatError where something is wrong."""
+        """Prove each store whole, and that each of its words belongs to it; FormatError where something is wrong.
+
+        Examples
+        --------
+        >>> sharded.verify()  # Nothing is said of files that are whole.
+        """
         for i, store in enumerate(self.shards):
             store.verify()
             wrong = next((word for word in store if shard_of(word, len(self._opened)) != i), None)

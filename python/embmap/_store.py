@@ -47,6 +47,14 @@ class Store(GensimNames, Exports, Mapping[str, NDArray[np.float32]]):
 
     Examples
     --------
+    >>> store = embmap.open("vectors.embmap")
+    >>> store["king"]
+    array([0.9, 0.8, 0.1, 0. ], dtype=float32)
+    >>> store.index("queen"), store.word(1), store.get("unheard-of") is None
+    (1, 'queen', True)
+    >>> store.vectors.shape, store.statistics().shape
+    ((6, 4), (2, 4))
+    >>> store.verify()  # Nothing is said of a file that is whole.
     >>> with embmap.open("vectors.embmap") as store:
     ...     store.indices(["king", "unheard-of", "queen"])
     array([ 0, -1,  1])
@@ -292,7 +300,8 @@ class Store(GensimNames, Exports, Mapping[str, NDArray[np.float32]]):
         Raises
         ------
         ValueError
-            The store was not made from a fastText model with n-grams of characters, ``.bin`` or ``.ftz``.
+            The store was not made from a model with n-grams of characters: fastText's ``.bin`` or ``.ftz``, gensim's
+            FastText, floret's.
 
         Examples
         --------

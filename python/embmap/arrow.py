@@ -110,6 +110,16 @@ class Lookup:
             There is no such column; with ``missing="error"``, a word has no row.
         TypeError
             The column holds neither text nor, with `pool`, lists of it.
+
+        Examples
+        --------
+        >>> lookup = embmap.arrow.Lookup(store, "text", pool="sum")
+        >>> table = lookup(pa.table({"id": [7, 8], "text": ["king queen", "man"]}))
+        >>> table.column_names
+        ['id', 'text', 'vector']
+        >>> np.stack(table["vector"].to_numpy())
+        array([[1.8, 0.9, 0.9, 0. ],
+               [0.4, 0.9, 0.1, 0.2]], dtype=float32)
         """
         at = batch.schema.get_field_index(self.column)
         if at < 0:
@@ -132,13 +142,26 @@ class Lookup:
         -------
         pyarrow.FixedSizeListArray, or pyarrow.ListArray
             As long as `words`.
+
+        Examples
+        --------
+        >>> lookup = embmap.arrow.Lookup(store, "word", missing="zeros")
+        >>> np.stack(lookup.vectors(pa.array(["queen", "nobody"])).to_numpy(zero_copy_only=False))
+        array([[0.9, 0.1, 0.8, 0. ],
+               [0. , 0. , 0. , 0. ]], dtype=float32)
         """
         if isinstance(words, pa.ChunkedArray):
             words = words.combine_chunks()
         return self._of_texts(words, self.pool) if self.pool else self._of_words(words)
 
     def type(self) -> pa.DataType:
-        """Give the type of the new column, for engines that want to know it before."""
+        """Give the type of the new column, for engines that want to know it before.
+
+        Examples
+        --------
+        >>> embmap.arrow.Lookup(store, "word").type()
+        FixedSizeListType(fixed_size_list<item: float>[4])
+        """
         return pa.list_(pa.float32(), self.store.dim) if self.fixed else pa.list_(pa.float32())
 
     def _of_words(self, words: pa.Array) -> pa.Array:

@@ -92,6 +92,12 @@ class EmbeddingVectorizer(TransformerMixin, BaseEstimator):
         ------
         ValueError, TypeError
             `pooling` is none of its values; `X` is one string, or holds what is no text.
+
+        Examples
+        --------
+        >>> vectorizer = EmbeddingVectorizer(store, pooling="tfidf").fit(["the king", "the queen"])
+        >>> {word: round(weight, 3) for word, weight in sorted(vectorizer.weights_.items())}
+        {'king': 1.405, 'queen': 1.405, 'the': 1.0}
         """
         if self.pooling not in ("mean", "sum", "tfidf"):
             raise ValueError(f"pooling must be 'mean', 'sum' or 'tfidf', not {self.pooling!r}")
@@ -102,7 +108,13 @@ class EmbeddingVectorizer(TransformerMixin, BaseEstimator):
         return self
 
     def fit_transform(self, X: Iterable[str | Sequence[str]], y: Any = None) -> NDArray[np.float32]:  # noqa: N803
-        """Do what `fit` and `transform` do; texts that can be read once only, as a generator's, will do."""
+        """Do what `fit` and `transform` do; texts that can be read once only, as a generator's, will do.
+
+        Examples
+        --------
+        >>> EmbeddingVectorizer(store, pooling="sum").fit_transform(text for text in ["King, man!"])
+        array([[1.3, 1.7, 0.2, 0.2]], dtype=float32)
+        """
         texts = X if isinstance(X, (str, bytes)) else list(X)
         return self.fit(texts).transform(texts)
 
@@ -122,6 +134,14 @@ class EmbeddingVectorizer(TransformerMixin, BaseEstimator):
         ------
         sklearn.exceptions.NotFittedError
             `fit` was not called.
+
+        Examples
+        --------
+        >>> vectorizer = EmbeddingVectorizer(store).fit(["The king"])
+        >>> vectorizer.transform(["The Queen", ["king", "man"], "unheard-of"])
+        array([[0.9 , 0.1 , 0.8 , 0.  ],
+               [0.65, 0.85, 0.1 , 0.1 ],
+               [0.  , 0.  , 0.  , 0.  ]], dtype=float32)
         """
         check_is_fitted(self, "_n_features_out")
         texts = self._tokens(X)
@@ -152,7 +172,13 @@ class EmbeddingVectorizer(TransformerMixin, BaseEstimator):
         return found
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
-        """Name the numbers of a vector: ``embedding0``, ``embedding1``, ..."""
+        """Name the numbers of a vector: ``embedding0``, ``embedding1``, ...
+
+        Examples
+        --------
+        >>> EmbeddingVectorizer(store).fit(["The king"]).get_feature_names_out().tolist()
+        ['embedding0', 'embedding1', 'embedding2', 'embedding3']
+        """
         check_is_fitted(self, "_n_features_out")
         return np.array([f"embedding{i}" for i in range(self._n_features_out)], object)
 

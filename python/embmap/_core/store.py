@@ -36,7 +36,15 @@ class CoreStore(_Store):
 
     @property
     def words(self) -> Words:
-        """The words in row order: a sequence that decodes what is asked for."""
+        """The words in row order: a sequence that decodes what is asked for.
+
+        Examples
+        --------
+        >>> store.words
+        <6 words: 'king', 'queen', 'man', ...>
+        >>> store.words[1:3], store.words[-1]
+        (['queen', 'man'], 'pear')
+        """
         return Words(self)
 
     @property
@@ -46,7 +54,13 @@ class CoreStore(_Store):
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """Where the vectors came from, and what `convert` was given."""
+        """Where the vectors came from, and what `convert` was given.
+
+        Examples
+        --------
+        >>> store.metadata["source"]["name"], store.metadata["source"]["bytes"]
+        ('vectors.txt', 120)
+        """
         text = self._metadata_json()
         try:
             found = json.loads(text) if text else {}

@@ -53,6 +53,12 @@ class WriteReport(Readable):
         Wall-clock time, and the part of it, at the end, in which the disk was waited for.
     duplicates : int
         Rows whose word was there before.
+
+    Examples
+    --------
+    >>> report = embmap.write("small.embmap", ["king", "queen", "king"], np.eye(3), duplicates="first")
+    >>> report.path.name, report.rows, report.dim, report.dtype, report.duplicates
+    ('small.embmap', 2, 3, 'float32', 1)
     """
 
     path: Path
@@ -187,6 +193,14 @@ class Writer:
             A word is no `str`, the numbers are not real, or `vectors` is missing.
         OSError
             The file cannot be written.
+
+        Examples
+        --------
+        >>> with embmap.Writer("small.embmap", dim=2) as writer:
+        ...     writer.write({"king": [1.0, 0.5], "queen": [1.0, -0.5]})
+        ...     writer.write({"man": 1, "woman": 0}, np.array([[0.0, -0.5], [0.0, 0.5]]))
+        >>> list(embmap.open("small.embmap"))
+        ['king', 'queen', 'woman', 'man']
         """
         writer = self._open()
         named, matrix = _paired(words, vectors)

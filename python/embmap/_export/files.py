@@ -59,6 +59,12 @@ class ExportReport(Readable):
         Wall-clock time, and the part of it, at the end, in which the disk was waited for.
     words_with_blanks : int
         Words with a space inside, in text. `embmap.convert` reads them back; many other readers do not.
+
+    Examples
+    --------
+    >>> report = store.export("glove.txt", "glove", limit=2)
+    >>> report.path.name, report.format, report.rows, report.dim, report.words_with_blanks
+    ('glove.txt', 'glove', 2, 4, 0)
     """
 
     source: Path

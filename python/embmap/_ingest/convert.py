@@ -32,7 +32,7 @@ _MOST_SHARDS = 512
 
 
 class RejectedRow(NamedTuple):
-    """A row that was not accepted.
+    r"""A row that was not accepted.
 
     Attributes
     ----------
@@ -42,6 +42,13 @@ class RejectedRow(NamedTuple):
         Where it starts, counted from 0.
     reason : str
         What was expected and what was found.
+
+    Examples
+    --------
+    >>> _ = Path("short.txt").write_text("king 0.9 0.8\nqueen 0.9\n")
+    >>> report = embmap.convert("short.txt", on_bad_row="skip")
+    >>> report.rejected_rows[0]
+    RejectedRow(line=2, byte_offset=13, reason='expected a word and 2 numbers, found a word and 1')
     """
 
     line: int
@@ -94,6 +101,17 @@ class ConversionReport(Readable):
         What stands between the fields of a text: ``" "``, ``"\t"``, ``"spaces"``, ``","`` or ``";"``.
     unit : {"line", "word", "row"}
         What `RejectedRow.line` counts.
+
+    Examples
+    --------
+    >>> _ = Path("odd.txt").write_text("king 0.9 0.8\nqueen 0.9\nking 0.1 0.2\n")
+    >>> report = embmap.convert("odd.txt", on_bad_row="skip")
+    >>> report.rows, report.dim, report.dtype, report.duplicates, report.rejected
+    (1, 2, 'float32', 1, 1)
+    >>> print("\n".join(str(report).splitlines()[3:]))
+      1 duplicate words
+      1 rows rejected: 1 field_count
+        line 2: expected a word and 2 numbers, found a word and 1
     """
 
     source: Path

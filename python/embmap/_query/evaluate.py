@@ -31,7 +31,7 @@ _LOOKED_AT = 5
 
 @dataclass(frozen=True)
 class Section(Readable):
-    """Answers to the questions of one section, or to all.
+    r"""Answers to the questions of one section, or to all.
 
     Attributes
     ----------
@@ -40,6 +40,13 @@ class Section(Readable):
         Questions answered rightly, and questions whose four words are all known.
     skipped : int
         Questions with a word that is not, or without a known answer where several are right.
+
+    Examples
+    --------
+    >>> _ = Path("questions.txt").write_text(": family\nman king woman queen\nman king uncle aunt\n")
+    >>> family = embmap.evaluate(store, "questions.txt").sections[0]
+    >>> family.name, family.accuracy, family.total, family.skipped
+    ('family', 1.0, 1, 1)
     """
 
     name: str
@@ -59,7 +66,7 @@ class Section(Readable):
 
 @dataclass(frozen=True)
 class Analogies(Section):
-    """Answers to all analogies of a file. `str()` reads well.
+    r"""Answers to all analogies of a file. `str()` reads well.
 
     Attributes
     ----------
@@ -67,6 +74,17 @@ class Analogies(Section):
         Answers by section, in the file's order.
     rejected : int
         Lines that could not be read.
+
+    Examples
+    --------
+    >>> _ = Path("questions.txt").write_text(": family\nman king woman queen\n: fruit\napple pear king queen\n")
+    >>> answers = embmap.evaluate(store, "questions.txt")
+    >>> answers.accuracy, [section.name for section in answers.sections]
+    (0.5, ['family', 'fruit'])
+    >>> print(answers)
+    family: 100.0% (1 of 1)
+    fruit: 0.0% (0 of 1)
+    all: 50.0% (1 of 2)
     """
 
     sections: tuple[Section, ...]
@@ -78,7 +96,7 @@ class Analogies(Section):
 
 @dataclass(frozen=True)
 class Similarities(Readable):
-    """How cosines agree with people's judgements of how similar words are.
+    r"""How cosines agree with people's judgements of how similar words are.
 
     Attributes
     ----------
@@ -88,6 +106,15 @@ class Similarities(Readable):
         Pairs of known words, and those with a word that is not.
     rejected : int
         Lines that could not be read.
+
+    Examples
+    --------
+    >>> _ = Path("pairs.txt").write_text("king\tqueen\t8\nking\tpear\t1\nman\twoman\t9\nking\tuncle\t7\n")
+    >>> agreement = embmap.evaluate(store, "pairs.txt")
+    >>> round(agreement.spearman, 3), agreement.pairs, agreement.skipped
+    (0.5, 3, 1)
+    >>> print(agreement)
+    Spearman 0.5000, Pearson 0.8925 (3 pairs, 1 skipped)
     """
 
     spearman: float

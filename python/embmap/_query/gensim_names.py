@@ -29,7 +29,13 @@ class GensimNames(CoreStore):
 
     @property
     def key_to_index(self) -> KeyToIndex:
-        """A mapping word -> row."""
+        """A mapping word -> row.
+
+        Examples
+        --------
+        >>> store.key_to_index["queen"], "queen" in store.key_to_index
+        (1, True)
+        """
         return KeyToIndex(self)
 
     @property
@@ -38,19 +44,39 @@ class GensimNames(CoreStore):
         return self.words
 
     def get_vector(self, key: str, norm: bool = False) -> NDArray[np.float32]:
-        """Give a word's vector, scaled to length 1 where `norm`; KeyError where it is missing."""
+        """Give a word's vector, scaled to length 1 where `norm`; KeyError where it is missing.
+
+        Examples
+        --------
+        >>> store.get_vector("king")
+        array([0.9, 0.8, 0.1, 0. ], dtype=float32)
+        >>> store.get_vector("king", norm=True).round(2)
+        array([0.74, 0.66, 0.08, 0.  ], dtype=float32)
+        """
         vector = self[key]
         return _similarity.unit(vector).astype(np.float32) if norm else vector
 
     def get_index(self, key: str, default: Any = None) -> Any:
-        """Give a word's row, or `default`; KeyError where it is missing and there is no default."""
+        """Give a word's row, or `default`; KeyError where it is missing and there is no default.
+
+        Examples
+        --------
+        >>> store.get_index("queen"), store.get_index("unheard-of", -1)
+        (1, -1)
+        """
         row = int(self.indices([key])[0])
         if row < 0 and default is None:
             raise KeyError(key)
         return default if row < 0 else row
 
     def has_index_for(self, key: str) -> bool:
-        """Tell whether a word is there."""
+        """Tell whether a word is there.
+
+        Examples
+        --------
+        >>> store.has_index_for("queen"), store.has_index_for("unheard-of")
+        (True, False)
+        """
         return key in self
 
     @overload
@@ -62,7 +88,13 @@ class GensimNames(CoreStore):
     def similar_by_word(
         self, word: str, topn: int | None = 10, restrict_vocab: int | None = None
     ) -> list[tuple[str, float]] | NDArray[np.float32]:
-        """Find the words nearest to a word, as `Store.most_similar` does."""
+        """Find the words nearest to a word, as `Store.most_similar` does.
+
+        Examples
+        --------
+        >>> [word for word, _ in store.similar_by_word("king", topn=2)]
+        ['man', 'queen']
+        """
         return _similarity.ranked(self, word, None, topn, None, (), restrict_vocab)
 
     @overload
@@ -74,15 +106,34 @@ class GensimNames(CoreStore):
     def similar_by_vector(
         self, vector: Key, topn: int | None = 10, restrict_vocab: int | None = None
     ) -> list[tuple[str, float]] | NDArray[np.float32]:
-        """Find the words nearest to a vector, as `Store.most_similar` does."""
+        """Find the words nearest to a vector, as `Store.most_similar` does.
+
+        Examples
+        --------
+        >>> vector = store["king"] - store["man"] + store["woman"]
+        >>> store.similar_by_vector(vector, topn=1)[0][0]
+        'queen'
+        """
         return _similarity.ranked(self, vector, None, topn, None, (), restrict_vocab)
 
     def distance(self, w1: Key, w2: Key) -> float:
-        """Give 1 - cosine of two words."""
+        """Give 1 - cosine of two words.
+
+        Examples
+        --------
+        >>> round(store.distance("king", "queen"), 3)
+        0.336
+        """
         return 1.0 - _similarity.cosine(self, w1, w2)
 
     def n_similarity(self, ws1: Iterable[str], ws2: Iterable[str]) -> float:
-        """Cosine of the means of two sets of words; those that are missing are passed over."""
+        """Cosine of the means of two sets of words; those that are missing are passed over.
+
+        Examples
+        --------
+        >>> round(store.n_similarity(["king", "queen"], ["man", "unheard-of"]), 3)
+        0.728
+        """
         both = (_queries.several(words, "n_similarity") for words in (ws1, ws2))
         known = [[word for word in words if word in self] for words in both]
         if not all(known):

@@ -39,6 +39,12 @@ class GraphReport(Readable):
         Rows, and neighbours of each.
     bytes_written : int
     seconds : float
+
+    Examples
+    --------
+    >>> report = store.knn_graph("graph.npz", k=2)
+    >>> report.path.name, report.rows, report.k
+    ('graph.npz', 6, 2)
     """
 
     path: Path

@@ -33,6 +33,18 @@ class Matrix:
         The share of words that were found, 1.0 where there are none to find.
     padding_idx : int or None
         The row of the padding: the one that was named, else that of the empty word, if it has one.
+
+    Examples
+    --------
+    >>> matrix = store.matrix(["<pad>", "king", "unheard-of"], padding_idx=0, oov="zeros")
+    >>> matrix
+    <Matrix 3 x 4 float32: 1 words found, 1 missing>
+    >>> matrix.index["king"], matrix.found, matrix.missing, matrix.coverage
+    (1, ['king'], ['unheard-of'], 0.5)
+    >>> matrix.array
+    array([[0. , 0. , 0. , 0. ],
+           [0.9, 0.8, 0.1, 0. ],
+           [0. , 0. , 0. , 0. ]], dtype=float32)
     """
 
     # Made when they are asked for: a task's words are many, and its matrix is all that most callers want.

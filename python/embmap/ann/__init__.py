@@ -231,7 +231,15 @@ class ApproximateIndex:
 
     @property
     def expansion_search(self) -> int:
-        """Candidates kept in a search: more find more of the right rows, and take longer. Can be set."""
+        """Candidates kept in a search: more find more of the right rows, and take longer. Can be set.
+
+        Examples
+        --------
+        >>> index = embmap.ann.build(store)
+        >>> index.expansion_search = 128
+        >>> index.expansion_search
+        128
+        """
         return int(self._graph.expansion_search)
 
     @expansion_search.setter

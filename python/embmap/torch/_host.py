@@ -146,6 +146,13 @@ class HostEmbedding(torch.nn.Module):
         ------
         IndexError
             There is no such row.
+
+        Examples
+        --------
+        >>> layer = embmap.torch.HostEmbedding(store)
+        >>> layer(torch.tensor([[1, 0]]))
+        tensor([[[0.9000, 0.1000, 0.8000, 0.0000],
+                 [0.9000, 0.8000, 0.1000, 0.0000]]])
         """
         if ids.dtype not in (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8):
             raise TypeError(f"ids must be of an integer type, not {ids.dtype}")
@@ -202,6 +209,14 @@ class HostEmbedding(torch.nn.Module):
         ------
         ValueError
             The layer learns: its rows may change before they are asked for.
+
+        Examples
+        --------
+        >>> layer, ids = embmap.torch.HostEmbedding(store), torch.tensor([0, 1])
+        >>> layer.prefetch(ids)
+        >>> layer(ids)
+        tensor([[0.9000, 0.8000, 0.1000, 0.0000],
+                [0.9000, 0.1000, 0.8000, 0.0000]])
         """
         if self.weight is not None:
             raise ValueError("the rows of a layer that learns cannot be fetched ahead: they may change")
