@@ -1,15 +1,32 @@
-"""Fixtures: small stores, the folder of published files, what the docs' snippets may use."""
+"""Fixtures: small stores, the folder of published files; what systems other than Linux lack."""
 
 import json
+import multiprocessing
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
+if sys.platform == "darwin":
+    # Keras would use the GPU, of which NumPy sees nothing.
+    os.environ.setdefault("KERAS_TORCH_DEVICE", "cpu")
 
 import embmap
+
+reads_proc = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has /proc")
+forks = pytest.mark.skipif(sys.platform != "linux", reason="Windows has no fork, and macOS' libraries survive none")
+limits_files = pytest.mark.skipif(os.name != "posix", reason="Windows sets no limit to the size of files")
+has_modes = pytest.mark.skipif(os.name != "posix", reason="files of Windows have no modes")
+has_pipes = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no named pipes among its files")
+interrupts = pytest.mark.skipif(os.name != "posix", reason="Windows sends Ctrl-C to no single process")
+replaces_mapped = pytest.mark.skipif(os.name == "nt", reason="Windows neither replaces nor removes a mapped file")
+
+START_METHODS = [way for way in multiprocessing.get_all_start_methods() if way != "fork" or sys.platform == "linux"]
+# Windows says it in several ways.
+NOT_THERE = "" if os.name == "nt" else "No such file or directory"
 
 SMALL = """king 0.9 0.8 0.1 0
 queen 0.9 0.1 0.8 0

@@ -53,7 +53,7 @@ def samples(folder: Path) -> dict[str, Path]:
     lines = (json.dumps({"text": w, "embedding": row}) for w, row in zip(WORDS, ROWS.tolist(), strict=True))
     at("jsonl").write_text("".join(f"{line}\n" for line in lines))
     at("json").write_text(json.dumps(dict(zip(WORDS, ROWS.tolist(), strict=True))))
-    at("matrix.json").write_text(json.dumps({"ent": ROWS.tolist(), "rel": [1]}))
+    at("matrix.json").write_text(json.dumps({"ent": ROWS.tolist(), "margin": 1}))
     made["floret"] = folder / "sample.floret"
     made["floret"].write_text(
         "4 3 2 3 2 7 < >\n" + "".join(f"{i} {a!r} {b!r} {c!r} \n" for i, (a, b, c) in enumerate(ROWS.tolist()))

@@ -12,7 +12,7 @@ import zlib
 
 import numpy as np
 import pytest
-from conftest import SMALL, store_of
+from conftest import SMALL, forks, has_modes, limits_files, reads_proc, store_of
 
 import embmap
 
@@ -216,6 +216,7 @@ def test_another_stores_index_is_refused(random_store, index, store, tmp_path):
     with pytest.raises(embmap.FormatError, match="index of another store"):
         ann.open(store, index.path)
     ann.build(store)
+    store.close()
     changed = store_of(tmp_path, SMALL.replace("0.9", "0.8"))
     with pytest.raises(embmap.FormatError, match="build it anew"):
         ann.open(changed)
@@ -239,6 +240,7 @@ def test_pickled_and_changed_it_is_an_error(store):
         pickle.loads(pickled)
 
 
+@forks
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_forked_children_search_too(index, queries):
     expected = index.neighbors(queries)[0].tolist()
@@ -320,6 +322,7 @@ for place in places:
             opened += 1
             ids, _ = index.neighbors(store.vectors[::30], 10)
             assert (ids >= 0).all() and (ids < 300).all()
+            del index
 print(opened > 100, refused > 500)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -396,6 +399,7 @@ except KeyboardInterrupt:
     assert names(tmp_path) == []
 
 
+@limits_files
 def test_a_full_disk_is_an_error_that_leaves_the_old_file(random_store, tmp_path):
     target = tmp_path / "x.usearch"
     target.write_bytes(b"old")
@@ -422,6 +426,7 @@ def test_a_folder_that_is_not_there_is_an_error_before_anything_is_built(random_
         ann.build(random_store, tmp_path / "none" / "x", progress=lambda *_: pytest.fail("built"))
 
 
+@has_modes
 def test_the_mode_is_the_old_files_or_what_the_umask_leaves(store, tmp_path):
     old = os.umask(0o027)
     try:
@@ -433,6 +438,7 @@ def test_the_mode_is_the_old_files_or_what_the_umask_leaves(store, tmp_path):
         os.umask(old)
 
 
+@reads_proc
 def test_memory_is_the_index_and_little_more(tmp_path):
     """The store is 18 MB of float32; its index of int8 is 4.5 MB of vectors, and the graph."""
     rng = np.random.default_rng(0)

@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pyarrow as pa
 import pytest
-from conftest import SMALL, store_of
+from conftest import SMALL, replaces_mapped, store_of
 
 import embmap
 from embmap.arrow import Lookup
@@ -97,6 +97,7 @@ def test_it_travels_as_a_path_and_opens_the_store_once(store, tmp_path, monkeypa
 
 def test_another_file_in_its_place_is_an_error(store, tmp_path):
     saved = pickle.dumps(Lookup(store, "word"))
+    store.close()
     store_of(tmp_path, "other 1 2\n")
     embmap._open._kept.clear()
     with pytest.raises(embmap.FormatError, match="has changed"):
@@ -117,6 +118,7 @@ def test_what_cannot_be(store, tmp_path):
         Lookup(tmp_path / "absent.embmap", "word")(batch)
 
 
+@replaces_mapped
 def test_a_new_file_is_seen_and_a_closed_store_is_opened_again(store, tmp_path):
     king = pa.array(["king"])
     lookup = Lookup(store.path, "word")

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from conftest import SMALL
+from conftest import NOT_THERE, SMALL
 
 import embmap
 from embmap.cli import main
@@ -69,14 +69,14 @@ def test_export(files, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["info", "nowhere.embmap"], "nowhere.embmap: No such file or directory"),
+        (["info", "nowhere.embmap"], f"nowhere.embmap: {NOT_THERE}"),
         (["lookup", "{store}", "nobody"], "'nobody' is not in the store"),
         (["similar", "{store}", "nobody"], "'nobody' is not in the store"),
         (["convert", "{store}"], "are the same file"),
         (["convert", "{source}", "--dim", "7"], "expected vectors of dimension 7, found 4"),
         (["verify", "{source}"], "not an embmap store"),
         (["export", "{store}", "x.txt"], "the suffix '.txt' does not tell the format"),
-        (["export", "{store}", "nowhere/x.vec"], "nowhere/x.vec: No such file or directory"),
+        (["export", "{store}", "nowhere/x.vec"], f"x.vec: {NOT_THERE}"),
     ],
 )
 def test_what_fails_says_why_on_one_line_and_exits_with_1(files, arguments, message):

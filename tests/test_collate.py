@@ -5,7 +5,7 @@ import warnings
 
 import pytest
 import torch
-from conftest import store_of
+from conftest import START_METHODS, store_of
 from torch.utils.data import DataLoader
 
 import embmap
@@ -45,7 +45,7 @@ def test_a_text_that_was_not_split_is_an_error(store):
         Collate(store, length=-1)([["king"]])
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+@pytest.mark.parametrize("method", START_METHODS)
 def test_workers_of_every_kind_map_one_file(tmp_path, method):
     store = store_of(tmp_path, "".join(f"w{i} {i} 1\n" for i in range(1000)))
     collate = Collate(store)

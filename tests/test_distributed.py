@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 import torch.distributed.checkpoint as dcp
+from conftest import reads_proc
 from torch.distributed.checkpoint.api import CheckpointException
 
 import embmap
@@ -96,6 +97,7 @@ told["gradient"] = torch.equal(gradient.full_tensor(), whole.weight.grad), list(
     assert [answer["gradient"] for answer in answers] == [[True, answer["local 1"]] for answer in answers]
 
 
+@reads_proc
 def test_a_rank_reads_its_own_rows_and_no_others(tmp_path, wide):
     code = """
 layer = embmap.torch.sharded_embedding(store, mesh)
@@ -109,6 +111,7 @@ told["read"], told["own"] = mapped("Rss"), mapped("Anonymous")
         assert answer["own"] == 0
 
 
+@reads_proc
 def test_a_checkpoint_is_loaded_by_parts(tmp_path, wide):
     code = """
 import torch.distributed.checkpoint as dcp
@@ -160,6 +163,7 @@ def test_a_checkpoint_of_one_process_has_the_types_that_are_asked_for(wide):
         dcp.load({"a": torch.zeros(3, 300)}, storage_reader=embmap.torch.StoreReader(wide, "a"), no_dist=True)
 
 
+@reads_proc
 def test_a_table_that_is_kept_out_of_the_first_sync_stays_the_files(tmp_path, wide):
     code = """
 from torch.nn.parallel import DistributedDataParallel

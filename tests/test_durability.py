@@ -13,7 +13,7 @@ import time
 
 import numpy as np
 import pytest
-from conftest import SMALL, convert_text, write_model
+from conftest import SMALL, convert_text, has_modes, has_pipes, limits_files, reads_proc, write_model
 
 import embmap
 
@@ -56,6 +56,7 @@ def test_a_killed_conversion_leaves_the_old_file_or_the_new_one_whole(tmp_path, 
     embmap.open(target).verify()
 
 
+@limits_files
 def test_a_full_disk_is_an_error_that_leaves_the_old_file(tmp_path, old):
     target, before = old
     source = big_text(tmp_path)
@@ -106,7 +107,7 @@ except KeyboardInterrupt:
     assert [path.name for path in tmp_path.iterdir()] == ["big.txt"]
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="a limit of the system")
+@limits_files
 @pytest.mark.parametrize("name", ["v.parquet", "v.arrow", "v.npy", "v.vec", "g.npz", "g.parquet"])
 def test_a_file_that_may_be_no_larger_is_named_in_the_error(tmp_path, name):
     pytest.importorskip("pyarrow")
@@ -201,6 +202,7 @@ def test_progress_ends_at_the_total(tmp_path, capsys):
     assert "100%" in capsys.readouterr().err
 
 
+@reads_proc
 def test_memory_is_bounded(tmp_path):
     """The matrix is 72 MB; converting and opening it takes a fraction of that."""
     source = big_text(tmp_path, rows=60_000, dim=300)
@@ -221,6 +223,7 @@ print(converted - before, peak() - converted, store.vectors.nbytes / 1e6)
     assert opening < 2
 
 
+@has_modes
 def test_the_targets_mode_is_what_the_umask_leaves(tmp_path):
     old = os.umask(0o027)
     try:
@@ -257,7 +260,7 @@ def test_a_forked_child_does_nothing_to_what_its_parent_writes(tmp_path, how):
         assert len(store) == 100_001
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")
+@has_pipes
 def test_a_pipe_in_the_place_of_a_file_is_refused_at_once(tmp_path):
     os.mkfifo(tmp_path / "v.embmap")
     with pytest.raises(OSError, match="expected a file, found a pipe or a device"):

@@ -70,7 +70,8 @@ def test_vectors_are_those_of_sentence_transformers(store, tmp_path):
     transformers = pytest.importorskip("sentence_transformers")
     module = store.to_static_embedding()
     model = transformers.SentenceTransformer(modules=[module], device="cpu")
-    made = store_of(tmp_path, "".join(f"▁{line}\n" for line in SMALL.splitlines()))
+    (tmp_path / "made").mkdir()
+    made = store_of(tmp_path / "made", "".join(f"▁{line}\n" for line in SMALL.splitlines()))
     texts = [text for text in TEXTS if text]
     # Its unknown word has no row here.
     assert np.allclose(made.encode(texts, tokenizer=module.tokenizer), model.encode(texts), atol=1e-6)
@@ -87,6 +88,7 @@ def test_unknown_tokens_are_left_out_or_counted(tmp_path):
         assert store.encode("king what", tokenizer=tokenizer, unknown="count").tolist() == [1, 2]
         # What has no row is left out in any case.
         assert store.encode("king gone", tokenizer=tokenizer, unknown="count").tolist() == [2, 4]
+    store.close()
     other = store_of(tmp_path, "king 5 5\n")
     assert other.encode("king what", tokenizer=made).tolist() == [5, 5]
 
@@ -101,5 +103,5 @@ def test_a_model_of_the_hub_brings_its_tokenizer(tmp_path, hub, monkeypatch):
     (hub / "models--org--static" / "refs" / "main").write_text(commit)
     monkeypatch.setenv("EMBMAP_CACHE_DIR", str(tmp_path / "cache"))
     store = embmap.load("org/static")
-    assert json.loads((folder / "tokenizer.json").read_text())
+    assert json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
     assert np.allclose(store.encode("king"), store["▁king"] if "▁king" in store else store["king"])

@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import struct
 import subprocess
 import sys
@@ -10,7 +9,7 @@ import time
 
 import numpy as np
 import pytest
-from conftest import SMALL, convert_text, store_of
+from conftest import SMALL, convert_text, has_modes, limits_files, reads_proc, store_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -44,7 +43,7 @@ def converted_back(folder, store, format, **options):
     report = store.export(folder / "export.txt", format, **options)
     # "1 1" is a header or a row, and spaces around every word are theirs, as the reader says.
     options = {"header": format != "glove", "separator": " ", "dim": store.dim}
-    return embmap.open(embmap.convert(report.path, folder / "back.embmap", **options).path)
+    return embmap.open(embmap.convert(report.path, folder / f"{format}.embmap", **options).path)
 
 
 def gensim_vectors():
@@ -329,7 +328,7 @@ except KeyboardInterrupt:
     assert left_in(tmp_path) == ["big"]
 
 
-@pytest.mark.skipif(not hasattr(signal, "SIGXFSZ"), reason="needs a limit on files")
+@limits_files
 def test_a_full_disk_is_an_error_that_leaves_the_old_file(tmp_path, big):
     target = tmp_path / "v.vec"
     target.write_text("old")
@@ -348,6 +347,7 @@ except OSError as error:
     assert left_in(tmp_path) == ["big", "v.vec"]
 
 
+@reads_proc
 def test_memory_is_bounded(tmp_path, big):
     """The text has 120 MB; what is not the map takes a fraction of that."""
     code = f"""
@@ -371,6 +371,7 @@ def test_progress_counts_rows_and_ends_at_all(tmp_path, store, capsys):
     assert "v.vec: 100%" in capsys.readouterr().err
 
 
+@has_modes
 def test_the_targets_mode_is_what_the_umask_leaves(tmp_path, store):
     old = os.umask(0o027)
     try:
@@ -416,7 +417,7 @@ def test_numbers_come_back_with_the_words_beside_them(tmp_path, name, dtype):
     if name == "v.npy":
         assert np.array_equal(np.load(tmp_path / name), store.take(every))
     store.export(tmp_path / name, report.format, words=["straße", "king"])
-    again = embmap.open(embmap.convert(tmp_path / name, tmp_path / "w.embmap", words=beside).path)
+    again = embmap.open(embmap.convert(tmp_path / name, tmp_path / "x.embmap", words=beside).path)
     assert list(again) == ["straße", "king"]
 
 

@@ -113,7 +113,9 @@ def test_models_of_floret(tmp_path, mode, hashes):
     ("content", "said"),
     [
         (text(marks="^ $"), "words are put between '^' and '$'; embmap knows '<' and '>'"),
-        (text(maxn=300), "n-grams of 2 to 300 characters in 2 buckets each"),
+        (text(maxn=300), "its n-grams cannot be: n-grams of up to 300 characters in 50 buckets"),
+        ("\ufeff" + text(names=[*range(49), 1.5]), "row 50 is named"),
+        (text().replace(" \n7 ", " \n7 x "), "row 8 is named '7 x', expected 7"),
         (text(names=[*range(49), 7]), "'7' again|came before|there before|twice"),
         (text(names=[*range(49), 77]), "row 50 is named '77', expected 49"),
         (text()[:-40], "announces 50 rows|numbers"),
@@ -130,7 +132,9 @@ def test_what_is_wrong_with_a_table_is_said(tmp_path, content, said):
 def test_what_is_wrong_with_a_table_of_spacy_is_said(tmp_path):
     for i, (changed, said) in enumerate(
         (
-            ({"hash_count": 5}, "in 5 buckets each"),
+            ({"hash_count": 5}, "pieces of words in 5 buckets each"),
+            ({"hash_count": 0}, "expected 1 to 4 hashes, found 0"),
+            ({"hash_count": True}, "expected minn, maxn, hash_count"),
             ({"minn": "2"}, "expected minn, maxn, hash_count"),
             ({"eow": None}, "bow and eow"),
             ({"mode": "magic"}, "a table of magic, which embmap does not know"),
@@ -147,11 +151,44 @@ def test_a_table_that_would_be_misread_is_refused(tmp_path):
     (tmp_path / "v.floret.gz").write_bytes(gzip.compress(text().encode()))
     with pytest.raises(embmap.ParseError, match=r"this is floret's table.*format=\"floret\" reads it"):
         embmap.convert(tmp_path / "v.floret.gz")
-    with pytest.raises(embmap.ParseError, match="one that is packed must be unpacked first"):
+    with pytest.raises(embmap.ParseError, match="in a plain file of UTF-8: unpack it first"):
         embmap.convert(tmp_path / "v.floret.gz", format="floret")
     (tmp_path / "v.floret").write_text(text())
-    with pytest.raises(embmap.ParseError, match="words= names the words of numbers that have none"):
+    with pytest.raises(embmap.ParseError, match="expected rows of numbers"):
         embmap.convert(tmp_path / "v.floret", words=["a"])
+
+
+def test_texts_that_look_like_a_table_are_texts(tmp_path):
+    (tmp_path / "v.txt").write_text("7 1 2 3 4 5 6 7\n8 1 2 3 4 5 6 7\n")
+    with embmap.open(embmap.convert(tmp_path / "v.txt", dim=7).path) as store:
+        assert list(store) == ["7", "8"]
+    (tmp_path / "v.txt").write_text("1984 3 0 2 1 0 0.5 0.25\n1985 3 0 2 1 0 0.5 0.25\n")
+    assert embmap.convert(tmp_path / "v.txt").dim == 7
+    (tmp_path / "v.txt").write_text("0 0 0 0 1 0 0 0\n0 0 0 1 0 0 0 0\n")
+    assert embmap.convert(tmp_path / "v.txt", words=["a", "b"]).dim == 8
+
+
+def test_rows_that_are_no_numbers_are_refused(tmp_path):
+    folder = folder_of_spacy(tmp_path / "pipe")
+    for wrong in (ROWS.astype(complex), ROWS.astype("U8"), ROWS.astype("M8[s]")):
+        with (folder / "vocab" / "vectors").open("wb") as file:
+            np.save(file, wrong)
+        with pytest.raises(embmap.ParseError, match="expected real numbers"):
+            embmap.convert(folder)
+
+
+def test_a_model_whose_buckets_were_all_pruned(tmp_path):
+    """Words but the first have no row of their own, and so none."""
+    from test_fasttext import quantized
+
+    model = Model([b"</s>", b"cat"], quantized(2, 3, 2, lengths=False), floret=(2, 2), bucket=8, kept={})
+    (tmp_path / "m.ftz").write_bytes(model.encode())
+    with embmap.open(embmap.convert(tmp_path / "m.ftz", tmp_path / "v.embmap").path) as store:
+        assert not store["cat"].any()
+        assert store["</s>"].any()
+    (tmp_path / "m.bin").write_bytes(Model([b"a"], ROWS[:9], floret=(2, 5)).encode())
+    with pytest.raises(embmap.ParseError, match="a model of floret's with 5 hashes, of 1 to 4"):
+        embmap.convert(tmp_path / "m.bin")
 
 
 def test_a_section_that_lies_is_refused(tmp_path):

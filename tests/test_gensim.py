@@ -12,7 +12,7 @@ from pathlib import Path
 import gensim.models
 import numpy as np
 import pytest
-from conftest import SMALL, store_of
+from conftest import SMALL, forks, replaces_mapped, store_of
 from fasttext_model import Model
 from gensim.models.fasttext import load_facebook_vectors as gensims_load_facebook_vectors
 from scipy.optimize import linprog
@@ -507,6 +507,7 @@ def test_what_is_not_written_is_refused_by_name(tmp_path, both, options):
     assert list(tmp_path.iterdir()) == []
 
 
+@replaces_mapped
 def test_the_vectors_of_some_words_are_gone_with_their_object(both):
     _, kv = both
     some = kv.vectors_for_all(iter(["w5", "?", "w1"]))
@@ -519,6 +520,7 @@ def test_the_vectors_of_some_words_are_gone_with_their_object(both):
     assert np.array_equal(vector, kv["w5"])
 
 
+@forks
 def test_a_forked_child_leaves_the_file_of_some_words(both):
     _, kv = both
     some = kv.vectors_for_all(["w5"])

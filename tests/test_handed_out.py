@@ -87,7 +87,8 @@ def test_a_layer_with_a_row_for_the_padding_is_no_copy(store, tmp_path):
     assert_unchanged(store)
     assert store.path.read_bytes() == before
     for dtype in ("float16", "bfloat16", "int8"):
-        small = store_of(tmp_path, SMALL, dtype=dtype)
+        (tmp_path / dtype).mkdir()
+        small = store_of(tmp_path / dtype, SMALL, dtype=dtype)
         padded = embmap.torch.embedding(small, padding_idx=len(small))
         assert padded.weight.shape == (7, 4)
         assert not padded.weight[6].any()

@@ -25,9 +25,9 @@ PYTHON_FLOORS = [
     ("_ingest", "_keyed_vectors", "_cli"),
 ]
 PUBLIC = """
-Analogies ConversionReport ConversionWarning EmbmapError ExportReport FormatError GraphReport Matrix ParseError
-RejectedRow Section ShardedStore Similarities Store WriteReport Writer __version__ convert evaluate from_arrow
-from_gensim load merge open pull push relocated write
+Analogies ConversionReport ConversionWarning EmbmapError ExportReport FormatError GraphReport Matrix
+NetworkFileWarning ParseError RejectedRow Section ShardedStore Similarities Store WriteReport Writer __version__
+convert evaluate from_arrow from_gensim load merge open pull push relocated write
 """
 
 
@@ -36,7 +36,7 @@ def sources(crate):
 
 
 def test_unsafe_is_where_contributing_says():
-    text = (ROOT / "CONTRIBUTING.md").read_text()
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     listed = set(
         re.findall(
             r"`(?:rust/embmap(?:-python)?/src/)?([\w/]+\.rs)`", text.split("- `unsafe` lives in")[1].split("\n- ")[0]
@@ -45,7 +45,7 @@ def test_unsafe_is_where_contributing_says():
     allowed = set()
     for crate in CRATES:
         for path in sources(crate):
-            if "allow(unsafe_code)" in path.read_text():
+            if "allow(unsafe_code)" in path.read_text(encoding="utf-8"):
                 allowed.add(path.relative_to(crate).as_posix())
     assert allowed | {"sys/simd.rs"} == listed
 
@@ -55,7 +55,7 @@ def test_no_file_of_the_crate_uses_a_higher_floor():
     for floor, name in enumerate(RUST_FLOORS):
         above = "|".join(RUST_FLOORS[floor + 1 :])
         for path in sources(crate / name):
-            uses = re.sub(r"(?s)#\[cfg\(test\)\]\nmod tests.*", "", path.read_text())
+            uses = re.sub(r"(?s)#\[cfg\(test\)\]\nmod tests.*", "", path.read_text(encoding="utf-8"))
             uses = re.sub(r"//[^\n]*", "", uses)
             found = re.findall(rf"crate::(?:{above})\b", uses) if above else []
             grouped = re.findall(r"(?ms)^use crate::\{(.*?)^\};", uses)

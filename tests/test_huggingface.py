@@ -142,12 +142,11 @@ def test_many_rows_in_any_number_of_threads(folder):
     rows = np.random.default_rng(0).normal(size=(30_000, 50)).astype(np.float32)
     write_safetensors(folder / "model.safetensors", {BERT: rows})
     write_json(folder / "tokenizer.json", wordpiece([f"w{i}" for i in range(30_000)]))
-    stores = [converted(folder, threads=n)[1] for n in (1, 2, 5)]
-    assert len({store.identity for store in stores}) == 1
-    assert stores[0].vectors.tobytes() == rows.tobytes()
-    few = converted(folder, keep=["w29999", "w3", "nothing"])[1]
-    assert list(few) == ["w3", "w29999"]
-    assert np.array_equal(few.vectors, rows[[3, 29_999]])
+    assert len({converted(folder, threads=n)[1].identity for n in (1, 2, 5)}) == 1
+    assert converted(folder)[1].vectors.tobytes() == rows.tobytes()
+    with converted(folder, keep=["w29999", "w3", "nothing"])[1] as few:
+        assert list(few) == ["w3", "w29999"]
+        assert np.array_equal(few.vectors, rows[[3, 29_999]])
     assert len(converted(folder, limit=7)[1]) == 7
 
 
@@ -312,6 +311,7 @@ def test_files_that_are_no_safetensors(folder, content, reason):
         converted(folder)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows fills what another system leaves as a hole")
 def test_a_large_hole_costs_nothing(folder):
     rows = 1 << 40
     with (folder / "model.safetensors").open("wb") as file:
@@ -420,21 +420,21 @@ def test_model2vecs_tensors_that_do_not_fit(folder):
 
 def test_load_makes_the_store_anew_when_a_file_of_the_folder_changes(folder, tmp_path):
     def load():
-        store = embmap.load(folder, cache_dir=tmp_path / "cache")
-        status = store.path.stat()
-        return store, (status.st_ino, status.st_mtime_ns)
+        with embmap.load(folder, cache_dir=tmp_path / "cache") as store:
+            status = store.path.stat()
+            return (store.path.name, store.words[0], store.vectors[0, 0]), (status.st_ino, status.st_mtime_ns)
 
-    store, first = load()
-    assert store.path.name.startswith("model-")
+    (name, _, _), first = load()
+    assert name.startswith("model-")
     assert load()[1] == first
     (folder / "README.md").write_text("beside")
     assert load()[1] == first
     write_json(folder / "tokenizer.json", wordpiece(["[CLS]", *TOKENS[1:]]))
-    store, second = load()
-    assert (store.words[0], second != first) == ("[CLS]", True)
+    (_, word, _), second = load()
+    assert (word, second != first) == ("[CLS]", True)
     write_safetensors(folder / "model.safetensors", {BERT: ROWS + 1})
-    store, third = load()
-    assert (store.vectors[0, 0], third != second) == (1.0, True)
+    (_, _, number), third = load()
+    assert (number, third != second) == (1.0, True)
     os.utime(folder / "model.safetensors", ns=(5, 5))
     assert load()[1] != third
 

@@ -156,7 +156,7 @@ def test_bytes_in_an_array_of_objects_are_utf_8(store):
         ({"a": 1}, {"start": 1}, "start is for a list"),
         (["a"], {"start": -1}, "start"),
         (["a"], {"oov": "random"}, "oov must be one of"),
-        (["a"], {"oov": "subword"}, "buckets"),
+        (["a"], {"oov": "subword"}, "n-grams"),
         (["a"], {"oov": [1, 2, 3]}, "shape"),
         (["a"], {"oov": lambda word: [1]}, "shape"),
         (["a"], {"fallback": "swapcase"}, "fallback must be one of"),

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from conftest import SMALL, store_of
+from conftest import SMALL, replaces_mapped, store_of
 from fasttext_model import Model
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -93,7 +93,7 @@ def test_concat_joins_stores_of_any_dimension(tmp_path, two):
         "c": [4, 5, 0, -1, -2],
         "d": [0, 0, -3, -4, -5],
     }
-    both = embmap.merge(two, tmp_path / "m", how="concat", words="intersection")
+    both = embmap.merge(two, tmp_path / "b", how="concat", words="intersection")
     assert list(both) == ["b", "c"]
 
 
@@ -124,7 +124,7 @@ def test_stores_of_different_types_become_float32_unless_asked(tmp_path):
     merged = embmap.merge([first, second], tmp_path / "m")
     assert merged.dtype == np.float32
     assert np.array_equal(merged.vectors, [first["a"].astype(np.float32), second["b"]])
-    assert embmap.merge([first, second], tmp_path / "m", dtype="int8").dtype == np.int8
+    assert embmap.merge([first, second], tmp_path / "i", dtype="int8").dtype == np.int8
 
 
 def test_the_metadata_names_the_stores(tmp_path, two):
@@ -144,6 +144,7 @@ def test_the_metadata_names_the_stores(tmp_path, two):
         embmap.merge(two, tmp_path / "m", how="concat", metadata={"merged": 1})
 
 
+@replaces_mapped
 def test_paths_do_as_well_as_stores_and_the_target_may_be_one_of_them(tmp_path, two):
     left, _ = two
     merged = embmap.merge(iter([left.path, str(tmp_path / "right")]), target=left.path, how="concat")
@@ -293,6 +294,7 @@ def test_a_corrupt_store_is_an_error_and_not_a_smaller_store(tmp_path, store):
     assert not (tmp_path / "s").exists()
 
 
+@replaces_mapped
 def test_a_store_may_be_replaced_by_its_own_selection(store):
     small = store.select(["pear", "king"], store.path)
     assert (list(small), len(store)) == (["pear", "king"], 6)

@@ -14,6 +14,8 @@ notebooks = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(notebooks)
 
 
+# What ZeroMQ says of Windows' event loop.
+@pytest.mark.filterwarnings("ignore:Proactor event loop:RuntimeWarning")
 @pytest.mark.parametrize("page", notebooks.tutorials(), ids=lambda page: page.stem)
 def test_a_notebook_is_its_tutorial_and_runs(page):
     for module in ("torch", "keras") if page.stem == "keras" else ("torch",):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import store_of
+from conftest import START_METHODS, forks, store_of
 
 import embmap
 
@@ -29,7 +29,7 @@ def total(store):
     return float(store.take(ids).sum(dtype=np.float64))
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+@pytest.mark.parametrize("method", START_METHODS)
 def test_a_store_travels_to_worker_processes(wide, method):
     expected = total(wide)
     with warnings.catch_warnings():
@@ -38,6 +38,7 @@ def test_a_store_travels_to_worker_processes(wide, method):
             assert list(pool.map(total, [wide] * 4)) == [expected] * 4
 
 
+@forks
 def test_a_forked_child_uses_the_parents_store_after_the_parent_used_threads(wide):
     expected = total(wide)
     with warnings.catch_warnings():

@@ -59,7 +59,7 @@ def test_every_kind_is_read_in_one_call(made, tmp_path, kind):
         assert np.array_equal(rows_of(store).view(np.uint32), expected.view(np.uint32))
         assert store.metadata["source"]["name"] == made[kind].name
         store.verify()
-    (tmp_path / "words.txt").write_text("".join(f"{word}\n" for word in WORDS))
+    (tmp_path / "words.txt").write_text("".join(f"{word}\n" for word in WORDS), encoding="utf-8")
     options = {"words": tmp_path / "words.txt"} if options else {}
     loaded = embmap.load(made[kind], cache_dir=tmp_path / "cache", **options)
     assert list(loaded) == WORDS
@@ -120,7 +120,7 @@ LISTS = {
 
 @pytest.mark.parametrize("name", LISTS)
 def test_words_come_in_any_list(made, tmp_path, name):
-    (tmp_path / name).write_text(LISTS[name], newline="")
+    (tmp_path / name).write_text(LISTS[name], encoding="utf-8", newline="")
     with embmap.open(embmap.convert(made["npy"], tmp_path / "v.embmap", words=tmp_path / name).path) as store:
         assert list(store) == WORDS
 
@@ -149,7 +149,8 @@ def test_a_word_list_with_counts(made, tmp_path):
     (tmp_path / "vocab.txt").write_text("a 9\nb 7\nc 2\nd 1\n")
     with embmap.open(embmap.convert(made["npy"], tmp_path / "v.embmap", words=tmp_path / "vocab.txt").path) as store:
         assert list(store) == ["a", "b", "c", "d"]
-    (tmp_path / "names.tsv").write_text("id\tname\n" + "".join(f"Q{i}\t{word}\n" for i, word in enumerate(WORDS)))
+    names = "id\tname\n" + "".join(f"Q{i}\t{word}\n" for i, word in enumerate(WORDS))
+    (tmp_path / "names.tsv").write_text(names, encoding="utf-8")
     for column in ("name", "1"):
         report = embmap.convert(made["npy"], tmp_path / "v.embmap", words=tmp_path / "names.tsv", word_column=column)
         with embmap.open(report.path) as store:
@@ -219,7 +220,7 @@ def test_a_row_that_cannot_be_stored_is_named(tmp_path):
     assert report.rejected_by["not_finite"] == 2
     assert report.rejected_by["empty_word"] == 1
     assert "too large for float32" in str(report)
-    (tmp_path / "w.txt").write_text("".join(f"{word}\n" for word in WORDS))
+    (tmp_path / "w.txt").write_text("".join(f"{word}\n" for word in WORDS), encoding="utf-8")
     rows[1, 2], rows[3, 0] = 70_000, 65_519
     np.save(tmp_path / "half.npy", rows)
     with pytest.raises(embmap.ParseError, match=r"row 2: .* found 70000.0 as number 3, which is too large for float16"):
@@ -301,7 +302,7 @@ def test_opcodes_that_are_no_data_are_refused_by_name(tmp_path, code, said):
 def test_every_opcode_of_python_is_known_or_refused():
     from embmap._ingest.readers import pickles
 
-    text = Path(pickles.__file__).read_text()
+    text = Path(pickles.__file__).read_text(encoding="utf-8")
     refused = {"INST", "OBJ", "EXT1", "EXT2", "EXT4", "PERSID", "BINPERSID", "NEXT_BUFFER", "READONLY_BUFFER"}
     for opcode in pickletools.opcodes:
         assert opcode.name in refused or f'"{opcode.name}"' in text, opcode.name
@@ -338,6 +339,12 @@ def test_fasttext_models_of_gensim(tmp_path):
             unseen = np.array([model.wv[word] for word in ("kingdom", "straßen")])
             # gensim divides where fastText multiplies by a quotient.
             np.testing.assert_allclose(store.lookup(["kingdom", "straßen"], oov="subword"), unseen, rtol=3e-7)
+    # What is stored is what gensim gives, and not made anew.
+    model.wv.unit_normalize_all()
+    with (tmp_path / "unit.kv").open("wb") as file:
+        pickle.dump(model.wv, file)
+    with embmap.open(embmap.convert(tmp_path / "unit.kv").path) as store:
+        assert np.array_equal(rows_of(store), model.wv.vectors)
     models.FastText([words * 5], vector_size=5, min_count=1, max_n=0).save(str(tmp_path / "none.model"))
     with embmap.open(embmap.convert(tmp_path / "none.model").path) as store:
         assert np.array_equal(rows_of(store), models.FastText.load(str(tmp_path / "none.model")).wv.vectors)
@@ -351,7 +358,7 @@ def test_what_is_wrong_with_fasttext_models_of_gensim_is_said(tmp_path):
         (
             ("compatible_hash", False, "hashed as gensim before 3.8 did"),
             ("bucket", 51, "they do not belong together"),
-            ("max_n", 300, "n-grams of 3 to 300 characters"),
+            ("max_n", 300, "n-grams of up to 300 characters"),
             ("min_n", "3", "expected min_n, max_n and bucket"),
         )
     ):
@@ -468,7 +475,7 @@ def test_the_command_line_reads_them_too(made, tmp_path):
 
     from embmap.cli import main
 
-    (tmp_path / "words.txt").write_text("".join(f"{word}\n" for word in WORDS))
+    (tmp_path / "words.txt").write_text("".join(f"{word}\n" for word in WORDS), encoding="utf-8")
     arguments = [
         "convert",
         str(made["npy"]),

@@ -1,6 +1,7 @@
 """Pickled stores that have moved: found by name and identity in folders that are named."""
 
 import contextvars
+import gc
 import io
 import os
 import pickle
@@ -29,6 +30,11 @@ def moved(tmp_path):
     return saved, served
 
 
+def at_home(monkeypatch, folder):
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(folder))
+
+
 def other_store(folder, name="v.embmap"):
     folder.mkdir(exist_ok=True)
     embmap.write(folder / name, ["another"], [[1.0]])
@@ -52,7 +58,7 @@ def test_the_folder_may_be_relative_and_a_home(moved, monkeypatch):
     monkeypatch.chdir(served.parent)
     with embmap.relocated("serve"):
         assert pickle.loads(saved).path == served / "v.embmap"
-    monkeypatch.setenv("HOME", str(served.parent))
+    at_home(monkeypatch, served.parent)
     with embmap.relocated("~/serve"):
         assert pickle.loads(saved).path == served / "v.embmap"
 
@@ -61,7 +67,7 @@ def test_the_environment_names_folders(moved, monkeypatch, tmp_path):
     saved, served = moved
     monkeypatch.setenv("EMBMAP_PATH", os.pathsep.join(["", "/nowhere", str(other_store(tmp_path / "x")), str(served)]))
     assert pickle.loads(saved).path == served / "v.embmap"
-    monkeypatch.setenv("HOME", str(tmp_path))
+    at_home(monkeypatch, tmp_path)
     monkeypatch.setenv("EMBMAP_PATH", "~/serve")
     assert pickle.loads(saved).path == served / "v.embmap"
 
@@ -75,8 +81,10 @@ def test_statements_nest_and_come_before_the_environment(moved, monkeypatch, tmp
     with embmap.relocated(tmp_path / "outer"):
         with embmap.relocated(tmp_path / "inner"):
             assert pickle.loads(saved).path.parent.name == "inner"
+            gc.collect()  # Windows removes no file that is mapped.
             (tmp_path / "inner" / "v.embmap").unlink()
             assert pickle.loads(saved).path.parent.name == "outer"
+        gc.collect()
         (tmp_path / "outer" / "v.embmap").unlink()
         assert pickle.loads(saved).path.parent.name == "environment"
     assert pickle.loads(saved).path.parent.name == "environment"
@@ -99,7 +107,7 @@ def test_another_file_of_that_name_is_not_taken(moved, tmp_path):
         with embmap.relocated(served):
             assert pickle.loads(saved).path == served / "v.embmap"
         with pytest.raises(
-            embmap.FormatError, match=r"train/v.embmap: the file has changed since the store was pickled"
+            embmap.FormatError, match=r"train[/\\]v.embmap: the file has changed since the store was pickled"
         ):
             pickle.loads(saved)
     (trained / "v.embmap").unlink()
@@ -122,7 +130,7 @@ def test_the_error_names_every_place(moved, monkeypatch, tmp_path):
     monkeypatch.setenv("EMBMAP_PATH", "/nowhere")
     with embmap.relocated(tmp_path), pytest.raises(FileNotFoundError) as caught:
         pickle.loads(saved)
-    for part in ("EMBMAP_PATH (/nowhere)", f"embmap.relocated() ({tmp_path})"):
+    for part in (f"EMBMAP_PATH ({Path('/nowhere')})", f"embmap.relocated() ({tmp_path})"):
         assert part in str(caught.value)
 
 
@@ -153,7 +161,7 @@ def test_worker_processes_have_the_environment(moved):
     code = "import pickle, sys; print(pickle.load(sys.stdin.buffer).index('pear'))"
     environment = {**os.environ, "EMBMAP_PATH": str(served)}
     done = subprocess.run([sys.executable, "-c", code], input=saved, env=environment, capture_output=True, check=True)
-    assert done.stdout == b"5\n"
+    assert done.stdout.split() == [b"5"]
 
 
 def test_a_pickle_that_has_a_path_object_opens(store):
@@ -169,15 +177,17 @@ def test_a_model_saved_by_torch_or_joblib_moves_with_its_store(moved, tmp_path):
         store = pickle.loads(saved)
     model = torch.nn.Sequential(embmap.torch.HostEmbedding(store, padding_idx=6), torch.nn.Linear(4, 2))
     ids = torch.tensor([[0, 6]])
-    expected = model(ids)
+    expected, king = model(ids), store["king"].copy()
     written = io.BytesIO()
     torch.save(model, written)
     joblib.dump({"store": store}, served / "model.joblib")
+    # Windows moves no folder with a file that is open.
+    store.close()
     again = served.rename(tmp_path / "again")
     with embmap.relocated(again / "model.joblib"):
         written.seek(0)
         assert torch.equal(torch.load(written, weights_only=False)(ids), expected)
-        assert np.array_equal(joblib.load(again / "model.joblib")["store"]["king"], store["king"])
+        assert np.array_equal(joblib.load(again / "model.joblib")["store"]["king"], king)
     written.seek(0)
     with pytest.raises(FileNotFoundError, match=r"embmap.relocated\(\)"):
         torch.load(written, weights_only=False)
@@ -189,6 +199,9 @@ def test_an_index_of_neighbours_moves_with_its_store(moved, tmp_path):
     with embmap.relocated(served):
         index = embmap.ann.build(pickle.loads(saved))
     saved = pickle.dumps(index)
+    # Windows moves no folder with a file that is open.
+    index.store.close()
+    del index
     again = served.rename(tmp_path / "again")
     with pytest.raises(FileNotFoundError, match="EMBMAP_PATH"):
         pickle.loads(saved)

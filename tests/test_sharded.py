@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import SMALL, store_of
+from conftest import SMALL, has_pipes, store_of
 
 import embmap
 from embmap import _embmap
@@ -191,9 +191,14 @@ def test_pickles_lookups_and_processes(both, tmp_path):
     found = lookup(pa.record_batch({"word": ["w3", "nobody"]})).column("vector").to_pylist()
     assert found == [one.lookup(["w3"])[0].tolist(), None]
     moved = tmp_path / "elsewhere"
-    many.path.rename(moved / "many") if moved.mkdir() is None else None
+    moved.mkdir()
+    saved, path = pickle.dumps(many), many.path
+    # Windows moves no folder with a file that is open.
+    for opened in (many, again, lookup.store):
+        opened.close()
+    path.rename(moved / "many")
     with embmap.relocated(moved):
-        assert pickle.loads(pickle.dumps(many)).path == moved / "many"
+        assert pickle.loads(saved).path == moved / "many"
 
 
 def test_one_store_alone_is_opened_until_others_are_asked(tmp_path):
@@ -285,10 +290,8 @@ def test_what_cannot_be_sharded(tmp_path):
         embmap.convert(tmp_path / "v.txt", tmp_path / "many", shards=2, limit=3)
     with pytest.raises(FileNotFoundError):
         embmap.convert(tmp_path / "absent.txt", tmp_path / "many", shards=2)
-    os.mkfifo(tmp_path / "pipe")
-    for once in ("-", tmp_path / "pipe"):
-        with pytest.raises(ValueError, match="several times"):
-            embmap.convert(once, tmp_path / "many", shards=2)
+    with pytest.raises(ValueError, match="several times"):
+        embmap.convert("-", tmp_path / "many", shards=2)
     (tmp_path / "bad.txt").write_text("a 1 2\nb 1\n")
     with pytest.raises(embmap.ParseError, match="line 2"):
         embmap.convert(tmp_path / "bad.txt", tmp_path / "many", shards=2)
@@ -296,14 +299,22 @@ def test_what_cannot_be_sharded(tmp_path):
     (tmp_path / "full" / "precious").touch()
     with pytest.raises(FileExistsError):
         embmap.convert(tmp_path / "v.txt", tmp_path / "full", shards=2)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.txt", "full", "pipe", "v.txt"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.txt", "full", "v.txt"]
+
+
+@has_pipes
+def test_a_pipe_cannot_be_sharded(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ValueError, match="several times"):
+        embmap.convert(tmp_path / "pipe", tmp_path / "many", shards=2)
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
 
 
 def test_damage_is_told(tmp_path):
     convert_text_sharded(tmp_path, text(60), shards=3)
     folder = tmp_path / "many"
     embmap.open(folder).verify()
-    manifest = json.loads((folder / "shards.json").read_text())
+    manifest = json.loads((folder / "shards.json").read_text(encoding="utf-8"))
 
     def refused(match, **changed):
         (folder / "shards.json").write_text(json.dumps(manifest | changed))
@@ -318,7 +329,7 @@ def test_damage_is_told(tmp_path):
     refused("not the store", shards=[shards[1] | {"file": shards[0]["file"]}, *shards[1:]])
     refused("not the store", shards=[shards[0], shards[1] | {"rows": 3}, shards[2]])
     refused("belongs to another store", shards=[shards[1], shards[0], shards[2]])
-    refused("No such file", shards=[*shards[:2], shards[2] | {"file": "gone.embmap"}])
+    refused(r"gone\.embmap", shards=[*shards[:2], shards[2] | {"file": "gone.embmap"}])
     (folder / "shards.json").write_text("[" * 100_000)
     with pytest.raises(embmap.FormatError, match="corrupt"):
         embmap.open(folder)
@@ -363,12 +374,12 @@ def test_every_question_that_a_file_answers_is_asked_of_all():
     from embmap._sharded import ShardedStore
 
     # The same in all stores, or in the first alone.
-    of_the_first = {"dim", "_dtype_name", "_has_subwords", "_ngrams", "_subword_vectors", "closed"}
+    of_the_first = {"dim", "_dtype_name", "_has_subwords", "_ngrams", "_subword_vectors", "_network", "closed"}
     own = {name for name in vars(_embmap.Store) if not name.startswith("__")}
     special = {"__len__", "__contains__", "__getitem__", "__arrow_c_stream__", "__new__"}
     assert own | special <= set(vars(ShardedStore)) | of_the_first
     # Nothing passes a store to the extension but by these.
-    stub = Path(_embmap.__file__).with_name("_embmap.pyi").read_text()
+    stub = Path(_embmap.__file__).with_name("_embmap.pyi").read_text(encoding="utf-8")
     assert re.findall(r"def (\w+)\([^)]*\bstores?: (?:Sequence\[)?Store\b", stub) == ["find_in_shards", "copy"]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import SMALL, store_of
+from conftest import SMALL, reads_proc, replaces_mapped, store_of
 
 import embmap
 
@@ -123,6 +123,7 @@ def test_ids_and_out_are_checked(store):
         store._gather(np.array([0, 1]), np.empty((2, 4), np.float32, order="F"))
 
 
+@reads_proc
 def test_views_need_no_copy_and_keep_the_map_alive(tmp_path):
     store = store_of(tmp_path, SMALL)
     vectors, king = store.vectors, store["king"]
@@ -198,6 +199,7 @@ def test_a_pickled_store_whose_file_changed_is_an_error(tmp_path):
         pickle.loads(pickled)
 
 
+@replaces_mapped
 def test_an_open_store_keeps_its_contents_when_the_file_is_replaced(tmp_path):
     store = store_of(tmp_path, SMALL)
     store_of(tmp_path, "other 1 2\n")

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import SMALL, store_of
+from conftest import SMALL, reads_proc, store_of
 
 import embmap
 from embmap._export import to_device
@@ -50,6 +50,7 @@ def test_a_table_on_the_device_is_the_one_on_the_host(tables, stored, dtype):
     assert not padded[-1].any()
 
 
+@reads_proc
 def test_a_table_that_travels_is_no_memory_of_this_process(tables):
     def anonymous() -> int:
         lines = Path("/proc/self/status").read_text().splitlines()

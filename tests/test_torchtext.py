@@ -220,13 +220,13 @@ def test_an_archive_named_by_its_url_will_do(folder):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: GloVe(), r"\.vector_cache/glove\.840B\.300d\.txt, .*Stanford.* offers glove\.840B\.300d\.zip"),
-        (lambda: GloVe("6B", dim=500, cache="c"), r"c/glove\.6B\.500d\.txt, .*glove\.6B\.zip, of dimension 50, 100"),
+        (lambda: GloVe(), r"\.vector_cache.glove\.840B\.300d\.txt, .*Stanford.* offers glove\.840B\.300d\.zip"),
+        (lambda: GloVe("6B", dim=500, cache="c"), r"c.glove\.6B\.500d\.txt, .*glove\.6B\.zip, of dimension 50, 100"),
         (lambda: GloVe("twitter.27B", dim=25), r"glove\.twitter\.27B\.25d\.txt, .*glove\.twitter\.27B\.zip"),
         (lambda: GloVe("42B"), r"glove\.42B\.300d\.zip"),
         (lambda: FastText(), r"wiki\.en\.vec, and nothing is downloaded: .*fastText's Wiki word vectors"),
-        (lambda: FastText("de", cache="c"), r"c/wiki\.de\.vec"),
-        (lambda: Vectors("own.txt"), r"no vectors at \.vector_cache/own\.txt, and nothing is downloaded$"),
+        (lambda: FastText("de", cache="c"), r"c.wiki\.de\.vec"),
+        (lambda: Vectors("own.txt"), r"no vectors at \.vector_cache.own\.txt, and nothing is downloaded$"),
         (lambda: Vectors("own.txt", url="ftp://somewhere/own.zip"), r"get ftp://somewhere/own\.zip"),
     ],
 )

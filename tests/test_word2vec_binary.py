@@ -15,7 +15,7 @@ import zlib
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from conftest import may_be_misread
+from conftest import may_be_misread, reads_proc
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -119,9 +119,9 @@ def test_what_a_file_is_is_found_whatever_its_words(tmp_path_factory, rows, newl
             with pytest.raises(embmap.ParseError, match="say which with format="):
                 convert_binary(folder, content)
         else:
-            store = store_of(folder, content)
-            assert list(store) == words
-            assert store.vectors.tobytes() == np.array(numbers, "<f4").tobytes()
+            with store_of(folder, content) as store:
+                assert list(store) == words
+                assert store.vectors.tobytes() == np.array(numbers, "<f4").tobytes()
     lines = "".join(f"{word} {' '.join(number.format(x) for x in row)}\n" for word, row in rows)
     store = store_of(folder, f"{len(rows)} 4\n{lines}".encode())
     assert list(store) == words
@@ -318,9 +318,9 @@ def test_limit_keep_normalize_and_dtype(tmp_path):
     whole = store_of(tmp_path, content).vectors.copy()
     assert store_of(tmp_path, content, limit=3).vectors.tobytes() == whole[:3].tobytes()
     assert convert_binary(tmp_path, content, limit=0).rows == 0
-    store = store_of(tmp_path, content, keep=["w99999", "w5", "other"])
-    assert list(store) == ["w5", "w99999"]
-    assert store.vectors.tobytes() == whole[[5, 99999]].tobytes()
+    with store_of(tmp_path, content, keep=["w99999", "w5", "other"]) as store:
+        assert list(store) == ["w5", "w99999"]
+        assert store.vectors.tobytes() == whole[[5, 99999]].tobytes()
     assert np.allclose(np.linalg.norm(store_of(tmp_path, content, normalize=True).vectors, axis=1), 1)
     assert store_of(tmp_path, content, dtype="float16").vectors.tobytes() == whole.astype(np.float16).tobytes()
 
@@ -412,6 +412,7 @@ def test_a_conversion_that_is_stopped_answers_within_half_a_second(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["v.bin"]
 
 
+@reads_proc
 def test_memory_is_bounded(tmp_path):
     """The matrix is 72 MB; converting takes a fraction of that."""
     source = tmp_path / "v.bin"

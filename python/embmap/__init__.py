@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._core.writer import Writer, WriteReport, write
 from ._embmap import __version__
-from ._errors import ConversionWarning, EmbmapError, FormatError, ParseError
+from ._errors import ConversionWarning, EmbmapError, FormatError, NetworkFileWarning, ParseError
 from ._export.files import ExportReport
 from ._ingest.convert import ConversionReport, RejectedRow, convert
 from ._ingest.from_arrow import from_arrow
@@ -54,6 +54,7 @@ __all__ = [
     "FormatError",
     "GraphReport",
     "Matrix",
+    "NetworkFileWarning",
     "ParseError",
     "RejectedRow",
     "Section",

@@ -19,12 +19,12 @@ __all__ = [
     "Store",
     "Writer",
     "__version__",
+    "add_ngrams",
     "convert",
     "distinct",
     "fill_normal",
     "find_in_shards",
     "model_files",
-    "ngram_buckets",
     "shard_of",
     "spacy_keys",
     "strings",
@@ -76,8 +76,8 @@ def distinct(ids: NDArray[np.int64], known: int) -> tuple[NDArray[np.int64], NDA
 def spacy_keys(words: WordsLike) -> NDArray[np.uint64]:
     """Give the keys by which spaCy knows words."""
 
-def ngram_buckets(words: WordsLike, minn: int, maxn: int, buckets: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Give the buckets of words' n-grams under fastText's scheme, word after word, and how many each has."""
+def add_ngrams(words: WordsLike, rows: NDArray[np.float32], table: NDArray[np.float32], minn: int, maxn: int) -> None:
+    """Make of the own rows of words, `[n, dim]`, the means with their n-grams' in the table, as gensim does."""
 
 def strings(words: WordsLike) -> list[str]:
     """Give the words of anything that holds words."""
@@ -123,7 +123,7 @@ class Writer:
 class Store:
     """One memory-mapped file. Every call on a closed store raises ValueError, on a corrupt one FormatError."""
 
-    def __new__(cls, path: str | PathLike[str]) -> Self: ...
+    def __new__(cls, path: str | PathLike[str], *, copy: bool = False) -> Self: ...
     def __len__(self) -> int: ...
     def __contains__(self, word: object, /) -> bool: ...
     def __getitem__(self, word: object, /) -> NDArray[Any]: ...
@@ -172,6 +172,7 @@ class Store:
         threads: int | None,
         progress: Callable[[int, int], object] | None,
     ) -> dict[str, Any]: ...
+    def _network(self) -> str | None: ...
     def verify(self) -> None: ...
     def preload(self) -> None: ...
     def advise(self, access: str) -> None: ...

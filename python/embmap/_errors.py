@@ -102,3 +102,15 @@ class ConversionWarning(UserWarning):
     >>> store.metadata["conversion"]["rejected"]
     1
     """
+
+
+class NetworkFileWarning(UserWarning):
+    """A store is mapped from a network file system, where its file can change or go without this machine being told.
+
+    Examples
+    --------
+    A place that is safe all the same, because nobody replaces its files while they are used:
+
+    >>> import warnings
+    >>> warnings.simplefilter("ignore", embmap.NetworkFileWarning)
+    """

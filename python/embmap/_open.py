@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
+from typing import Literal
 
 from ._core.manifest import NAME
+from ._errors import NetworkFileWarning
 from ._paths import explained, local
 from ._relocate import reopen_store
 from ._sharded import ShardedStore
 from ._store import Store
 
 
-def open(path: str | os.PathLike[str], *, preload: bool = False) -> Store:
-    """Open a store; the time it takes does not depend on its size, unless it is preloaded.
+def open(path: str | os.PathLike[str], *, preload: bool = False, mode: Literal["map", "copy"] = "map") -> Store:
+    """Open a store; the time it takes does not depend on its size, unless it is preloaded or copied.
 
     Parameters
     ----------
@@ -23,6 +26,11 @@ def open(path: str | os.PathLike[str], *, preload: bool = False) -> Store:
     preload : bool
         Bring all of it into memory, as `Store.preload` does: worth it where the file is on a slow disk and most of it will
         be used. Without it, the system reads what is touched.
+    mode : {"map", "copy"}
+        With ``"copy"`` the file is copied first, to memory that this process alone has (on other systems than Linux to a
+        temporary file without a name), and proved whole, as by `Store.verify`. Nothing that becomes of the file then
+        matters: for files that others may cut short or overwrite, and for network file systems. Processes share a map,
+        but not copies, and what is pickled opens as a map.
 
     Returns
     -------
@@ -36,28 +44,41 @@ def open(path: str | os.PathLike[str], *, preload: bool = False) -> Store:
     OSError
         It cannot be read.
 
+    Warns
+    -----
+    NetworkFileWarning
+        It is mapped from a network file system (Linux).
+
     Examples
     --------
     >>> store = embmap.open("vectors.embmap")
     >>> store["king"][:2]
     array([0.9, 0.8], dtype=float32)
     """
-    store = opened(local(path))
+    if mode not in ("map", "copy"):
+        raise ValueError(f"mode must be 'map' or 'copy', not {mode!r}")
+    store = opened(local(path), copy=mode == "copy")
+    if mode == "copy":
+        store.verify()
+    elif (network := store._network()) is not None:
+        what = f"{store.path} lies on a network file system ({network}), whose files can go while they are mapped"
+        how = "that ends the process; mode='copy' is safe from it"
+        warnings.warn(f"{what}, and {how}", NetworkFileWarning, stacklevel=2)
     if preload:
         store.preload()
     return store
 
 
-def opened(place: Path) -> Store:
+def opened(place: Path, copy: bool = False) -> Store:
     """Open the store, or the folder of stores, at a path of this machine."""
     try:
-        return Store(place)
+        return Store(place, copy=copy)
     except (IsADirectoryError, PermissionError) as error:
         # Windows says of a folder that it may not be read.
         if not place.is_dir():
             raise
         if (place / NAME).exists():
-            return ShardedStore(place)
+            return ShardedStore(place, copy=copy)
         raise explained(error, place, (".embmap",)) from None
 
 

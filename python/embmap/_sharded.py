@@ -50,19 +50,21 @@ class ShardedStore(Store):
 
     # As the extension sees it, it is its first store: whatever a file alone answers for, its own words and rows, is asked of
     # all here. A test holds the list of those questions against the extension's.
-    __slots__ = ("_folder", "_manifest", "_opened", "_starts")
+    __slots__ = ("_copy", "_folder", "_manifest", "_opened", "_starts")
 
     _in_source_order = False
     _folder: Path
     _manifest: Manifest
+    _copy: bool
     _opened: list[Store | None]
     _starts: list[int]
 
-    def __new__(cls, folder: str | os.PathLike[str]) -> Self:
+    def __new__(cls, folder: str | os.PathLike[str], *, copy: bool = False) -> Self:
         place = Path.cwd() / Path(folder)
         manifest = Manifest.read(place)
+        # Of what is opened here, nothing but whether it is closed is asked.
         self = super().__new__(cls, place / manifest.shards[0].file)
-        self._folder, self._manifest = place, manifest
+        self._folder, self._manifest, self._copy = place, manifest, copy
         self._opened = [None] * len(manifest.shards)
         self._starts = list(accumulate((shard.rows for shard in manifest.shards), initial=0))
         self._shard(0)
@@ -73,7 +75,7 @@ class ShardedStore(Store):
         if found is None:
             self._check_open()
             expected = self._manifest.shards[i]
-            found = Store(self._folder / expected.file)
+            found = Store(self._folder / expected.file, copy=self._copy)
             if found.identity != expected.identity or len(found) != expected.rows:
                 raise FormatError(
                     f"{found.path}: not the store that {self._folder.name} was made with; copy the folder again"

@@ -114,12 +114,12 @@ class Lookup:
         Examples
         --------
         >>> lookup = embmap.arrow.Lookup(store, "text", pool="sum")
-        >>> table = lookup(pa.table({"id": [7, 8], "text": ["king queen", "man"]}))
+        >>> table = lookup(pa.table({"id": [7, 8], "text": ["king man", "queen"]}))
         >>> table.column_names
         ['id', 'text', 'vector']
         >>> np.stack(table["vector"].to_numpy())
-        array([[1.8, 0.9, 0.9, 0. ],
-               [0.4, 0.9, 0.1, 0.2]], dtype=float32)
+        array([[1.3, 1.7, 0.2, 0.2],
+               [0.9, 0.1, 0.8, 0. ]], dtype=float32)
         """
         at = batch.schema.get_field_index(self.column)
         if at < 0:

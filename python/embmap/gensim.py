@@ -28,7 +28,7 @@ What differs:
 * ``KeyedVectors`` takes a store, not a dimension: there are no empty ones to fill.
 * Vectors are read-only, and the methods that change them raise TypeError. ``fill_norms`` and ``init_sims`` do nothing: a
   store has the lengths of its rows. ``kv.vectors`` cannot be assigned to.
-* Of a pickle of gensim's own ``save`` the words and vectors are read, and nothing is run; not of a `FastText`'s.
+* Of a pickle of gensim's own ``save`` the words and vectors are read, a `FastText`'s n-grams too, and nothing is run.
 * ``index_to_key`` is a sequence and ``key_to_index`` a mapping, which look up in the file and equal a list and a dict of the
   same; ``list()`` and ``dict()`` make them Python's own.
 * ``get_vecattr`` raises KeyError: there are no counts. ``fvocab=`` is refused; the counts that gensim gives without it are
@@ -48,7 +48,8 @@ What differs:
 * ``indexer=`` takes an index of `embmap.ann`, or an index of gensim's that was made before.
 * ``word_vec`` and ``words_closer_than`` give no warning. Nothing is logged.
 * Of fastText models, unseen words have vectors and every word is ``in``, as in gensim's `FastTextKeyedVectors`; numbers of
-  rows work too. ``</s>`` has its own row alone, as in fastText; gensim adds n-grams to it.
+  rows work too. ``</s>`` of fastText's own models has its own row alone, as in fastText; gensim adds n-grams to it. A table
+  of floret's has vectors for all words, and no words to find.
 """
 
 from __future__ import annotations

@@ -225,18 +225,19 @@ def convert(
     target : path, optional
         Where the store goes; by default beside the source, ``vectors.txt.gz`` to ``vectors.embmap``.
     words : path, iterable of str, or mapping, optional
-        The words of a source that has numbers alone, ``.npy``, ``.npz``, ``.safetensors``, PyTorch's, HDF5, plain float32
-        or a text of numbers, in the order of the rows: a text file with one a line, with or without counts behind them, a
-        table with tabs (its first column, or the one beside the numbers of the rows, or `word_column`), a JSON list, a JSON
-        object word -> row, a ``tokenizer.json``, a Parquet file; or words in any form that `Store.indices` takes.
+        The words of a source that has numbers alone, ``.npy``, ``.npz``, ``.safetensors``, PyTorch's, HDF5, JSON, plain
+        float32 or a text of numbers, in the order of the rows: a text file with one a line, with or without counts behind
+        them, a table with tabs (its first column, or the one beside the numbers of the rows, or `word_column`), a JSON list,
+        a JSON object word -> row, a ``tokenizer.json``, a Parquet file; or words in any form that `Store.indices` takes.
     format : str
         What the source is; found from its content by default. ``"text"``, ``"word2vec-binary"``, ``"fasttext"`` or
         ``"huggingface"``: a file that is clearly another one is refused. ``"numpy"``, ``"safetensors"``, ``"hdf5"``,
-        ``"torch"``, ``"pickle"``, ``"table"``, ``"spacy"``, ``"floret"``, ``"json"``, ``"vecs"``; ``"numbers"``, a text of numbers; or ``"raw"``,
-        plain float32 numbers, little-endian, of which `dim` are a row.
+        ``"torch"``, ``"pickle"``, ``"table"``, ``"spacy"``, ``"floret"``, ``"json"``, ``"vecs"``; ``"numbers"``, a text of
+        numbers; or ``"raw"``, plain float32 numbers, little-endian, of which `dim` are a row.
     member : str, optional
         The file of an archive, by its path in it, the tensor of a model or a checkpoint, the array of an ``.npz`` or the
-        dataset of an HDF5 file, by its name; needed only where several can be meant, which the error then lists.
+        dataset of an HDF5 file, the object or list in a JSON file, by its name; needed only where several can be meant,
+        which the error then lists.
     dtype : {"float32", "float16", "bfloat16", "int8"}
         Type of the store's numbers. A value ``x`` is off by at most ``2**-11 * abs(x)`` in float16 (``2**-25`` where
         ``abs(x) < 2**-14``), ``2**-8 * abs(x)`` in bfloat16, and 1/254 of the row's largest ``abs(x)`` in int8, which keeps
@@ -274,7 +275,7 @@ def convert(
     keep : iterable of str, path, or open text file, optional
         Only these words, and all n-grams of a fastText model. The numbers of other rows are not read, and so not checked
         either. Of a file (a `Path`, not a str), each line is a word, with or without its count behind it. That none of the
-        words is in the source is an error.
+        words is in the source is an error, but where it has no words, as a table of floret's.
     shards : int, optional
         Split the words over so many stores, by a hash, in the new folder `target`, which `open` takes as one
         (`ShardedStore`): for more than 4 GiB of words, or 2³² rows, and to hold the words of one store in memory at a time.

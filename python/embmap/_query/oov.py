@@ -43,7 +43,9 @@ def fill_missing(
 
 def _fill_subwords(store: CoreStore, words: Sequence[str], rows: NDArray[np.int64], out: NDArray[Any]) -> None:
     if not store._has_subwords:
-        raise ValueError("oov='subword' needs a store made of a fastText or floret model, with its n-grams; this has none")
+        raise ValueError(
+            "oov='subword' needs a store made of a fastText or floret model, with its n-grams; this has none"
+        )
     if not len(words):
         return
     start, stop = int(rows[0]), int(rows[-1]) + 1

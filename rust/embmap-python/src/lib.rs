@@ -12,10 +12,8 @@ mod ticks;
 mod words;
 mod writer;
 
-use std::num::NonZeroU32;
-
 use embmap::{Ngrams, Scheme};
-use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1, PyReadwriteArray2, PyUntypedArrayMethods};
+use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1, PyReadonlyArray2, PyReadwriteArray2, PyUntypedArrayMethods};
 use pyo3::{exceptions::PyValueError, prelude::*};
 
 use crate::{
@@ -59,24 +57,43 @@ fn spacy_keys<'py>(py: Python<'py>, words: WordArgs<'py>) -> PyResult<Bound<'py,
     Ok(words.iter().map(|word| embmap::unstable::murmur64a(word, 1)).collect::<Vec<_>>().into_pyarray(py))
 }
 
-/// The buckets of the n-grams of words under fastText's scheme, one word's after the other's, and how many each word has.
+/// Makes of row `i` of `rows`, the own row of `words[i]`, what gensim does: its mean with the rows of the word's n-grams, which are
+/// in `table`. gensim divides, where fastText multiplies by a quotient.
 #[pyfunction]
-fn ngram_buckets<'py>(
-    py: Python<'py>,
-    words: WordArgs<'py>,
+fn add_ngrams(
+    py: Python<'_>,
+    words: WordArgs<'_>,
+    mut rows: PyReadwriteArray2<'_, f32>,
+    table: PyReadonlyArray2<'_, f32>,
     minn: u32,
     maxn: u32,
-    buckets: NonZeroU32,
-) -> PyResult<(Ids<'py>, Ids<'py>)> {
-    let ngrams = Ngrams { minn, maxn, buckets: buckets.get(), of_eos: true, scheme: Scheme::FastText };
-    let (mut found, mut counts, mut scratch) = (Vec::new(), Vec::new(), Vec::new());
-    for word in words.to_list()?.iter() {
-        let before = found.len();
-        ngrams.each(word, &mut scratch, |bucket| found.push(i64::from(bucket)));
-        counts.push((found.len() - before) as i64);
+) -> PyResult<()> {
+    let (buckets, dim) = (table.shape()[0], table.shape()[1]);
+    let words = words.to_list()?;
+    let words: Vec<&[u8]> = words.iter().collect();
+    if buckets == 0 || dim == 0 || rows.shape() != [words.len(), dim] {
+        return Err(PyValueError::new_err(format!("rows of shape {:?} for {} words", rows.shape(), words.len())));
     }
-    Ok((found.into_pyarray(py), counts.into_pyarray(py)))
+    let ngrams = Ngrams { minn, maxn, buckets: u32::try_from(buckets)?, of_eos: true, scheme: Scheme::FastText };
+    let (rows, table) = (rows.as_slice_mut()?, table.as_slice()?);
+    let mut scratch = Vec::new();
+    for (i, (word, row)) in words.iter().zip(rows.chunks_exact_mut(dim)).enumerate() {
+        let mut count = 1u32;
+        ngrams.each(word, &mut scratch, |bucket| {
+            let shared = &table[bucket as usize * dim..][..dim];
+            row.iter_mut().zip(shared).for_each(|(sum, x)| *sum += x);
+            count += 1;
+        });
+        row.iter_mut().for_each(|x| *x /= count as f32);
+        if i % SIGNALS_EACH == 0 {
+            py.check_signals()?;
+        }
+    }
+    Ok(())
 }
+
+/// Words between two looks at Ctrl-C.
+const SIGNALS_EACH: usize = 256;
 
 /// The words of anything that holds words, as `str`.
 #[pyfunction]
@@ -88,8 +105,9 @@ fn strings<'py>(py: Python<'py>, words: WordArgs<'py>) -> PyResult<Vec<Bound<'py
 mod _embmap {
     #[pymodule_export]
     use super::{
+        add_ngrams,
         convert::{convert, model_files},
-        distinct, fill_normal, ngram_buckets,
+        distinct, fill_normal,
         shards::{find_in_shards, shard_of},
         spacy_keys,
         store::Store,

@@ -193,9 +193,14 @@ fn gather_into<T: Element + Send>(
 #[pymethods]
 impl Store {
     #[new]
-    fn new(py: Python<'_>, path: PathBuf) -> PyResult<Store> {
+    #[pyo3(signature = (path, *, copy=false))]
+    fn new(py: Python<'_>, path: PathBuf, copy: bool) -> PyResult<Store> {
         let path = std::path::absolute(&path).unwrap_or(path);
-        let store = detached(py, || embmap::Store::open(&path))?.map_err(|error| raise(py, error))?;
+        let store = if copy {
+            ticking(py, None, raise, |tick| embmap::Store::copied(&path, &mut || tick(0, 0)))?
+        } else {
+            detached(py, || embmap::Store::open(&path))?.map_err(|error| raise(py, error))?
+        };
         Ok(Store { path, open: RwLock::new(Some(Arc::new(Open::of(Arc::new(store))))) })
     }
 
@@ -517,6 +522,12 @@ impl Store {
     #[getter]
     fn closed(&self) -> bool {
         self.open.read().unwrap_or_else(PoisonError::into_inner).is_none()
+    }
+
+    /// The kind of network file system that the file lies on, where it does.
+    #[pyo3(name = "_network")]
+    fn network(&self) -> PyResult<Option<String>> {
+        Ok(self.open()?.store.data().network())
     }
 
     /// Prove the file whole: checksums, index, norms, words. Reads all of it; FormatError where something is wrong.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from pathlib import Path
 from typing import Any, get_args
@@ -20,6 +21,8 @@ _MAGIC = {
     b"PAR1\x15": "table",
     b"ARROW1\0\0": "table",
 }
+# A word of a text may begin with a bracket too: [CLS].
+_JSON = re.compile(rb'(?:\xef\xbb\xbf)?\s*(?:\{\s*(?:["}]|\Z)|\[\s*(?:[]\[{"0-9tfn-]|\Z))')
 _VECS = (*matrices.RECORDS, *matrices.BLOCKS)
 
 
@@ -70,7 +73,7 @@ def reader_of(
         if kind == "pickle":
             return gensim_files.of_pickle(source)
         if kind == "json":
-            return json_files.of_json(source, member, None if given is None else named)
+            return json_files.of_json(source, member, (word_column, vector_column), None if given is None else named)
         matrix, own = _matrix(source, kind, member, dim, given is not None)
         if given is not None:
             return paired(source, matrix, *named(matrix.shape[0]))
@@ -136,9 +139,9 @@ def _kind_of(source: Path, has_words: bool) -> str | None:
         return "table"
     if suffix in tables.ARROW and head[:4] == b"\xff\xff\xff\xff":
         return "table"
-    if suffix == ".json" and head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"["):
+    if suffix == ".json" and _JSON.match(head):
         return "json"
-    if floret.is_table(head):
+    if not has_words and floret.is_table(head):
         return "floret"
     if head[:1] == b"\x80" and head[1:2] in b"\2\3\4\5" and not head.startswith(b"\x80\2\x8a\n"):
         return "pickle"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Sequence
@@ -9,28 +10,37 @@ from pathlib import Path
 
 from ..._core.store import CoreStore
 from ..._embmap import convert
-from .rows import LONGEST, Matrix, Ngrams, Rows, refusal
+from ..._errors import ParseError
+from .rows import Matrix, Ngrams, Rows, refusal
 
 # Buckets, dim, minn, maxn, hashes, seed, and what stands before and behind a word.
 _FIRST = re.compile(rb"([0-9]+) ([0-9]+) ([0-9]+) ([0-9]+) ([1-4]) ([0-9]+) (\S+) (\S+)\s*")
+_NUMBER = re.compile(rb"[-+.0-9]\S*")
 # Of floret's other names for the ends of a word nothing is known.
 _MARKS = ("<", ">")
 
 
 def is_table(head: bytes) -> bool:
-    """Tell whether a text begins as a table of floret's does."""
-    return _FIRST.fullmatch(head.partition(b"\n")[0]) is not None
+    """Tell whether a text begins as a table of floret's does, and not with a word and numbers."""
+    return _first(head) is not None
+
+
+def _first(head: bytes) -> re.Match[bytes] | None:
+    found = _FIRST.fullmatch(head.removeprefix(b"\xef\xbb\xbf").partition(b"\n")[0])
+    return None if found is None or any(_NUMBER.match(mark) for mark in found.groups()[6:]) else found
 
 
 def of_text(path: Path, scratch: Path) -> Rows:
     """Give the rows of a table that is a text, by way of a store in the folder `scratch`, which is gone once it is open."""
     with path.open("rb") as file:
-        found = _FIRST.fullmatch(file.readline(1 << 10))
+        found = _first(file.readline(1 << 10))
     if found is None:
         what = 'expected the first line of a table of floret\'s, "buckets dim minn maxn hashes seed < >"'
-        raise refusal(path, f"{what}; one that is packed must be unpacked first")
+        raise refusal(path, f"{what}, in a plain file of UTF-8: unpack it first")
     _buckets, dim, *numbers = (int(number) for number in found.groups()[:6])
     marks = [mark.decode(errors="replace") for mark in found.groups()[6:]]
+    if not scratch.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "There is no such folder", str(scratch))
     made = scratch / f".embmap-{os.urandom(8).hex()}.tmp"
     try:
         convert(
@@ -57,7 +67,12 @@ def of_text(path: Path, scratch: Path) -> Rows:
             progress=None,
             metadata="{}",
         )
-        table = CoreStore(made)
+        # Windows deletes no file that is mapped.
+        table = CoreStore(made, copy=os.name == "nt")
+    except ParseError as error:
+        # No row of a table can be passed over.
+        reason = error.reason.partition("; on_bad_row=")[0]
+        raise ParseError(error.path, error.line, error.byte_offset, reason, error.unit) from None
     finally:
         made.unlink(missing_ok=True)
     if (other := next((i for i, word in enumerate(table) if word != str(i)), None)) is not None:
@@ -72,9 +87,7 @@ def of_table(path: Path, rows: Matrix, numbers: Sequence[int], marks: Sequence[s
     minn, maxn, hashes, seed = numbers
     if tuple(marks) != _MARKS:
         raise refusal(path, f"words are put between {' and '.join(map(repr, marks))}; embmap knows '<' and '>'")
-    if not (0 <= minn <= LONGEST and 0 <= maxn <= LONGEST and 1 <= hashes <= 4 and 0 <= seed < 1 << 32):
-        raise refusal(
-            path, f"n-grams of {minn} to {maxn} characters in {hashes} buckets each, by the seed {seed}, cannot be"
-        )
+    if not hashes:
+        raise refusal(path, "expected 1 to 4 hashes, found 0")
     ngrams = Ngrams(rows=rows, minn=minn, maxn=maxn, hashes=hashes, seed=seed)
     return Rows(dim=rows.shape[1], total=0, blocks=iter(()), ngrams=ngrams)

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._embmap import ngram_buckets
+from ..._embmap import add_ngrams
 from .matrices import of_npy
 from .pickles import Record, array_of, read_pickle
-from .rows import LONGEST, Matrix, Ngrams, Rows, paired, refusal, text_of
+from .rows import Matrix, Ngrams, Rows, as_float32, paired, refusal, text_of
 
 
 def beside(path: Path) -> tuple[Path, ...]:
@@ -71,12 +71,17 @@ def _of_model(path: Path, model: Record) -> Rows:
         apart = path.with_name(f"{path.name}.{prefix}{name}.npy")
         return of_npy(apart) if apart.exists() else None
 
-    own, shared = stored("vectors_vocab"), stored("vectors_ngrams")
-    if own is not None and shared is not None:
-        return _of_fasttext(path, model, words, own, shared)
+    ngrams = None
+    # A model of words alone may lie where a fastText model's arrays were left.
+    if "bucket" in model.state and (shared := stored("vectors_ngrams")) is not None and shared.size:
+        ngrams = _ngrams(model, shared)
     for name in ("vectors", "syn0"):
         if (matrix := stored(name)) is not None:
-            return paired(path, matrix, words, path.name)
+            return paired(path, matrix, words, path.name, ngrams if isinstance(ngrams, Ngrams) else None)
+    if (own := stored("vectors_vocab")) is not None:
+        if isinstance(ngrams, str):
+            raise refusal(path, ngrams)
+        return paired(path, own if ngrams is None else _Composed(path, words, own, ngrams), words, path.name, ngrams)
     where = path.with_name(f"{path.name}.{prefix}vectors.npy").name
     raise refusal(
         path,
@@ -84,37 +89,32 @@ def _of_model(path: Path, model: Record) -> Rows:
     )
 
 
-def _of_fasttext(path: Path, model: Record, words: Sequence[str], own: Matrix, shared: Matrix) -> Rows:
-    settings = [number for name in ("min_n", "max_n", "bucket") if isinstance(number := model.state.get(name), int)]
+def _ngrams(model: Record, shared: NDArray[Any]) -> Ngrams | str:
+    """Give the n-grams of gensim's FastText, or what is wrong with them."""
+    settings = [number for name in ("min_n", "max_n", "bucket") if type(number := model.state.get(name)) is int]
     if len(settings) != 3:
-        raise refusal(path, "expected min_n, max_n and bucket, as gensim's FastText has them")
+        return "expected min_n, max_n and bucket, as gensim's FastText has them"
     minn, maxn, buckets = settings
-    if not buckets:
-        return paired(path, own, words, path.name)
     if model.state.get("compatible_hash") is not True:
         what = "the n-grams of this gensim model are hashed as gensim before 3.8 did, unlike fastText"
-        raise refusal(path, f"{what}: gensim 3.8.3 loads it and saves it anew")
-    if not (0 <= minn <= LONGEST and 0 <= maxn <= LONGEST) or shared.shape != (buckets, *own.shape[1:]):
-        what = f"{buckets} buckets of n-grams of {minn} to {maxn} characters, and a table of shape {shared.shape}"
-        raise refusal(path, f"{what}: they do not belong together")
-    ngrams = Ngrams(rows=shared, minn=minn, maxn=maxn)
-    return paired(path, _Composed(words, own, ngrams), words, path.name, ngrams)
+        return f"{what}: gensim 3.8.3 loads it and saves it anew"
+    if len(shared) != buckets:
+        return f"{buckets} buckets of n-grams, and a table of shape {shared.shape}: they do not belong together"
+    return Ngrams(rows=shared, minn=minn, maxn=maxn)
 
 
 class _Composed:
     """Rows of words as gensim makes them when it loads a model: the mean of a word's own and of those of its n-grams."""
 
-    def __init__(self, words: Sequence[str], own: Matrix, ngrams: Ngrams) -> None:
-        self._words, self._own, self._ngrams = words, own, ngrams
+    def __init__(self, path: Path, words: Sequence[str], own: Matrix, ngrams: Ngrams) -> None:
+        self._path, self._words, self._own, self._ngrams = path, words, own, ngrams
+        self._table = as_float32(path, ngrams.rows, 0)
         self.shape = own.shape
 
     def __getitem__(self, some: slice) -> NDArray[np.float32]:
-        ngrams, rows = self._ngrams, np.array(self._own[some], np.float32)
-        found, counts = ngram_buckets(self._words[some], ngrams.minn, ngrams.maxn, ngrams.rows.shape[0])
-        starts = np.cumsum(counts) - counts
-        # One n-gram of all words after the other: each word's are added in their order, as rounding asks for.
-        for i in range(counts.max(initial=0)):
-            having = np.flatnonzero(counts > i)
-            rows[having] += ngrams.rows[found[starts[having] + i]]
-        rows /= (counts + 1).astype(np.float32)[:, None]
+        rows = np.array(as_float32(self._path, self._own[some], some.start or 0))
+        try:
+            add_ngrams(self._words[some], rows, self._table, self._ngrams.minn, self._ngrams.maxn)
+        except (ValueError, OverflowError) as error:
+            raise refusal(self._path, f"its n-grams cannot be: {error}") from None
         return rows

@@ -10,9 +10,10 @@ from typing import Any, TextIO
 
 from .rows import refusal
 
-# Characters that are read at a time, and that one value may have.
+# Characters that are read at a time, at least, and that one value may have.
 _PIECE = 1 << 20
 _LONGEST = 1 << 26
+_ENDS = (",", "]", "}", ":", " ", "\t", "\r", "\n")
 _BLANKS = re.compile(r"[ \t\r\n]*")
 
 
@@ -25,7 +26,8 @@ class JsonText:
         self._buffer, self._at, self._before = "", 0, 0
 
     def _more(self) -> bool:
-        piece = self._file.read(_PIECE)
+        # As much again as there is: what has to be looked at anew grows no faster than what is read.
+        piece = self._file.read(max(_PIECE, len(self._buffer) - self._at))
         if piece:
             self._before += self._at
             self._buffer, self._at = self._buffer[self._at :] + piece, 0
@@ -38,8 +40,8 @@ class JsonText:
     def peek(self, behind: int = 0) -> str:
         """Give the next character that is no blank, or that behind it; nothing at the end."""
         while True:
-            at = self._at - 1
-            for _ in range(behind + 1):
+            self._at = at = self._over_blanks(self._at)
+            for _ in range(behind):
                 at = self._over_blanks(at + 1)
             if at < len(self._buffer):
                 return self._buffer[at]
@@ -64,15 +66,17 @@ class JsonText:
             except RecursionError:
                 raise self.refuse("values are nested too deep") from None
             except json.JSONDecodeError as error:
-                if len(self._buffer) - self._at > _LONGEST or not self._more():
+                if len(self._buffer) - self._at > _LONGEST:
+                    raise self.refuse(f"a value is longer than {_LONGEST:,} characters") from None
+                if not self._more():
                     self._at = min(error.pos, len(self._buffer))
                     raise self.refuse(error.msg[:1].lower() + error.msg[1:]) from None
                 continue
             except ValueError as error:
                 # A whole number of more digits than Python reads.
                 raise self.refuse(str(error)) from None
-            # A number may go on behind what has been read.
-            if end < len(self._buffer) or not self._more():
+            # A number that does not end in one of these may go on: the decoder takes 1 of "1.", where more is to come.
+            if self._buffer[end : end + 1] in _ENDS or not self._more():
                 self._at = end
                 return value
 

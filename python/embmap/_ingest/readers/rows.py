@@ -22,8 +22,6 @@ from ..._progress import Progress
 # Numbers that are read at a time: 16 MiB of float32.
 _BLOCK = 1 << 22
 _REJECTED_SHOWN = 10
-# Characters of an n-gram, at most.
-LONGEST = 255
 # Where rounding to a type makes a number infinite.
 _TOO_LARGE = {"float16": 65520.0, "bfloat16": float.fromhex("0x1.ffp127")}
 
@@ -131,6 +129,14 @@ def paired(source: Path, matrix: Matrix, words: Sequence[str], where: str, ngram
     return Rows(dim=dim, total=rows, blocks=blocks, ngrams=ngrams)
 
 
+def as_float32(source: Path, numbers: Any, first: int) -> NDArray[np.float32]:
+    """Give real numbers as float32; `first` is the number of the first row."""
+    if numbers.dtype.kind not in "fiub":
+        raise refusal(source, f"expected real numbers, found {numbers.dtype} from row {first + 1} on")
+    with np.errstate(over="ignore"):
+        return np.require(numbers, np.float32, ["C", "ALIGNED"])
+
+
 def check_count(source: Path, shape: tuple[int, int], words: Sequence[str], where: str) -> None:
     """Refuse words that are not as many as the rows."""
     if shape[0] != len(words):
@@ -159,7 +165,7 @@ class _Tally:
         if self.wanted is not None:
             chosen = np.fromiter((word in self.wanted for word in words), bool, len(words))
             self.found.update(words[i] for i in np.flatnonzero(chosen))
-        values = self._values(numbers, first)
+        values = as_float32(self.source, numbers, first)
         for i, kind, reason in self._bad_rows(words, numbers, values, chosen):
             if self.on_bad_row == "error":
                 raise ParseError(str(self.source), first + i + 1, 0, reason, "row")
@@ -172,12 +178,6 @@ class _Tally:
         self.padded += sum(word != word.strip(" ") for word in words)
         self.blank += sum(" " in word for word in words)
         return words, values
-
-    def _values(self, numbers: NDArray[Any], first: int) -> NDArray[np.float32]:
-        if numbers.dtype.kind not in "fiub":
-            raise refusal(self.source, f"expected real numbers, found {numbers.dtype} from row {first + 1} on")
-        with np.errstate(over="ignore"):
-            return np.require(numbers, np.float32, ["C", "ALIGNED"])
 
     def _bad_rows(
         self, words: list[str], numbers: NDArray[Any], values: NDArray[np.float32], chosen: NDArray[np.bool_]
@@ -222,7 +222,13 @@ def write_rows(
         raise refusal(source, f"expected {dim} numbers a row, found {rows.dim}")
     options: dict[str, Any] = {"dtype": dtype, "duplicates": duplicates, "normalize": normalize, "screen": screen}
     ngrams = rows.ngrams
-    writer = Writer(target, rows.dim, metadata=metadata, table=ngrams.table() if ngrams else None, **options)
+    try:
+        table = None if ngrams is None else ngrams.table()
+        writer = Writer(target, rows.dim, metadata=metadata, table=table, **options)
+    except (ValueError, OverflowError) as error:
+        if ngrams is None:
+            raise
+        raise refusal(source, f"its n-grams cannot be: {error}") from None
     try:
         if ngrams is not None:
             _write_buckets(writer, source, ngrams)
@@ -284,7 +290,7 @@ def _write_buckets(writer: Writer, source: Path, ngrams: Ngrams) -> None:
     step = max(_BLOCK // dim, 1)
     for start in range(0, count, step):
         try:
-            writer.write_buckets(np.require(ngrams.rows[start : start + step], np.float32, ["C", "ALIGNED"]))
+            writer.write_buckets(as_float32(source, np.asarray(ngrams.rows[start : start + step]), start))
         except ValueError as error:
             raise refusal(source, str(error)) from error
 

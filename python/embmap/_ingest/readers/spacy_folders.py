@@ -73,7 +73,7 @@ def of_spacy(path: Path, folder: Path) -> Rows:
 
 
 def _of_floret(path: Path, folder: Path, settings: dict[str, Any]) -> Rows:
-    numbers = [number for name in _NUMBERS if isinstance(number := settings.get(name), int)]
+    numbers = [number for name in _NUMBERS if type(number := settings.get(name)) is int]
     marks = [mark for name in ("bow", "eow") if isinstance(mark := settings.get(name), str)]
     if len(numbers) != len(_NUMBERS) or len(marks) != 2:
         raise refusal(

@@ -17,13 +17,13 @@ const FASTTEXT: u32 = 1;
 const FLORET: u32 = 2;
 const FLORET_LEN: usize = PARAMETERS_LEN + 8;
 /// The 32-bit numbers that a hash of floret's has.
-const MOST_HASHES: u32 = 4;
+pub(crate) const MOST_HASHES: u32 = 4;
 /// More than any model has; a longer n-gram would make long words slow.
 pub(crate) const LONGEST: u32 = 255;
 const OF_EOS: u32 = 1;
 const UNIT: u32 = 2;
 
-/// How words are cut into n-grams. Hashes are taken modulo `buckets`.
+/// How words are cut into n-grams. Hashes are taken modulo `buckets`; a division by zero where there are none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ngrams {
     /// Characters of the shortest n-gram.

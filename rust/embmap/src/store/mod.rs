@@ -36,8 +36,16 @@ pub struct Store<D = Map> {
 impl Store<Map> {
     /// Maps the file at `path`. Takes the same time whatever its size: only the first page is read.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref();
-        let data = Map::open(path)?;
+        Store::over(Map::open(path.as_ref())?)
+    }
+
+    /// Copies the file at `path`, so that nothing that becomes of it matters, and opens the copy; see [`Map::copied`].
+    pub fn copied(path: impl AsRef<Path>, go_on: &mut dyn FnMut() -> bool) -> Result<Self> {
+        Store::over(Map::copied(path.as_ref(), go_on)?)
+    }
+
+    fn over(data: Map) -> Result<Self> {
+        let path = data.path();
         // Read, not taken from the map: a page that is first touched takes longer than a call.
         let mut head = [0; HEADER_LEN as usize];
         let length = data.read_at(&mut head, 0).map_err(Error::io(path))?;

@@ -11,7 +11,10 @@ use std::{
     io,
     ops::Deref,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 #[cfg(unix)]
@@ -20,11 +23,17 @@ use memmap2::{MmapOptions, MmapRaw};
 
 use crate::{
     error::{Error, Result},
-    sys::{pread::read_at, regular, threads::for_each},
+    sys::{
+        network,
+        pread::{read_at, read_exact_at, write_at},
+        regular,
+        threads::{for_each, while_ticking},
+    },
 };
 
-/// Bytes that one thread brings into memory at a time.
+/// Bytes that one thread brings into memory at a time, and that it copies at a time.
 const PRELOAD_BYTES: usize = 32 << 20;
+const COPY_BYTES: usize = 1 << 20;
 /// The smallest page there is.
 const PAGE_BYTES: usize = 4096;
 
@@ -51,9 +60,34 @@ pub struct Map {
 
 impl Map {
     /// Maps the whole file, read-only.
-    #[allow(unsafe_code)]
     pub fn open(path: &Path) -> Result<Map> {
-        let file = regular::open(path).map_err(Error::io(path))?;
+        Map::of(path, regular::open(path).map_err(Error::io(path))?)
+    }
+
+    /// Copies the whole file to where nobody else can change it, and maps that: on Linux to memory that has no name, elsewhere to
+    /// a temporary file without one. `go_on` is asked about twenty times a second.
+    pub fn copied(path: &Path, go_on: &mut dyn FnMut() -> bool) -> Result<Map> {
+        let from = regular::open(path).map_err(Error::io(path))?;
+        let length = from.metadata().map_err(Error::io(path))?.len();
+        let to = nameless().map_err(Error::io(path))?;
+        let stop = AtomicBool::new(false);
+        let mut parts: Vec<u64> = (0..length).step_by(COPY_BYTES).collect();
+        let copy = || {
+            for_each(None, &mut parts, |start| {
+                if stop.load(Ordering::Relaxed) {
+                    return Err(Error::Cancelled);
+                }
+                let mut bytes = vec![0; (length - *start).min(COPY_BYTES as u64) as usize];
+                let done = read_exact_at(&from, &mut bytes, *start).and_then(|()| write_at(&to, &bytes, *start));
+                done.map_err(Error::io(path))
+            })
+        };
+        while_ticking(&stop, copy, go_on)?;
+        Map::of(path, to)
+    }
+
+    #[allow(unsafe_code)]
+    fn of(path: &Path, file: File) -> Result<Map> {
         // SAFETY: nothing that this process does changes the mapping. Other programs can still change the file's bytes under
         // it; every reader of this crate therefore checks each offset and id at the moment of use, from a copy of it, and
         // treats the rest as numbers and bytes without invariants.
@@ -127,11 +161,26 @@ impl Map {
         &self.path
     }
 
+    /// The kind of network file system that the file lies on, if it does and the system says so.
+    #[must_use]
+    pub fn network(&self) -> Option<String> {
+        network::of(&self.file)
+    }
+
     /// Where the bytes lie: of a map made by [`again`](Self::again), for an array or tensor that may be written.
     #[must_use]
     pub fn as_mut_ptr(&self) -> *mut u8 {
         self.raw.as_mut_ptr()
     }
+}
+
+/// A file that has no name, in memory where the system can.
+fn nameless() -> io::Result<File> {
+    #[cfg(target_os = "linux")]
+    if let Ok(file) = rustix::fs::memfd_create("embmap", rustix::fs::MemfdFlags::CLOEXEC) {
+        return Ok(file.into());
+    }
+    tempfile::tempfile()
 }
 
 impl Deref for Map {

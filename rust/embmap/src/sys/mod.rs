@@ -2,6 +2,7 @@
 
 pub(crate) mod atomic_file;
 pub(crate) mod mmap;
+pub(crate) mod network;
 pub(crate) mod pread;
 pub(crate) mod prefetch;
 pub(crate) mod regular;

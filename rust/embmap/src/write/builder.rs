@@ -145,8 +145,8 @@ impl Builder {
         Ok(builder)
     }
 
-    /// Begins a store with n-grams, all of whose buckets have rows, which [`push_buckets`](Self::push_buckets) takes before any
-    /// word comes.
+    /// Begins a store with n-grams, all of whose buckets have rows, which [`push_buckets`](Self::push_buckets) takes before
+    /// [`finish`](Self::finish).
     pub fn create_with(target: &Path, dim: usize, ngrams: Ngrams, options: BuilderOptions) -> Result<Builder> {
         ngrams.check().map_err(Error::Argument)?;
         let rows = u64::from(ngrams.buckets);
@@ -156,8 +156,12 @@ impl Builder {
         Ok(Builder::over(writer, dim, options, Some(buckets)))
     }
 
-    /// Appends rows of n-gram buckets: finite numbers, row after row.
+    /// Appends rows of n-gram buckets: finite numbers, row after row. After an error the store cannot be finished.
     pub fn push_buckets(&mut self, values: &[f32]) -> Result<()> {
+        if self.failed {
+            return Err(Error::Incomplete);
+        }
+        self.failed = true;
         let (dim, given) = (self.dim, self.buckets_given);
         let left = self.buckets.as_ref().map_or(0, |buckets| buckets.rows - given) as usize;
         if !values.len().is_multiple_of(dim) || values.len() / dim > left {
@@ -169,7 +173,9 @@ impl Builder {
         if let Some(buckets) = &mut self.buckets {
             buckets.scales.extend(scales);
         }
-        self.write_buckets(&stored)
+        self.write_buckets(&stored)?;
+        self.failed = false;
+        Ok(())
     }
 
     fn write_buckets(&mut self, stored: &[u8]) -> Result<()> {

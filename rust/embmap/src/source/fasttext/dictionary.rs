@@ -8,7 +8,7 @@ use crate::error::Result;
 /// Behind each word and its NUL: its count, and whether it is a label.
 const TRAILER_LEN: usize = 9;
 /// No word is as long; a file without NULs is none of fastText's.
-const LONGEST_WORD: usize = 1 << 20;
+const LONGEST_WORD: usize = 1 << 16;
 
 /// Which words there are, and which buckets have rows.
 #[derive(Debug)]

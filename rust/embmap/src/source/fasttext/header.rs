@@ -3,7 +3,7 @@
 use super::reader::Reader;
 use crate::{
     error::Result,
-    format::subwords::{LONGEST, Ngrams, Scheme},
+    format::subwords::{LONGEST, MOST_HASHES, Ngrams, Scheme},
 };
 
 /// The first four bytes since May 2017.
@@ -17,6 +17,8 @@ const SUPERVISED: i32 = 3;
 /// floret's modes, of which the second has its own n-grams, and the seed of its hashes.
 const FLORET_MODES: std::ops::RangeInclusive<i32> = 1..=2;
 const FLORET_MODE: i32 = 2;
+/// More hashes than anybody asked for, and fewer than the half of a float64 that stands there otherwise.
+const MOST_OF_FLORET: i32 = 1_000;
 const FLORET_SEED: u32 = 2_166_136_261;
 /// What floret has between the arguments.
 const FLORET_MORE: usize = 8;
@@ -98,8 +100,11 @@ impl Header {
         let of_eos = version.is_none();
         // Where fastText has a rate of 100 and the first half of a float64, which is no number as small.
         let (mode, hashes) = (field(11), field(12));
-        let of_floret = version.is_some() && FLORET_MODES.contains(&mode) && (1..=4).contains(&hashes);
+        let of_floret = version.is_some() && FLORET_MODES.contains(&mode) && (1..=MOST_OF_FLORET).contains(&hashes);
         if of_floret {
+            if hashes as u32 > MOST_HASHES {
+                return Err(reader.refuse(format!("a model of floret's with {hashes} hashes, of 1 to {MOST_HASHES}")));
+            }
             reader.array::<FLORET_MORE>("the arguments of a model of floret's")?;
         }
         let scheme = match of_floret && mode == FLORET_MODE {

@@ -18,7 +18,10 @@ use std::{
     io,
     ops::Range,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
 };
 
 pub(crate) use header::is_model;
@@ -56,6 +59,10 @@ pub(crate) struct FastTextSource {
     matrix: Matrix,
     /// How words are cut, where there are rows of n-grams.
     ngrams: Option<Ngrams>,
+    /// Whether only the first word, which is the end of a line, has a row of its own, as with floret's n-grams.
+    of_parts: bool,
+    /// Whether the conversion has ended: nobody asks any more what a word that is being made is worth.
+    stop: Arc<AtomicBool>,
     before: Envelope,
     behind: Envelope,
     next: AtomicU64,
@@ -67,7 +74,6 @@ pub(crate) struct Scratch {
     words: Vec<u8>,
     rows: Raw,
     bucket: Raw,
-    ngrams: Vec<u64>,
     text: Vec<u8>,
 }
 
@@ -114,8 +120,10 @@ impl FastTextSource {
         let rows_end = matrix.start + u64::from(dictionary.words) * matrix.row_len as u64;
         let behind = framing(&file, rows_end..length, options.threads, how).map_err(Error::io(path))?;
         let ngrams = header.ngrams.filter(|_| buckets > 0);
-        let next = AtomicU64::new(0);
-        Ok(FastTextSource { path: path.into(), file, length, dictionary, matrix, ngrams, before, behind, next })
+        let of_parts = header.ngrams.is_some_and(|ngrams| matches!(ngrams.scheme, Scheme::Floret { .. }));
+        let (stop, next) = (Arc::clone(&how.stop), AtomicU64::new(0));
+        let path = path.into();
+        Ok(FastTextSource { path, file, length, dictionary, matrix, ngrams, of_parts, stop, before, behind, next })
     }
 
     /// The row of a bucket, where it has one.
@@ -127,23 +135,27 @@ impl FastTextSource {
         Some(u64::from(self.dictionary.words) + u64::from(row))
     }
 
-    /// Whether a word has a row of its own: with floret's n-grams the first alone, which is the end of a line.
-    fn has_own(&self, word: u64) -> bool {
-        word == 0 || !self.ngrams.is_some_and(|ngrams| matches!(ngrams.scheme, Scheme::Floret { .. }))
-    }
-
     /// Adds to `sum`, which holds `own` rows of the word itself, those of its n-grams, and makes the mean of it.
     fn add_ngrams(&self, word: &[u8], own: usize, scratch: &mut Scratch, sum: &mut [f32]) -> io::Result<()> {
-        let Scratch { bucket, ngrams, text, .. } = scratch;
-        ngrams.clear();
+        let Scratch { bucket, text, .. } = scratch;
+        let mut rows = own;
         if let Some(cut) = &self.ngrams {
-            cut.each(word, text, |bucket| ngrams.extend(self.row_of(bucket)));
+            let added = cut.try_each(word, text, |number| {
+                if self.stop.load(Ordering::Relaxed) {
+                    return Err(None);
+                }
+                if let Some(row) = self.row_of(number) {
+                    self.matrix.load(&self.file, row, 1, bucket).map_err(Some)?;
+                    self.matrix.add(bucket, 0, sum);
+                    rows += 1;
+                }
+                Ok(())
+            });
+            if let Err(Some(error)) = added {
+                return Err(error);
+            }
         }
-        for &row in &*ngrams {
-            self.matrix.load(&self.file, row, 1, bucket)?;
-            self.matrix.add(bucket, 0, sum);
-        }
-        mean(sum, own + ngrams.len());
+        mean(sum, rows);
         Ok(())
     }
 
@@ -166,7 +178,7 @@ impl FastTextSource {
                 if word.is_empty() {
                     return Err((Fault::EmptyWord, "the word is empty".into()));
                 }
-                let has_own = self.has_own(rows.start + i as u64);
+                let has_own = !self.of_parts || rows.start + i as u64 == 0;
                 if has_own {
                     self.matrix.add(&scratch.rows, i, row);
                 }

@@ -6,6 +6,7 @@ use super::{
     padding,
     row::{column, is_space, trim_end, trim_spaces_start},
 };
+use crate::format::subwords::MOST_HASHES;
 use crate::source::{
     head::LONGEST_LINE,
     options::{Options, Separator},
@@ -55,9 +56,10 @@ impl Layout {
         let first = lines.next().unwrap_or_default();
         let second = lines.next().filter(|line| !trim_end(line, b' ').is_empty());
 
-        let announced = announced(first).or(floret_table(first));
+        let of_floret = floret_table(first);
+        let announced = announced(first).or(of_floret);
         let of_a_graph = second.and_then(|second| graph_dim(first, second));
-        if floret_table(first).is_some() && options.header != Some(true) {
+        if of_floret.is_some() && options.header != Some(true) {
             let reason = "this is floret's table, whose rows belong to parts of words; format=\"floret\" reads it";
             return Err((1, reason.into()));
         }
@@ -242,7 +244,7 @@ fn floret_table(line: &[u8]) -> Option<(u64, usize)> {
     let (rows, dim) = (whole()?, whole()?);
     let (_minn, _maxn, hashes, _seed) = (whole()?, whole()?, whole()?, whole()?);
     let marks = [fields.next()?, fields.next()?];
-    let sound = (1..=4).contains(&hashes)
+    let sound = (1..=MOST_HASHES).contains(&hashes)
         && dim > 0
         && marks.iter().all(|mark| !mark.is_empty() && !is_number(mark.as_bytes()));
     (sound && fields.next().is_none()).then_some((rows.into(), dim as usize))

@@ -1,5 +1,7 @@
 //! Character n-grams: which a word has, and the buckets of each.
 
+use std::convert::Infallible;
+
 use super::murmur3::murmur3_x64_128;
 use crate::format::subwords::{Ngrams, Scheme};
 
@@ -13,8 +15,22 @@ impl Ngrams {
     /// continuation bytes behind it, so that any bytes have n-grams. floret has the whole word as a piece, before them.
     #[inline]
     pub fn each(&self, word: &[u8], scratch: &mut Vec<u8>, mut found: impl FnMut(u32)) {
+        let Ok(()) = self.try_each(word, scratch, |bucket| {
+            found(bucket);
+            Ok::<(), Infallible>(())
+        });
+    }
+
+    /// As [`each`](Self::each), until `found` gives an error.
+    #[inline]
+    pub fn try_each<E>(
+        &self,
+        word: &[u8],
+        scratch: &mut Vec<u8>,
+        mut found: impl FnMut(u32) -> Result<(), E>,
+    ) -> Result<(), E> {
         if word == b"</s>" && !self.of_eos {
-            return;
+            return Ok(());
         }
         scratch.clear();
         scratch.push(b'<');
@@ -26,17 +42,23 @@ impl Ngrams {
                 let mut piece = |piece: &[u8]| {
                     let [low, high] = murmur3_x64_128(piece, seed);
                     let numbers = [low as u32, (low >> 32) as u32, high as u32, (high >> 32) as u32];
-                    numbers[..hashes as usize].iter().for_each(|number| found(number % self.buckets));
+                    numbers.iter().take(hashes as usize).try_for_each(|number| found(number % self.buckets))
                 };
-                piece(scratch);
-                self.each_piece(scratch, (), |(), _| (), |ngram, ()| piece(ngram));
+                piece(scratch)?;
+                self.each_piece(scratch, (), |(), _| (), |ngram, ()| piece(ngram))
             }
         }
     }
 
     /// Calls `found` with each n-gram, and what `step` has made of its bytes: a longer one goes on where the shorter one ended.
     #[inline(always)]
-    fn each_piece<S: Copy>(&self, text: &[u8], begin: S, step: impl Fn(S, u8) -> S, mut found: impl FnMut(&[u8], S)) {
+    fn each_piece<S: Copy, E>(
+        &self,
+        text: &[u8],
+        begin: S,
+        step: impl Fn(S, u8) -> S,
+        mut found: impl FnMut(&[u8], S) -> Result<(), E>,
+    ) -> Result<(), E> {
         for start in (0..text.len()).filter(|&start| !continues(text[start])) {
             let (mut state, mut end) = (begin, start);
             for n in 1..=self.maxn {
@@ -50,10 +72,11 @@ impl Ngrams {
                     end += 1;
                 }
                 if n >= self.minn && (n > 1 || start > 0 && end < text.len()) {
-                    found(&text[start..end], state);
+                    found(&text[start..end], state)?;
                 }
             }
         }
+        Ok(())
     }
 }
 
