@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import tomllib
 from pathlib import Path
 from typing import get_args
 
@@ -82,6 +83,23 @@ def test_no_module_of_the_package_uses_a_higher_floor():
                 name = next((part for part in target if part), "")
                 if name in floor_of:
                     assert floor_of[name] <= floor_of[parts[0]], (path, target)
+
+
+def test_every_dependency_is_justified():
+    page = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
+    crates, packages = page.split("## Python")
+    rows = re.findall(r"^\| (`.*?) \|", crates, re.MULTILINE)
+    justified = {name for row in rows for name in re.findall(r"`([\w-]+)`", row)}
+    named = set()
+    for manifest in ("embmap", "embmap-python"):
+        found = tomllib.loads((ROOT / "rust" / manifest / "Cargo.toml").read_text(encoding="utf-8"))
+        tables = [found, *found.get("target", {}).values()]
+        for kind in ("dependencies", "build-dependencies"):
+            named |= {name for table in tables for name in table.get(kind, {})}
+    assert named - {"embmap"} == justified - {"zlib-rs"}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    asked = {re.match(r"[\w-]+", requirement)[0] for requirement in project["dependencies"]}
+    assert asked == set(re.findall(r"^\| `([\w-]+)`", packages, re.MULTILINE))
 
 
 def test_public_names():
