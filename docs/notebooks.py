@@ -37,7 +37,7 @@ def notebook_of(page: Path) -> nbformat.NotebookNode:
 
 def run(notebook: nbformat.NotebookNode) -> None:
     """Run all cells in an empty folder, with a cache of its own, and keep what they show; what fails is an error."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         environment = {**os.environ, "EMBMAP_CACHE_DIR": str(Path(folder) / "cache"), "KERAS_BACKEND": "torch"}
         NotebookClient(notebook, timeout=300, record_timing=False, resources={"metadata": {"path": folder}}).execute(
             env=environment

@@ -86,9 +86,10 @@ def reopen(path: Path, opened: Callable[[Path], _T | None], what: str) -> _T:
         try:
             found = opened(place)
         except OSError as error:
-            absent = absent or error
+            # Without the frames, which would keep what is opened next.
+            absent = absent or error.with_traceback(None)
         except FormatError as error:
-            other = other or (place, error)
+            other = other or (place, error.with_traceback(None))
         else:
             if found is not None:
                 return found

@@ -39,9 +39,16 @@ def entries(cache_dir: str | os.PathLike[str] | None = None) -> list[Entry]:
 
 def prune(cache_dir: str | os.PathLike[str] | None = None, *, days: float = 0.0) -> list[Entry]:
     """Take the stores away that were not opened for so many days, and give them; who has one open keeps it."""
-    gone = [entry for entry in entries(cache_dir) if entry.days >= days]
-    for entry in gone:
-        entry.path.unlink(missing_ok=True)
+    gone = []
+    for entry in entries(cache_dir):
+        if entry.days < days:
+            continue
+        try:
+            entry.path.unlink(missing_ok=True)
+        except PermissionError:
+            # Windows keeps a file that is mapped.
+            continue
         with contextlib.suppress(OSError):
             entry.path.with_suffix(".lock").unlink(missing_ok=True)
+        gone.append(entry)
     return gone

@@ -120,10 +120,9 @@ def build(
                     tick(start + len(ids), len(store))
         made = {"store": store.identity.hex(), "dtype": dtype, "expansion_search": expansion_search}
         _annfile.write(graph, temporary, path, made)
-        # What cannot be opened is not published.
-        index = ApproximateIndex(store, temporary)
-    index._path = path
-    return index
+        # What cannot be opened is not published. Windows renames nothing that is mapped, so it is let go first.
+        ApproximateIndex(store, temporary)
+    return ApproximateIndex(store, path)
 
 
 def open(store: Store, path: str | os.PathLike[str] | None = None) -> ApproximateIndex:

@@ -67,7 +67,11 @@ pub(crate) fn os_error(path: &Path, source: &io::Error) -> PyErr {
     match code.map(|code| (code, text(code))) {
         Some((code, text)) => {
             let text = text.split(" (os error").next().unwrap_or_default().to_string();
-            PyOSError::new_err((code, text, path))
+            // Windows' numbers are others, from which Python makes its own.
+            match source.raw_os_error() {
+                Some(code) if cfg!(windows) => PyOSError::new_err((0, text, path, code)),
+                _ => PyOSError::new_err((code, text, path)),
+            }
         }
         None => PyOSError::new_err(format!("{path}: {source}")),
     }

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import math
 import struct
+import warnings
 import zipfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -36,6 +38,14 @@ class Bfloat16:
         return (self._bits[rows].astype(np.uint32) << 16).view(np.float32)
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Leave out what NumPy says of headers that Python 2 wrote: they are read all the same."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        yield
+
+
 def of_npy(path: Path, start: int = 0) -> NDArray[Any]:
     """Map the array of a file of NumPy's, or of a member that lies in an archive as it is."""
     with path.open("rb") as file:
@@ -43,7 +53,8 @@ def of_npy(path: Path, start: int = 0) -> NDArray[Any]:
         try:
             version = npy.read_magic(file)
             read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-            shape, fortran, dtype = read(file)
+            with _quiet():
+                shape, fortran, dtype = read(file)
         except Exception as error:
             # Whatever Python's own parser raises of a damaged header.
             raise refusal(path, f"this is no array of NumPy's, or it is damaged: {error}") from None
@@ -69,7 +80,7 @@ def of_npz(path: Path, member: str | None, with_words: bool) -> tuple[Matrix, Se
     """
     found: dict[str, NDArray[Any]] = {}
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with _quiet(), np.load(path, allow_pickle=False) as archive:
             for name in archive.files:
                 found[name] = archive[name]
     except Exception as error:
@@ -217,18 +228,19 @@ def of_text(path: Path) -> Matrix:
     return _Lines(path, rows, "," if b"," in first else None)
 
 
+def _nonempty(path: Path) -> Iterator[str]:
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
+        yield from (line for line in file if line.strip())
+
+
 class _Lines:
     """Rows of a text, which are cut out one block after the other, from the first on."""
 
     def __init__(self, path: Path, rows: int, separator: str | None) -> None:
         self._path, self._separator = path, separator
-        self._lines = self._nonempty()
+        self._lines = _nonempty(path)
         self._first = self._parsed(1, 0)
         self.shape = (rows, self._first.shape[1])
-
-    def _nonempty(self) -> Iterator[str]:
-        with self._path.open(encoding="utf-8-sig", errors="replace") as file:
-            yield from (line for line in file if line.strip())
 
     def _parsed(self, count: int, start: int) -> NDArray[np.float32]:
         lines = islice(self._lines, count)

@@ -26,12 +26,24 @@ pub(crate) struct AtomicFile {
     process: u32,
 }
 
+/// Where a path leads, as people write it.
+fn resolved(path: &Path) -> PathBuf {
+    let found = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    #[cfg(windows)]
+    if let Some(plain) =
+        found.to_str().and_then(|text| text.strip_prefix(r"\\?\")).filter(|text| text[1..].starts_with(':'))
+    {
+        return plain.into();
+    }
+    found
+}
+
 impl AtomicFile {
     /// Begins a file in the target's folder. A target that is a link to a file is written where it points.
     pub(crate) fn create(target: &Path) -> Result<AtomicFile> {
         #[cfg(unix)]
         not_of_a_stranger(target).map_err(Error::io(target))?;
-        let target = fs::canonicalize(target).unwrap_or_else(|_| target.to_path_buf());
+        let target = resolved(target);
         let old = fs::metadata(&target).ok();
         match &old {
             Some(old) if old.is_dir() => return Err(Error::io(&target)(io::ErrorKind::IsADirectory.into())),

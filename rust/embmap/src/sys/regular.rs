@@ -16,7 +16,11 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
         // Without a writer, opening a pipe waits for one, and a signal does not end that.
         options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits() as i32);
     }
-    let file = options.open(path)?;
+    let file = options.open(path).map_err(|error| match path.is_dir() {
+        // Windows says of a folder that it may not be read.
+        true => io::ErrorKind::IsADirectory.into(),
+        false => error,
+    })?;
     let kind = file.metadata()?;
     if kind.is_dir() {
         return Err(io::ErrorKind::IsADirectory.into());
