@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from ..._optional import need
 from .rows import Matrix, refusal, text_of
 
+# What bytes call blank.
+_SPACES = " \t\n\r\x0b\x0c"
 _SAFETENSORS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I8": "|i1", "U8": "|u1"}
 # A record of each row: how many numbers, the numbers.
 RECORDS = {".fvecs": "<f4", ".bvecs": "|u1", ".ivecs": "<i4"}
@@ -40,7 +42,7 @@ class Bfloat16:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Leave out what NumPy says of headers that Python 2 wrote: they are read all the same."""
+    """Leave out what NumPy says of headers that Python 2 wrote, which are read, and of lines without numbers."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         yield
@@ -229,8 +231,9 @@ def of_text(path: Path) -> Matrix:
 
 
 def _nonempty(path: Path) -> Iterator[str]:
-    with path.open(encoding="utf-8-sig", errors="replace") as file:
-        yield from (line for line in file if line.strip())
+    # Lines as they were counted, in bytes.
+    with path.open(encoding="utf-8-sig", errors="replace", newline="\n") as file:
+        yield from (line for line in file if line.strip(_SPACES))
 
 
 class _Lines:
@@ -245,7 +248,11 @@ class _Lines:
     def _parsed(self, count: int, start: int) -> NDArray[np.float32]:
         lines = islice(self._lines, count)
         try:
-            return np.loadtxt(lines, np.float32, delimiter=self._separator, ndmin=2, comments=None)
+            with _quiet():
+                block = np.loadtxt(lines, np.float32, delimiter=self._separator, ndmin=2, comments=None)
+            if len(block) != count:
+                raise ValueError("a line has no number")
+            return block
         except ValueError as error:
             reason = str(error).partition(";")[0]
             what = f"expected rows of numbers, whose words are elsewhere: behind row {start}, {reason}"
