@@ -90,3 +90,22 @@ def test_the_commands(store, tmp_path):
     done = run(main, ["-q", "plot", str(store.path), "w1", "w2", "-o", str(tmp_path / "p.png")])
     assert (done.exit_code, done.stdout) == (0, "")
     assert (tmp_path / "p.png").exists()
+
+
+def test_the_command_takes_its_target_in_two_ways(store, tmp_path):
+    from click.testing import CliRunner
+
+    from embmap.cli import main
+
+    def run(*arguments):
+        return CliRunner().invoke(main, ["project", str(store.path), *map(str, arguments)])
+
+    assert run("-o", tmp_path / "o.parquet", "--limit", 10).exit_code == 0
+    assert run(tmp_path / "t.parquet", "--limit", 10).exit_code == 0
+    assert (tmp_path / "o.parquet").read_bytes() == (tmp_path / "t.parquet").read_bytes()
+    for wrong in ([], [tmp_path / "a.parquet", "-o", tmp_path / "b.parquet"]):
+        done = run(*wrong)
+        assert (done.exit_code, "say where the map goes, once" in done.output) == (2, True)
+    done = run("--tensorboard", "-o", tmp_path / "vectors.tsv", "--limit", 5)
+    assert (done.exit_code, "5 words, metadata.tsv beside it" in done.output) == (0, True)
+    assert (tmp_path / "metadata.tsv").read_text(encoding="utf-8").split() == list(store.words[:5])

@@ -31,20 +31,43 @@ def ann(store: Path, target: Path | None, progress: bool | None, json: bool, **o
 
 @click.command(epilog="Example: embmap project glove.6B.300d.embmap words.parquet --limit 20000")
 @STORE
-@click.argument("target", type=click.Path(path_type=Path))
+@click.argument("target", type=click.Path(path_type=Path), required=False)
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="Another way to say TARGET.")
+@click.option(
+    "--tensorboard",
+    is_flag=True,
+    help="For TensorBoard's projector: TARGET is vectors.tsv, and metadata.tsv comes beside.",
+)
 @click.option("--method", type=click.Choice(["pca", "umap"]), default="pca", show_default=True)
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first N words.")
 @click.option("-k", type=click.IntRange(min=0), default=10, show_default=True, help="Neighbours of each word.")
 @PROGRESS
 @json_option
-def project(store: Path, target: Path, progress: bool | None, json: bool, **options: Any) -> None:
+def project(
+    store: Path,
+    target: Path | None,
+    out: Path | None,
+    tensorboard: bool,
+    progress: bool | None,
+    json: bool,
+    **options: Any,
+) -> None:
     """Write a map of the words, two numbers a word, as Parquet.
 
     Embedding Atlas opens it: embedding-atlas words.parquet --text word --x x --y y --neighbors neighbors
     """
     from .._query.projection import project as project_words
 
+    if target is None or out is not None:
+        if target is not None or out is None:
+            raise click.UsageError("say where the map goes, once: TARGET or --out")
+        target = out
     with open_store(store) as opened:
+        if tensorboard:
+            # The projector finds the plane by itself.
+            made = opened.export(target, format="tensorboard", limit=options["limit"], progress=bar(progress))
+            report(json, {"path": target, "rows": made.rows}, f"{target}: {made.rows:,} words, metadata.tsv beside it")
+            return
         rows = project_words(opened, target, progress=bar(progress), **options)
     report(json, {"path": target, "rows": rows}, f"{target}: {rows:,} words")
 
