@@ -27,7 +27,7 @@ ENTRY, TABLE, HEADER = _reference.ENTRY, _reference.TABLE, _reference.HEADER_LEN
 
 
 def pieces() -> list[str]:
-    return [*DTYPES, "screen", "n-grams", "n-grams int8"]
+    return [*DTYPES, "screen", "n-grams", "n-grams int8", "n-grams of floret"]
 
 
 def made(piece: str, folder: Path) -> bytes:
@@ -35,7 +35,9 @@ def made(piece: str, folder: Path) -> bytes:
     target = folder / "made.embmap"
     if piece.startswith("n-grams"):
         rows = np.random.default_rng(0).normal(size=(25, 4)).astype(np.float32)
-        (folder / "model.bin").write_bytes(Model([b"king", b"queen", b"man", b"\xc3\xa9t\xc3\xa9"], rows).encode())
+        words = [b"king", b"queen", b"man", b"\xc3\xa9t\xc3\xa9"]
+        model = Model(words, rows, floret=(2, 2) if piece.endswith("floret") else None)
+        (folder / "model.bin").write_bytes(model.encode())
         embmap.convert(folder / "model.bin", target, dtype="int8" if piece.endswith("int8") else "float32")
     else:
         words = ["king", "queen", "man", "été", "a much longer word than the others are", ""]
