@@ -50,6 +50,9 @@ def folder_of_spacy(folder, **changed):
 def test_every_word_has_a_vector_by_a_table(tmp_path):
     store = converted(tmp_path, text())
     assert (len(store), store.dim, "apple" in store) == (0, 3, False)
+    report = embmap.convert(tmp_path / "vectors.floret")
+    assert (report.rows, report.ngrams, report.path.name) == (0, 50, "vectors.embmap")
+    assert '50 rows of n-grams: oov="subword" gives other words a vector by them' in str(report)
     assert np.array_equal(store.lookup(WORDS, oov="subword"), expected(WORDS))
     assert np.array_equal(store.subword_vector("größe"), expected(["größe"])[0])
     assert list(tmp_path.glob(".*")) == [], "the store by which the text was read is gone"

@@ -34,6 +34,11 @@ def converted(folder, content, **options):
     return embmap.open(embmap.convert(source, folder / "v.embmap", **options).path)
 
 
+def test_the_store_is_named_as_the_file(tmp_path):
+    (tmp_path / "v.json").write_text(json.dumps(BY_WORD))
+    assert embmap.convert(tmp_path / "v.json").path == tmp_path / "v.embmap"
+
+
 def check(store):
     assert list(store) == WORDS
     assert np.array_equal(store.vectors, ROWS)

@@ -93,6 +93,8 @@ class ConversionReport(Readable):
     rows_without_word, words_without_row : int
         Of a model's folder: rows of the matrix whose id no token has, as those that pad it to a round number; and tokens
         that were added to the vocabulary but not to the matrix. Neither is in the store.
+    ngrams : int
+        Rows of n-grams in the store, by which words that are not in it have vectors (``oov="subword"``).
     header_rows : int or None
         Rows that a header announced.
     words_not_found : int or None
@@ -133,6 +135,7 @@ class ConversionReport(Readable):
     words_with_blanks: int
     rows_without_word: int
     words_without_row: int
+    ngrams: int
     header_rows: int | None
     words_not_found: int | None
     separator: str | None
@@ -162,6 +165,8 @@ class ConversionReport(Readable):
             (self.rejected, f"rows rejected: {', '.join(f'{n} {why}' for why, n in self.rejected_by.items() if n)}"),
         ]
         lines += [f"  {count:,} {what}" for count, what in counts if count]
+        if self.ngrams:
+            lines.append(f'  {self.ngrams:,} rows of n-grams: oov="subword" gives other words a vector by them')
         lines += [f"    {self.unit} {row.line}: {row.reason}" for row in self.rejected_rows]
         if self.separator == "spaces":
             lines.append("  the columns are padded: any number of spaces was one separator, and no part of a word")

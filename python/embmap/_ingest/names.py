@@ -8,7 +8,7 @@ PACKED = (".gz", ".bz2", ".xz", ".lzma", ".zst", ".zip", ".tar", ".tgz", ".tbz2"
 PLAIN = (
     *(".txt", ".vec", ".emb", ".tsv", ".csv", ".bin", ".ftz", ".embmap"),
     *(".npy", ".npz", ".h5", ".hdf5", ".pt", ".pth", ".kv", ".model", ".pkl"),
-    *(".parquet", ".arrow", ".feather", ".jsonl", ".ndjson"),
+    *(".parquet", ".arrow", ".feather", ".jsonl", ".ndjson", ".floret"),
     *(".fvecs", ".bvecs", ".ivecs", ".fbin", ".u8bin", ".i8bin", ".ibin"),
 )
 # What names of sources end in, and names of models do not.
@@ -29,6 +29,7 @@ def default_target(source: Path, member: str | None) -> Path:
         path = path.with_name(Path(member).name)
         while path.suffix.lower() in PACKED:
             path = path.with_suffix("")
-    if path.suffix.lower() in PLAIN:
+    # Among other files, one of JSON is mostly no vectors.
+    if path.suffix.lower() in (*PLAIN, ".json"):
         return path.with_suffix(".embmap")
     return path.with_name(path.name + ".embmap")

@@ -114,6 +114,7 @@ fn as_dict<'py>(py: Python<'py>, report: &Report) -> PyResult<Bound<'py, PyDict>
     dict.set_item("words_with_blanks", report.words_with_blanks)?;
     dict.set_item("rows_without_word", report.rows_without_word)?;
     dict.set_item("words_without_row", report.words_without_row)?;
+    dict.set_item("ngrams", report.ngrams)?;
     dict.set_item("header_rows", report.header_rows)?;
     dict.set_item("words_not_found", report.words_not_found)?;
     dict.set_item("separator", report.separator.map(Separator::name))?;

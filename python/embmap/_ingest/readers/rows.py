@@ -278,6 +278,7 @@ def write_rows(
         "words_with_blanks": tally.blank,
         "rows_without_word": 0,
         "words_without_row": 0,
+        "ngrams": 0 if ngrams is None else ngrams.rows.shape[0],
         "header_rows": None,
         "words_not_found": None if limit is not None else tally.not_found(),
         "separator": None,

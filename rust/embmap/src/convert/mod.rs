@@ -95,6 +95,7 @@ fn store(
     let (mut contents, mut report) = pipeline::run(source, &writer, options, stop, tick)?;
     contents.buckets = buckets;
     (report.rows_without_word, report.words_without_row) = source.unpaired();
+    report.ngrams = rows;
     let metadata = metadata(source, options, &report);
     // Another flag: the first is up once a limit is reached, too.
     let stop = AtomicBool::new(false);

@@ -47,6 +47,8 @@ pub struct Report {
     pub rows_without_word: u64,
     /// Tokens of a model whose id is behind the last row.
     pub words_without_row: u64,
+    /// Rows of buckets of n-grams in the store, by which words that are not in it have vectors.
+    pub ngrams: u64,
     /// Rows that the header announced, where there was one.
     pub header_rows: Option<u64>,
     /// What [`Rejected::line`] counts.
