@@ -119,6 +119,7 @@ def test_models_of_floret(tmp_path, mode, hashes):
         (text(maxn=300), "its n-grams cannot be: n-grams of up to 300 characters in 50 buckets"),
         ("\ufeff" + text(names=[*range(49), 1.5]), "row 50 is named"),
         (text().replace(" \n7 ", " \n7 x "), "row 8 is named '7 x', expected 7"),
+        (text().replace("50 3", f"50 {10**30}", 1), "expected a header"),
         (text(names=[*range(49), 7]), "'7' again|came before|there before|twice"),
         (text(names=[*range(49), 77]), "row 50 is named '77', expected 49"),
         (text()[:-40], "announces 50 rows|numbers"),

@@ -37,7 +37,7 @@ def of_text(path: Path, scratch: Path) -> Rows:
     if found is None:
         what = 'expected the first line of a table of floret\'s, "buckets dim minn maxn hashes seed < >"'
         raise refusal(path, f"{what}, in a plain file of UTF-8: unpack it first")
-    _buckets, dim, *numbers = (int(number) for number in found.groups()[:6])
+    numbers = [int(number) for number in found.groups()[2:6]]
     marks = [mark.decode(errors="replace") for mark in found.groups()[6:]]
     if not scratch.is_dir():
         raise FileNotFoundError(errno.ENOENT, "There is no such folder", str(scratch))
@@ -52,7 +52,7 @@ def of_text(path: Path, scratch: Path) -> Rows:
             header=True,
             separator=" ",
             encoding="utf-8",
-            dim=dim,
+            dim=None,
             duplicates="error",
             errors="strict",
             on_bad_row="error",
