@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Literal
 
 
+_Unit = Literal["line", "word", "row", "byte", "file"]
+
+
 class EmbmapError(Exception):
     """The root of embmap's own errors.
 
@@ -56,14 +59,14 @@ class ParseError(EmbmapError, ValueError):
         line: int,
         byte_offset: int,
         reason: str,
-        unit: Literal["line", "word", "row", "byte", "file"] = "line",
+        unit: _Unit = "line",
     ) -> None:
         super().__init__(path, line, byte_offset, reason, unit)
         self.path = path
         self.line = line
         self.byte_offset = byte_offset
         self.reason = reason
-        self.unit = unit
+        self.unit: _Unit = unit
 
     def __str__(self) -> str:
         if self.unit == "file":

@@ -32,24 +32,24 @@ from ._open import opened as open_stored
 class _Commands(click.Group):
     """A group whose commands end with exit code 1 and one line where they fail."""
 
-    def invoke(self, context: click.Context) -> Any:
+    def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(context)
+            return super().invoke(ctx)
         except BrokenPipeError:
             raise
         except (EmbmapError, ImportError, KeyError, MemoryError, OSError, ValueError) as error:
-            if context.params.get("verbose"):
+            if ctx.params.get("verbose"):
                 traceback.print_exc()
             raise click.ClickException(sentence(error)) from error
 
-    def resolve_command(self, context: click.Context, args: list[str]) -> Any:
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         try:
-            return super().resolve_command(context, args)
+            return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            near = difflib.get_close_matches(args[0], self.list_commands(context), 3)
+            near = difflib.get_close_matches(args[0], self.list_commands(ctx), 3)
             if not near or "Did you mean" in error.message:
                 raise
-            raise click.UsageError(f"{error.message} Did you mean {' or '.join(near)}?", context) from error
+            raise click.UsageError(f"{error.message} Did you mean {' or '.join(near)}?", ctx) from error
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -41,11 +41,9 @@ def nearest_words(store: Store, word: str) -> list[str]:
 class WordsCommand(click.Command):
     """A command with words among its arguments: what is no option of its own is one of them."""
 
-    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put the words behind a ``--``, where nothing is an option any more."""
-        options = {
-            name: option for option in self.get_params(context) for name in (*option.opts, *option.secondary_opts)
-        }
+        options = {name: option for option in self.get_params(ctx) for name in (*option.opts, *option.secondary_opts)}
         names = {name: option for name, option in options.items() if name.startswith("-")}
         known: list[str] = []
         words: list[str] = []
@@ -63,4 +61,4 @@ class WordsCommand(click.Command):
                 known.append(argument)
             else:
                 words.append(argument)
-        return super().parse_args(context, [*known, "--", *words])
+        return super().parse_args(ctx, [*known, "--", *words])

@@ -46,6 +46,7 @@ def convert_shards(
             )
         count = min(count, 1)
     reports, shards = [], []
+    metadata: dict[str, Any] = {}
     with new_folder(target) as folder:
         for i in range(count):
             path = folder / f"{i:05}-of-{count:05}.embmap"

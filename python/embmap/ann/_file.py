@@ -61,6 +61,7 @@ def _read_footer(data: mmap.mmap, path: Path) -> dict[str, Any]:
     if magic != _MAGIC:
         raise FormatError(f"{path}: no index of embmap's, or one that was cut short: build it anew")
     text = data[max(end - length, 0) : end]
+    made: Any = None
     try:
         made = json.loads(text) if zlib.crc32(text) == crc32 else {}
         known = made["version"] == _VERSION and made["dtype"] in VECTOR_BYTES and type(made["crc32"]) is int

@@ -25,6 +25,9 @@ _REJECTED_SHOWN = 10
 # Where rounding to a type makes a number infinite.
 _TOO_LARGE = {"float16": 65520.0, "bfloat16": float.fromhex("0x1.ffp127")}
 
+# By what is wrong with them, as the extension counts rows that are passed over.
+_FAULTS = ("field_count", "empty_word", "not_a_number", "not_finite", "not_utf8")
+
 Block = tuple[Sequence[str], NDArray[Any]]
 
 
@@ -153,7 +156,7 @@ class _Tally:
         self.most = np.inf if normalize else _TOO_LARGE.get(dtype, np.inf)
         self.wanted = None if keep is None else set(strings(keep))
         self.found = set[str]()
-        self.rejected_by = dict.fromkeys(("field_count", "empty_word", "not_a_number", "not_finite", "not_utf8"), 0)
+        self.rejected_by: dict[str, int] = dict.fromkeys(_FAULTS, 0)
         self.rejected_rows: list[tuple[int, int, str]] = []
         self.padded = self.blank = 0
 
