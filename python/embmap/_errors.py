@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-
 _Unit = Literal["line", "word", "row", "byte", "file"]
 
 
