@@ -68,6 +68,9 @@ def of_json(
         elif table.other is None:
             table.other = f"row {table.rows + 1}" if word is None else repr(word)
     shapes: dict[str, tuple[int, ...]] = {name: (t.rows, t.dim) for name, t in tables.items() if t.rows}
+    if not shapes:
+        what = "this is JSON without rows of numbers"
+        raise refusal(path, f"{what}; tokenizer.json and the like are read with their model's folder")
     chosen = chosen_of(path, shapes, member, "table")
     table = tables[chosen]
     if table.other is not None:
