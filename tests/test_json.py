@@ -110,8 +110,8 @@ def test_it_does_not_matter_where_a_text_is_cut(tmp_path_factory, table, beside,
         ("[[1, 2], [], [3, 4]]", "expected a row of numbers for row 2"),
         ('{"a": [1, 2]}\n{"b": [3, 4]}', "named .jsonl"),
         ('{"a": [1, NaN]}', "expected a finite number, found nan as number 2"),
-        ('{"model": {"vocab": {"a": 1}}}', "JSON without rows of numbers; tokenizer.json"),
-        ("[]", "JSON without rows of numbers; tokenizer.json"),
+        ('{"model": {"vocab": {"a": 1}}}', "JSON without rows of numbers; tokenizer"),
+        ("[]", "JSON without rows of numbers; tokenizer"),
         ('{"m": [[1, 2]], "n": [[3, 4]]}', r"there are m \(1 x 2\), n \(1 x 2\): member= says which"),
         ('{"a": [1, 2]}', None),
     ],
@@ -135,7 +135,7 @@ def test_columns_are_named(tmp_path):
     entries = [{"word": word, "lemma": word.upper(), "vector": [9, 9], "bert": BY_WORD[word]} for word in WORDS]
     check(converted(tmp_path, entries, vector_column="bert"))
     assert converted(tmp_path, entries, word_column="lemma").words[0] == "KING"
-    with pytest.raises(embmap.ParseError, match="JSON without rows of numbers; tokenizer.json"):
+    with pytest.raises(embmap.ParseError, match="JSON without rows of numbers; tokenizer"):
         converted(tmp_path, entries, vector_column="other")
 
 
