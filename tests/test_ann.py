@@ -133,8 +133,9 @@ def test_rows_of_zeros_and_huge_and_tiny_numbers_can_be_found(tmp_path, dtype):
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "int8"])
 def test_stores_of_small_types(tmp_path, dtype):
     store = store_of(tmp_path, random_text(1000), dtype=dtype)
-    index = ann.build(store)
-    assert index.recall(sample=100) > 0.9
+    # On several threads the graph depends on how they take turns.
+    index = ann.build(store, threads=1)
+    assert index.recall(sample=100) > 0.95
     ids, cosines = index.neighbors(["w1", "w2"], 5)
     truth, exact = store.neighbors(["w1", "w2"], 5)
     assert (cosines[ids == truth] == exact[ids == truth]).all()

@@ -56,7 +56,7 @@ class JsonText:
         """Go over a character."""
         if (found := self.peek()) != wanted:
             raise self.refuse(f"expected {wanted!r}, found {repr(found) if found else 'the end'}")
-        self._at = self._buffer.index(wanted, self._at) + 1
+        self._at += 1
 
     def value(self) -> Any:
         """Give the next value, all of it."""
