@@ -16,6 +16,7 @@ _T = TypeVar("_T")
 __all__ = [
     "FORMAT_VERSION",
     "MAGIC",
+    "Pieces",
     "Store",
     "Writer",
     "__version__",
@@ -90,6 +91,22 @@ def fill_normal(
     out: NDArray[np.float32],
 ) -> None:
     """Fill row i of out, `[n, dim]`, with the deviates of words[i]: `mean + deviation * N(0, 1)`."""
+
+@final
+class Pieces:
+    """What a tokenizer made of the pieces of texts, the parts between blanks."""
+
+    def __new__(cls) -> Self: ...
+    def tokens(
+        self,
+        texts: list[str],
+        longest: int | None,
+        cut: Callable[[list[str]], tuple[NDArray[np.int64], NDArray[np.uintp]]],
+    ) -> tuple[NDArray[np.int64], NDArray[np.uintp]]:
+        """Give the tokens of all texts, of each so many at most, and how many each has.
+
+        `cut` is asked once for the pieces that are new, in a list, and gives their tokens and how many each has.
+        """
 
 @final
 class Writer:

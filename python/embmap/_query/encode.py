@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .._optional import need
 from .._paths import local
 from .texts import pooled
+from .tokens import Cutter
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer as _Tokenizer
@@ -23,11 +22,13 @@ if TYPE_CHECKING:
 
     Tokenizer: TypeAlias = _Tokenizer | str | os.PathLike[str] | Callable[[str], Iterable[str]]
 
-# What was asked for last: a tokenizer's rows of a store, by what both are. Each is kept alive by being here.
+# What was used last: tokenizers by their files, and rows by their store and tokenizer, each kept alive by being here.
 _LATEST = 4
-_known: dict[tuple[int, int], tuple[Any, Any, NDArray[np.int64]]] = {}
-_files: dict[tuple[str, int], Any] = {}
+_files: dict[tuple[str, int], Cutter] = {}
+_rows: dict[tuple[int, int], TokenRows] = {}
 _keeping = threading.Lock()
+# The row of a token that the store was not asked for.
+_UNASKED = -2
 
 
 def encode(
@@ -46,11 +47,11 @@ def encode(
     many = [texts] if isinstance(texts, str) else list(texts)
     cut = _own(store) if tokenizer is None else tokenizer
     if isinstance(cut, (str, os.PathLike)):
-        cut = _read(local(cut))
+        cut = local(cut)
     # What transformers wraps around a tokenizer of that package.
     cut = getattr(cut, "backend_tokenizer", cut)
-    if hasattr(cut, "encode_batch_fast"):
-        vectors = _of_tokens(store, cut, many, max_length, unknown)
+    if isinstance(cut, Path) or hasattr(cut, "encode_batch_fast"):
+        vectors = _rows_of(store, cut).pooled(many, max_length, unknown)
     elif callable(cut):
         vectors = pooled(store, [_words(cut, text)[:max_length] for text in many], "mean", None)
     else:
@@ -70,47 +71,60 @@ def _words(cut: Callable[[str], Iterable[str]], text: str) -> list[str]:
     return list(found)
 
 
-def _of_tokens(
-    store: CoreStore, tokenizer: Any, texts: list[str], max_length: int | None, unknown: str
-) -> NDArray[np.float32]:
-    tokens = [encoding.ids for encoding in tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
-    if max_length is not None:
-        tokens = [ids[:max_length] for ids in tokens]
-    lengths = np.fromiter(map(len, tokens), np.uintp, len(tokens))
-    flat = np.fromiter(chain.from_iterable(tokens), np.int64, int(lengths.sum()))
-    rows = _rows_of(store, tokenizer)[flat]
-    if unknown == "skip":
-        token = getattr(tokenizer.model, "unk_token", None)
-        left_out = None if token is None else tokenizer.token_to_id(token)
-        if left_out is not None:
-            rows[flat == left_out] = -1
-    return store._pool(rows, lengths, None, True)
+class TokenRows:
+    """The rows that a store has for a tokenizer's tokens, asked for when a token is met."""
+
+    def __init__(self, store: CoreStore, cutter: Cutter) -> None:
+        self.store = store
+        self.cutter = cutter
+        self._rows = np.full(cutter.tokenizer.get_vocab_size(with_added_tokens=True), _UNASKED)
+
+    def pooled(self, texts: list[str], max_length: int | None, unknown: str) -> NDArray[np.float32]:
+        """Give the mean of the rows of each text's tokens."""
+        tokens, lengths = self.cutter.tokens(texts, max_length)
+        rows = self._of(tokens)
+        if unknown == "skip":
+            tokenizer = self.cutter.tokenizer
+            token = getattr(tokenizer.model, "unk_token", None)
+            left_out = None if token is None else tokenizer.token_to_id(token)
+            if left_out is not None:
+                rows[tokens == left_out] = -1
+        return self.store._pool(rows, lengths, None, True)
+
+    def _of(self, tokens: NDArray[np.int64]) -> NDArray[np.int64]:
+        # There may be numbers without a token, and so more of them than tokens.
+        missing = int(tokens.max(initial=-1)) + 1 - len(self._rows)
+        if missing > 0:
+            self._rows = np.concatenate([self._rows, np.full(missing, _UNASKED)])
+        known = self._rows
+        rows = known[tokens]
+        if (rows == _UNASKED).any():
+            new = np.unique(tokens[rows == _UNASKED])
+            known[new] = self.store.indices([self.cutter.tokenizer.id_to_token(token) for token in new.tolist()])
+            rows = known[tokens]
+        return rows
 
 
-def _rows_of(store: CoreStore, tokenizer: Any) -> NDArray[np.int64]:
-    """Give the row of each of a tokenizer's tokens, -1 for those that the store does not have."""
-    key = (id(store), id(tokenizer))
-    found = _known.get(key)
+def _rows_of(store: CoreStore, tokenizer: Any) -> TokenRows:
+    if not isinstance(tokenizer, Path):
+        # Whoever holds it may change it before the next call.
+        return TokenRows(store, Cutter(tokenizer))
+    cutter = _read(tokenizer)
+    key = (id(store), id(cutter))
+    found = _rows.get(key)
     if found is None:
-        size = tokenizer.get_vocab_size(with_added_tokens=True)
-        vocabulary = tokenizer.get_vocab(with_added_tokens=True)
-        rows = np.full(max(size, max(vocabulary.values(), default=-1) + 1), -1, np.int64)
-        rows[np.fromiter(vocabulary.values(), np.int64, len(vocabulary))] = store.indices(list(vocabulary))
-        found = (store, tokenizer, rows)
-        _keep(_known, key, found)
-    return found[2]
+        found = TokenRows(store, cutter)
+        _keep(_rows, key, found)
+    return found
 
 
-def _read(path: Path) -> Any:
+def _read(path: Path) -> Cutter:
     """Read a ``tokenizer.json``, or the one of a folder."""
     file = path / "tokenizer.json" if path.is_dir() else path
     key = (str(file.absolute()), file.stat().st_mtime_ns)
     found = _files.get(key)
     if found is None:
-        tokenizers = need("tokenizers", "encode()", "tokenizers")
-        found = tokenizers.Tokenizer.from_file(str(file))
-        found.no_truncation()
-        found.no_padding()
+        found = Cutter.of_file(file)
         _keep(_files, key, found)
     return found
 

@@ -6,6 +6,7 @@ mod convert;
 mod errors;
 mod export;
 mod neighbors;
+mod pieces;
 mod shards;
 mod store;
 mod ticks;
@@ -108,6 +109,7 @@ mod _embmap {
         add_ngrams,
         convert::{convert, model_files},
         distinct, fill_normal,
+        pieces::Pieces,
         shards::{find_in_shards, shard_of},
         spacy_keys,
         store::Store,

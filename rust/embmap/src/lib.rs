@@ -42,6 +42,7 @@ mod dtype;
 mod error;
 mod export;
 pub mod format;
+mod pieces;
 mod random_rows;
 mod source;
 mod store;

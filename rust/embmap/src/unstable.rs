@@ -8,6 +8,7 @@ pub use crate::{
         word_set::WordSet,
         words::Words,
     },
+    pieces::Pieces,
     random_rows::{fill_rows, fill_standard},
     source::murmur::murmur64a,
     store::distinct::distinct,

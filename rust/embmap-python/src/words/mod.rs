@@ -152,6 +152,11 @@ fn of_array<'py>(array: &Bound<'py, PyUntypedArray>) -> PyResult<WordArgs<'py>> 
     Ok(WordArgs::Objects(Objects::of_list(items)))
 }
 
+/// An object where a word or a text is expected.
+pub(crate) fn not_str(item: &Bound<'_, PyAny>, position: usize) -> PyErr {
+    no_str(&item.get_type().name().map_or_else(|_| "?".into(), |name| name.to_string()), position)
+}
+
 /// An item that is no word.
 fn no_str(found: &str, position: usize) -> PyErr {
     PyTypeError::new_err(format!("expected str, found {found} at position {position}"))

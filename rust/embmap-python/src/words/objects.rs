@@ -13,7 +13,7 @@ use pyo3::{
     types::{PyList, PyString, PyTuple},
 };
 
-use super::{LookupError, no_str};
+use super::{LookupError, not_str};
 use crate::errors::caught;
 
 /// Items ahead of the one that is read whose objects are asked for.
@@ -153,10 +153,7 @@ fn text<'w>(item: Borrowed<'w, '_, PyAny>, position: usize) -> PyResult<&'w [u8]
     match item.extract::<&str>() {
         Ok(text) => Ok(text.as_bytes()),
         Err(_) if item.is_instance_of::<PyString>() => Ok(b""),
-        Err(_) => {
-            let found = item.get_type().name().map_or_else(|_| "?".into(), |name| name.to_string());
-            Err(no_str(&found, position))
-        }
+        Err(_) => Err(not_str(&item, position)),
     }
 }
 
