@@ -64,7 +64,7 @@ impl Pieces {
             tokens.truncate(longest.map_or(tokens.len(), |longest| before.saturating_add(longest)));
             lengths.push(tokens.len() - before);
         }
-        if known.len() <= KEPT {
+        if known.count() <= KEPT {
             *self.kept() = Some(known);
         }
         Ok((tokens.into_pyarray(py), lengths.into_pyarray(py)))

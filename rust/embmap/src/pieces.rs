@@ -22,7 +22,7 @@ impl Default for Pieces {
 
 impl Pieces {
     /// How many pieces have a number.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.numbers.len()
     }
 
@@ -43,8 +43,8 @@ impl Pieces {
     /// Takes the tokens of the pieces that were new: `counts[i]` of the next `tokens` are those of the `i`-th.
     pub fn learn(&mut self, counts: &[usize], tokens: &[i64]) -> Result<(), String> {
         let (known, sum) = (self.starts.len() - 1, counts.iter().sum::<usize>());
-        if known + counts.len() != self.len() || sum != tokens.len() {
-            let owed = self.len() - known;
+        if known + counts.len() != self.count() || sum != tokens.len() {
+            let owed = self.count() - known;
             return Err(format!("{} tokens of {} pieces for {owed} with {sum}", tokens.len(), counts.len()));
         }
         let mut end = self.tokens.len();
@@ -83,7 +83,7 @@ mod tests {
         assert_eq!([0, 1, 2].map(|number| pieces.tokens(number)), [&[7, 8, 9][..], &[], &[5]]);
         new.clear();
         pieces.number("panic now", &mut numbers, &mut new);
-        assert_eq!((new.as_slice(), pieces.len()), (&["now"][..], 4));
+        assert_eq!((new.as_slice(), pieces.count()), (&["now"][..], 4));
         pieces.learn(&[1], &[-1]).expect("a piece");
         assert_eq!(pieces.tokens(3), [-1]);
     }
