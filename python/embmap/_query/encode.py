@@ -27,8 +27,8 @@ _LATEST = 4
 _files: dict[tuple[str, int], Cutter] = {}
 _rows: dict[tuple[int, int], TokenRows] = {}
 _keeping = threading.Lock()
-# The row of a token that the store was not asked for.
-_UNASKED = -2
+# What a table adds to rows: in it 1 is no row, and 0 a token that the store was not asked for. Zeros cost nothing to make.
+_ASKED = 2
 
 
 def encode(
@@ -77,7 +77,7 @@ class TokenRows:
     def __init__(self, store: CoreStore, cutter: Cutter) -> None:
         self.store = store
         self.cutter = cutter
-        self._rows = np.full(cutter.tokenizer.get_vocab_size(with_added_tokens=True), _UNASKED)
+        self._rows = np.zeros(cutter.tokenizer.get_vocab_size(with_added_tokens=True), np.int64)
 
     def pooled(self, texts: list[str], max_length: int | None, unknown: str) -> NDArray[np.float32]:
         """Give the mean of the rows of each text's tokens."""
@@ -95,14 +95,13 @@ class TokenRows:
         # There may be numbers without a token, and so more of them than tokens.
         missing = int(tokens.max(initial=-1)) + 1 - len(self._rows)
         if missing > 0:
-            self._rows = np.concatenate([self._rows, np.full(missing, _UNASKED)])
+            self._rows = np.append(self._rows, np.zeros(missing, np.int64))
         known = self._rows
-        rows = known[tokens]
-        if (rows == _UNASKED).any():
-            new = np.unique(tokens[rows == _UNASKED])
-            known[new] = self.store.indices([self.cutter.tokenizer.id_to_token(token) for token in new.tolist()])
-            rows = known[tokens]
-        return rows
+        new = np.unique(tokens[known[tokens] == 0])
+        if len(new):
+            words = [self.cutter.tokenizer.id_to_token(token) for token in new.tolist()]
+            known[new] = self.store.indices(words) + _ASKED
+        return known[tokens] - _ASKED
 
 
 def _rows_of(store: CoreStore, tokenizer: Any) -> TokenRows:

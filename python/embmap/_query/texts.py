@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .._core.store import CoreStore
 
 Pool = Literal["mean", "sum", "tfidf"]
+_Token = TypeVar("_Token")
 
 
 def indices_padded(
@@ -33,7 +34,7 @@ def padded(
     """Put what `find` gives for all words of texts into one array, a text a row, cut or filled up to one length."""
     if length is not None and length < 0:
         raise ValueError(f"length must not be negative, not {length}")
-    words, lengths = _flatten(texts, length)
+    words, lengths = flatten(texts, length)
     width = length if length is not None else int(lengths.max(initial=0))
     ids = np.full((len(lengths), width), padding, np.int64)
     ids[np.arange(width) < lengths[:, None]] = find(words)
@@ -46,7 +47,7 @@ def pooled(
     """Do what `Store.lookup` with `pool` says."""
     if pool not in ("mean", "sum", "tfidf"):
         raise ValueError(f"pool must be 'mean', 'sum' or 'tfidf', not {pool!r}")
-    words, lengths = _flatten(texts, None)
+    words, lengths = flatten(texts, None)
     if pool == "tfidf" and weights is None:
         ends = np.cumsum(lengths).tolist()
         weights = inverse_document_frequencies(
@@ -56,8 +57,9 @@ def pooled(
     return store._pool(store.indices(words), lengths.astype(np.uintp), given, pool != "sum")
 
 
-def _flatten(texts: Iterable[Sequence[str]], length: int | None) -> tuple[list[str], NDArray[np.int64]]:
-    words: list[str] = []
+def flatten(texts: Iterable[Sequence[_Token]], length: int | None) -> tuple[list[_Token], NDArray[np.int64]]:
+    """Give the tokens of all texts, of each so many at most, and how many each has."""
+    words: list[_Token] = []
     lengths: list[int] = []
     for position, text in enumerate(texts):
         if isinstance(text, str):

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from .._embmap import Pieces
 from .._optional import need
+from .texts import flatten
 
 # Normalizers that change each character for itself, or with the marks that follow it, and never across a blank.
 _LOCAL = {"BertNormalizer", "Lowercase", "NFC", "NFD", "NFKC", "NFKD", "StripAccents"}
@@ -45,9 +46,8 @@ class Cutter:
         if self._pieces is not None:
             return self._pieces.tokens(texts, max_length, self._of_pieces)
         encodings = self.tokenizer.encode_batch_fast(texts, add_special_tokens=False)
-        ids = [encoding.ids[:max_length] for encoding in encodings]
-        lengths = np.fromiter(map(len, ids), np.uintp, len(ids))
-        return np.fromiter(chain.from_iterable(ids), np.int64, int(lengths.sum())), lengths
+        ids, lengths = flatten((encoding.ids for encoding in encodings), max_length)
+        return np.array(ids, np.int64), lengths.astype(np.uintp)
 
     def _of_pieces(self, pieces: list[str]) -> Tokens:
         together = [" ".join(pieces[i : i + _TOGETHER]) for i in range(0, len(pieces), _TOGETHER)]
@@ -76,8 +76,7 @@ def blanks_divide(tokenizer: Any) -> bool:
     return (
         type(tokenizer.model).__name__ in ("WordLevel", "WordPiece")
         and _LOCAL.issuperset(normalizers)
-        and dividers[:1] != []
-        and dividers[0] in _AT_BLANKS
+        and not _AT_BLANKS.isdisjoint(dividers[:1])
         and _FURTHER.issuperset(dividers)
         and tokenizer.truncation is None
         and tokenizer.padding is None
