@@ -135,11 +135,14 @@ def test_a_tokenizer_that_is_changed_cuts_as_it_is_now(tmp_path):
     store = store_of(tmp_path, "ab 1\na 2\n##b 4\nA 8\n", dim=1)
     made = tokenizer(word_piece, normalizers.Lowercase(), pre_tokenizers.Whitespace())
     assert store.encode("AB", tokenizer=made).tolist() == [1]
+    assert store.encode(["AB"] * 300, tokenizer=made).ravel().tolist() == [1] * 300
     made.normalizer = normalizers.NFC()
     assert store.encode("AB ab", tokenizer=made).tolist() == [1]
     assert store.encode("AB", tokenizer=made).tolist() == [0]
+    assert store.encode(["AB", "ab"] * 150, tokenizer=made).ravel().tolist() == [0, 1] * 150
     made.add_tokens(["A"])
     assert store.encode("A", tokenizer=made).tolist() == [8]
+    assert store.encode(["A"] * 300, tokenizer=made).ravel().tolist() == [8] * 300
 
 
 def test_pieces_are_asked_for_once():

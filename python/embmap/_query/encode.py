@@ -25,10 +25,12 @@ if TYPE_CHECKING:
 # What was used last: tokenizers by their files, and rows by their store and tokenizer, each kept alive by being here.
 _LATEST = 4
 _files: dict[tuple[str, int], Cutter] = {}
-_rows: dict[tuple[int, int], TokenRows] = {}
+_rows: dict[tuple[int, int, int], TokenRows] = {}
 _keeping = threading.Lock()
-# What a table adds to rows: in it 1 is no row, and 0 a token that the store was not asked for. Zeros cost nothing to make.
-_ASKED = 2
+# Texts whose pieces occur again often enough to pay, where none is known yet.
+_MANY = 256
+# The row of a token that the store was not asked for.
+_UNASKED = -2
 
 
 def encode(
@@ -50,8 +52,12 @@ def encode(
         cut = local(cut)
     # What transformers wraps around a tokenizer of that package.
     cut = getattr(cut, "backend_tokenizer", cut)
-    if isinstance(cut, Path) or hasattr(cut, "encode_batch_fast"):
-        vectors = _rows_of(store, cut).pooled(many, max_length, unknown)
+    if isinstance(cut, Path):
+        vectors = _of_tokens(store, _read(cut), many, max_length, unknown)
+    elif hasattr(cut, "encode_batch_fast"):
+        # Whoever holds it may change it before the next call, so no piece is kept.
+        cutter = Cutter(cut, by_pieces=len(many) >= _MANY)
+        vectors = _of_tokens(store, cutter, many, max_length, unknown)
     elif callable(cut):
         vectors = pooled(store, [_words(cut, text)[:max_length] for text in many], "mean", None)
     else:
@@ -71,48 +77,49 @@ def _words(cut: Callable[[str], Iterable[str]], text: str) -> list[str]:
     return list(found)
 
 
+def _of_tokens(
+    store: CoreStore, cutter: Cutter, texts: list[str], max_length: int | None, unknown: str
+) -> NDArray[np.float32]:
+    tokens, lengths = cutter.tokens(texts, max_length)
+    rows = _rows_of(store, cutter.tokenizer).of(tokens)
+    if unknown == "skip":
+        token = getattr(cutter.tokenizer.model, "unk_token", None)
+        left_out = None if token is None else cutter.tokenizer.token_to_id(token)
+        if left_out is not None:
+            rows[tokens == left_out] = -1
+    return store._pool(rows, lengths, None, True)
+
+
 class TokenRows:
     """The rows that a store has for a tokenizer's tokens, asked for when a token is met."""
 
-    def __init__(self, store: CoreStore, cutter: Cutter) -> None:
-        self.store = store
-        self.cutter = cutter
-        self._rows = np.zeros(cutter.tokenizer.get_vocab_size(with_added_tokens=True), np.int64)
+    def __init__(self, store: CoreStore, tokenizer: Any, size: int) -> None:
+        self._store = store
+        self._tokenizer = tokenizer
+        self._rows = np.full(size, _UNASKED)
 
-    def pooled(self, texts: list[str], max_length: int | None, unknown: str) -> NDArray[np.float32]:
-        """Give the mean of the rows of each text's tokens."""
-        tokens, lengths = self.cutter.tokens(texts, max_length)
-        rows = self._of(tokens)
-        if unknown == "skip":
-            tokenizer = self.cutter.tokenizer
-            token = getattr(tokenizer.model, "unk_token", None)
-            left_out = None if token is None else tokenizer.token_to_id(token)
-            if left_out is not None:
-                rows[tokens == left_out] = -1
-        return self.store._pool(rows, lengths, None, True)
-
-    def _of(self, tokens: NDArray[np.int64]) -> NDArray[np.int64]:
+    def of(self, tokens: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Give a row for each token, -1 where the store has none."""
         # There may be numbers without a token, and so more of them than tokens.
         missing = int(tokens.max(initial=-1)) + 1 - len(self._rows)
         if missing > 0:
-            self._rows = np.append(self._rows, np.zeros(missing, np.int64))
+            self._rows = np.append(self._rows, np.full(missing, _UNASKED))
         known = self._rows
-        new = np.unique(tokens[known[tokens] == 0])
-        if len(new):
-            words = [self.cutter.tokenizer.id_to_token(token) for token in new.tolist()]
-            known[new] = self.store.indices(words) + _ASKED
-        return known[tokens] - _ASKED
+        rows = known[tokens]
+        if (rows == _UNASKED).any():
+            new = np.unique(tokens[rows == _UNASKED])
+            known[new] = self._store.indices([self._tokenizer.id_to_token(token) for token in new.tolist()])
+            rows = known[tokens]
+        return rows
 
 
 def _rows_of(store: CoreStore, tokenizer: Any) -> TokenRows:
-    if not isinstance(tokenizer, Path):
-        # Whoever holds it may change it before the next call.
-        return TokenRows(store, Cutter(tokenizer))
-    cutter = _read(tokenizer)
-    key = (id(store), id(cutter))
+    # A tokenizer that got more tokens is another.
+    size = tokenizer.get_vocab_size(with_added_tokens=True)
+    key = (id(store), id(tokenizer), size)
     found = _rows.get(key)
     if found is None:
-        found = TokenRows(store, cutter)
+        found = TokenRows(store, tokenizer, size)
         _keep(_rows, key, found)
     return found
 

@@ -27,11 +27,11 @@ Tokens = tuple[NDArray[np.int64], NDArray[np.uintp]]
 
 
 class Cutter:
-    """A tokenizer, and what it made of pieces so far. It must not be changed any more."""
+    """A tokenizer, and what it made of pieces so far, where `by_pieces` is worth it. It must not be changed any more."""
 
-    def __init__(self, tokenizer: Any) -> None:
+    def __init__(self, tokenizer: Any, by_pieces: bool = True) -> None:
         self.tokenizer = tokenizer
-        self._pieces = Pieces() if blanks_divide(tokenizer) else None
+        self._pieces = Pieces() if by_pieces and blanks_divide(tokenizer) else None
 
     @classmethod
     def of_file(cls, path: Path) -> Cutter:
