@@ -329,12 +329,3 @@ def test_all_cosines_of_other_types_block_by_block(tmp_path, monkeypatch, dtype)
     assert np.allclose(cosines, [store.similarity("king", word) for word in store], atol=1e-6)
     with pytest.raises(ValueError, match="not finite"):
         store.most_similar([np.nan, 0.0, 0.0, 1.0], topn=None)
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_tensors_on_a_gpu_are_queries(store):
-    rows = torch.rand(3, 4, device="cuda", requires_grad=True)
-    expected = store.neighbors(rows.detach().cpu().numpy(), k=2)
-    assert np.array_equal(store.neighbors(rows, k=2)[0], expected[0])
-    assert np.array_equal(store.neighbors(rows[0], k=2)[0], expected[0][0])

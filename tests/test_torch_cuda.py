@@ -282,3 +282,10 @@ def test_compilers_meet_one_operator_on_the_device(store, zero_copy):
         expected = model(ids)
         torch.testing.assert_close(torch.compile(model, backend="aot_eager", fullgraph=True)(ids), expected)
         torch.testing.assert_close(torch.export.export(model, (ids,)).module()(ids), expected)
+
+
+def test_tensors_on_a_gpu_are_queries(store):
+    rows = torch.rand(3, 4, device="cuda", requires_grad=True)
+    expected = store.neighbors(rows.detach().cpu().numpy(), k=2)
+    assert np.array_equal(store.neighbors(rows, k=2)[0], expected[0])
+    assert np.array_equal(store.neighbors(rows[0], k=2)[0], expected[0][0])
