@@ -1,6 +1,7 @@
 """`Store.encode`: a vector for each text, as static models give it."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ def test_words_are_cut_by_a_function(store):
     assert np.allclose(store.encode("king queen", tokenizer=str.split, max_length=1), store["king"])
 
 
-def test_what_cannot_be_says_so(store):
+def test_what_cannot_be_says_so(store, tmp_path):
     with pytest.raises(ValueError, match="does not say how texts are cut: tokenizer="):
         store.encode(["king"])
     with pytest.raises(TypeError, match="not int"):
@@ -33,6 +34,9 @@ def test_what_cannot_be_says_so(store):
         store.encode(["king"], tokenizer=str.split, max_length=0)
     with pytest.raises(FileNotFoundError):
         store.encode(["king"], tokenizer="nothing.json")
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(OSError, match="fifo"):
+        store.encode(["king"], tokenizer=tmp_path / "fifo")
     for wrong, kind in ((lambda _: {"input_ids": [1], "king": [1]}, "dict"), (lambda _: "king", "str")):
         with pytest.raises(TypeError, match=f"not a {kind}"):
             store.encode(["king"], tokenizer=wrong)

@@ -15,7 +15,7 @@ from embmap import _choices
 ROOT = Path(__file__).parents[1]
 CRATES = [ROOT / "rust" / "embmap" / "src", ROOT / "rust" / "embmap-python" / "src"]
 # Lower floors first. A file of one may use those before it.
-RUST_FLOORS = ["sys", "format", "store", "export", "write", "source", "convert"]
+RUST_FLOORS = ["sys", "format", "store", "tokens", "export", "write", "source", "convert"]
 PYTHON_FLOORS = [
     ("_embmap", "_errors", "_optional", "_progress", "_paths", "_dtype", "_atomic_file", "_words_like", "_relocate"),
     ("_core",),

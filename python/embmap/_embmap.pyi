@@ -18,6 +18,7 @@ __all__ = [
     "MAGIC",
     "Pieces",
     "Store",
+    "TokenModel",
     "Writer",
     "__version__",
     "add_ngrams",
@@ -94,9 +95,13 @@ def fill_normal(
 
 @final
 class Pieces:
-    """What a tokenizer made of the pieces of texts, the parts between blanks."""
+    """What a tokenizer made of the pieces of texts.
 
-    def __new__(cls) -> Self: ...
+    Pieces are the parts between blanks; and between two blanks, where all is graphic ASCII and none of it is in `whole`, for
+    ``at="punctuation"`` those around each punctuation mark, for ``at="words"`` runs of letters and digits, and of marks.
+    """
+
+    def __new__(cls, at: str = "blanks", whole: str = "") -> Self: ...
     def tokens(
         self,
         texts: list[str],
@@ -106,6 +111,27 @@ class Pieces:
         """Give the tokens of all texts, of each so many at most, and how many each has.
 
         `cut` is asked once for the pieces that are new, in a list, and gives their tokens and how many each has.
+        """
+
+@final
+class TokenModel:
+    """The `WordLevel` or `WordPiece` model of a tokenizer whose tokens are a store's first words, numbered as its rows."""
+
+    @property
+    def unknown(self) -> int:
+        """The token of what has none."""
+
+    def cut(
+        self,
+        pieces: list[str],
+        normalize: Callable[[str], str] | None,
+        divide: Callable[[str], list[tuple[str, tuple[int, int]]]],
+        words: Pieces | None = None,
+    ) -> tuple[NDArray[np.int64], NDArray[np.uintp]]:
+        """Give the tokens of pieces, and how many each has.
+
+        `normalize` must leave graphic ASCII as long as it is, and `divide` must divide at blanks, as those of the tokenizers
+        package do; several pieces are given to them as one text. What `words` parts no further is not given to `divide`.
         """
 
 @final
@@ -189,6 +215,12 @@ class Store:
         threads: int | None,
         progress: Callable[[int, int], object] | None,
     ) -> dict[str, Any]: ...
+    def _token_model(self, file: str | PathLike[str]) -> tuple[TokenModel, str] | None:
+        """Read a ``tokenizer.json``: its model, and the JSON of its normalizer, pre-tokenizer and added tokens.
+
+        None where the model is another, its tokens are others, or the file is malformed; OSError where it cannot be read.
+        """
+
     def _network(self) -> str | None: ...
     def verify(self) -> None: ...
     def preload(self) -> None: ...

@@ -336,6 +336,9 @@ class ShardedStore(Store):
             f"{self._folder}: split over {len(self._opened)} stores: export each of `shards`, or to Parquet or Arrow"
         )
 
+    def _token_model(self, file: str | os.PathLike[str]) -> None:
+        """Find no model: each store has its own part of the words."""
+
     def _copy_into(self, writer: Writer, ids: NDArray[np.int64]) -> None:
         for store, some in self._runs(ids):
             store._copy_into(writer, some)

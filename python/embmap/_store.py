@@ -176,8 +176,9 @@ class Store(GensimNames, Exports, Mapping[str, NDArray[np.float32]]):
         ----------
         texts : str or iterable of str
         tokenizer : tokenizers.Tokenizer, path, or callable, optional
-            A tokenizer, without special tokens; a ``tokenizer.json``, or a folder with one; or a function from a text to its
-            words. By default the one of the model on the hub that the store was loaded from.
+            A tokenizer, which adds no special tokens here and does not pad, but truncates where it is set to; a
+            ``tokenizer.json``, or a folder with one, of which texts may be as long as they are; or a function from a text to
+            its words. By default the one of the model on the hub that the store was loaded from.
         max_length : int, optional
             Take so many tokens of a text, from its start; model2vec takes 512.
         normalize : bool

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from .._paths import local
 from .texts import pooled
-from .tokens import Cutter
+from .tokens import Cutter, RowCutter
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer as _Tokenizer
@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 
     Tokenizer: TypeAlias = _Tokenizer | str | os.PathLike[str] | Callable[[str], Iterable[str]]
 
-# What was used last: tokenizers by their files, and rows by their store and tokenizer, each kept alive by being here.
+# What was used last: tokenizers by their files and the store, and rows by the store and tokenizer, each kept alive by being
+# here.
 _LATEST = 4
-_files: dict[tuple[str, int], Cutter] = {}
+_files: dict[tuple[str, int, int], Cutter | RowCutter] = {}
 _rows: dict[tuple[int, int, int], TokenRows] = {}
 _keeping = threading.Lock()
 # Texts whose pieces occur again often enough to pay, where none is known yet.
@@ -53,7 +54,7 @@ def encode(
     # What transformers wraps around a tokenizer of that package.
     cut = getattr(cut, "backend_tokenizer", cut)
     if isinstance(cut, Path):
-        vectors = _of_tokens(store, _read(cut), many, max_length, unknown)
+        vectors = _of_tokens(store, _read(cut, store), many, max_length, unknown)
     elif hasattr(cut, "encode_batch_fast"):
         # Whoever holds it may change it before the next call, so no piece is kept.
         cutter = Cutter(cut, by_pieces=len(many) >= _MANY)
@@ -78,15 +79,12 @@ def _words(cut: Callable[[str], Iterable[str]], text: str) -> list[str]:
 
 
 def _of_tokens(
-    store: CoreStore, cutter: Cutter, texts: list[str], max_length: int | None, unknown: str
+    store: CoreStore, cutter: Cutter | RowCutter, texts: list[str], max_length: int | None, unknown: str
 ) -> NDArray[np.float32]:
     tokens, lengths = cutter.tokens(texts, max_length)
-    rows = _rows_of(store, cutter.tokenizer).of(tokens)
-    if unknown == "skip":
-        token = getattr(cutter.tokenizer.model, "unk_token", None)
-        left_out = None if token is None else cutter.tokenizer.token_to_id(token)
-        if left_out is not None:
-            rows[tokens == left_out] = -1
+    rows = tokens if isinstance(cutter, RowCutter) else _rows_of(store, cutter.tokenizer).of(tokens)
+    if unknown == "skip" and cutter.unknown is not None:
+        rows[tokens == cutter.unknown] = -1
     return store._pool(rows, lengths, None, True)
 
 
@@ -124,13 +122,13 @@ def _rows_of(store: CoreStore, tokenizer: Any) -> TokenRows:
     return found
 
 
-def _read(path: Path) -> Cutter:
+def _read(path: Path, store: CoreStore) -> Cutter | RowCutter:
     """Read a ``tokenizer.json``, or the one of a folder."""
     file = path / "tokenizer.json" if path.is_dir() else path
-    key = (str(file.absolute()), file.stat().st_mtime_ns)
+    key = (str(file.absolute()), file.stat().st_mtime_ns, id(store))
     found = _files.get(key)
     if found is None:
-        found = Cutter.of_file(file)
+        found = RowCutter.of_file(file, store) or Cutter.of_file(file)
         _keep(_files, key, found)
     return found
 

@@ -6,10 +6,10 @@ mod convert;
 mod errors;
 mod export;
 mod neighbors;
-mod pieces;
 mod shards;
 mod store;
 mod ticks;
+mod tokens;
 mod words;
 mod writer;
 
@@ -109,11 +109,11 @@ mod _embmap {
         add_ngrams,
         convert::{convert, model_files},
         distinct, fill_normal,
-        pieces::Pieces,
         shards::{find_in_shards, shard_of},
         spacy_keys,
         store::Store,
         strings,
+        tokens::{Pieces, TokenModel},
         writer::Writer,
     };
 

@@ -42,13 +42,13 @@ mod dtype;
 mod error;
 mod export;
 pub mod format;
-mod pieces;
 mod random_rows;
 mod source;
 mod store;
 mod sys;
 #[cfg(test)]
 mod testing;
+mod tokens;
 #[doc(hidden)]
 pub mod unstable;
 mod write;

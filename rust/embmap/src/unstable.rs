@@ -8,11 +8,14 @@ pub use crate::{
         word_set::WordSet,
         words::Words,
     },
-    pieces::Pieces,
     random_rows::{fill_rows, fill_standard},
     source::murmur::murmur64a,
     store::distinct::distinct,
     sys::prefetch::prefetch_address,
+    tokens::{
+        model::Model,
+        pieces::{Parting, Pieces},
+    },
     write::index::BuiltIndex,
 };
 
