@@ -1,21 +1,26 @@
 """Conversion is all or nothing, memory is bounded, Ctrl-C answers."""
 
 import bz2
+import errno
 import gzip
 import itertools
 import json
 import lzma
 import os
+import re
+import signal
 import struct
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import SMALL, convert_text, has_modes, has_pipes, limits_files, reads_proc, write_model
 
 import embmap
+from embmap._atomic_file import new_file
 
 
 def big_text(folder, rows=60_000, dim=100):
@@ -54,6 +59,88 @@ def test_a_killed_conversion_leaves_the_old_file_or_the_new_one_whole(tmp_path, 
     child.communicate()
     assert target.read_bytes() == before or len(embmap.open(target)) == 60_000
     embmap.open(target).verify()
+
+
+@reads_proc
+@pytest.mark.parametrize("suffix", [".parquet", ".arrow", ".npy", ".safetensors", ".vec"])
+def test_a_killed_export_leaves_the_old_file_and_nothing_else(tmp_path, old, suffix):
+    store, target = old[0], tmp_path / f"out{suffix}"
+    target.write_bytes(b"old")
+    before = sorted(tmp_path.iterdir())
+    kill = "lambda *_: os.kill(os.getpid(), signal.SIGKILL)"
+    code = f"import embmap, os, signal; embmap.open({str(store)!r}).export({str(target)!r}, progress={kill})"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -signal.SIGKILL
+    assert target.read_bytes() == b"old"
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@reads_proc
+def test_a_killed_folder_is_gone_with_the_next_and_a_living_one_stays(tmp_path, store):
+    code = (
+        "import sys, os, signal, pathlib; from embmap._atomic_file import new_folder\n"
+        "with new_folder(pathlib.Path(sys.argv[1])) as folder:\n"
+        "    (folder / 'part').touch(); print(folder, flush=True); input()"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "model")]
+    dead, living = (
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)
+    )
+    left, kept = (Path(child.stdout.readline().strip()) for child in (dead, living))
+    dead.kill()
+    dead.communicate()
+    assert left.is_dir()
+    store.save_model2vec(tmp_path / "other")
+    assert not left.exists()
+    assert (kept / "part").exists()
+    living.communicate("\n")
+    assert living.returncode == 0
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == ["model", "other"]
+    assert [path.name for path in (tmp_path / "model").iterdir()] == ["part"]
+
+
+@pytest.fixture(params=[True, False])
+def nameless(request, monkeypatch):
+    """Whether the system makes files without a name."""
+    if not request.param:
+        monkeypatch.setattr("embmap._atomic_file._nameless", lambda _: None)
+
+
+@pytest.mark.usefixtures("nameless")
+def test_a_file_appears_whole_or_not_at_all(tmp_path):
+    target = tmp_path / "x"
+    for content in ("new", "newer"):
+        with new_file(target) as file:
+            file.write_text(content)
+            assert not target.exists() or target.read_text() == "new"
+        assert target.read_text() == content
+        assert list(tmp_path.iterdir()) == [target]
+
+    def fail(error):
+        with new_file(target) as file:
+            file.write_text("broken")
+            raise error(errno.EACCES, "Not allowed", str(file))
+
+    with pytest.raises(PermissionError, match=re.escape(f"Not allowed: '{target}'")):
+        fail(PermissionError)
+    with pytest.raises(ZeroDivisionError):
+        fail(ZeroDivisionError)
+    assert target.read_text() == "newer"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+@has_modes
+@pytest.mark.usefixtures("nameless")
+def test_the_mode_of_what_python_writes_is_the_old_files_or_what_the_umask_leaves(tmp_path):
+    (tmp_path / "old").touch()
+    (tmp_path / "old").chmod(0o604)
+    umask = os.umask(0o027)
+    try:
+        for name in ("old", "new"):
+            with new_file(tmp_path / name):
+                pass
+    finally:
+        os.umask(umask)
+    assert [(tmp_path / name).stat().st_mode & 0o777 for name in ("old", "new")] == [0o604, 0o640]
 
 
 @limits_files

@@ -6,35 +6,48 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+# What is written is called by, where it has a name before it is whole.
+_PREFIX, _SUFFIX = ".embmap-", ".tmp"
 # The disk is full or fails, or the file may be no larger.
 _OF_WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 @contextmanager
 def new_file(path: Path) -> Iterator[Path]:
-    """Give a new file beside `path`; then sync it and rename it to `path`, unless there was an error."""
+    """Give a new file to write to; then sync it and put it at `path`, unless there was an error.
+
+    On Linux it has no name until then, so that a process that is killed leaves nothing.
+    """
     not_of_a_stranger(path)
     target = path.resolve()
-    if target.exists() and not target.is_file():
+    old = target.stat() if target.exists() else None
+    if old is not None and not stat.S_ISREG(old.st_mode):
         raise OSError(f"{target}: neither a file nor a place for one")
-    temporary = target.with_name(f".embmap-{os.urandom(8).hex()}.tmp")
-    temporary.touch(exist_ok=False)
     process = os.getpid()
+    descriptor = _nameless(target.parent)
+    named = _new_name(target.parent)
+    temporary = named if descriptor is None else _open_as(descriptor)
     try:
-        if target.exists():
-            temporary.chmod(stat.S_IMODE(target.stat().st_mode))
-        with _naming(target):
+        if descriptor is None:
+            named.touch(exist_ok=False)
+        if old is not None:
+            temporary.chmod(stat.S_IMODE(old.st_mode))
+        with _naming(target, temporary):
             yield temporary
         _check_ours(process, target)
         _sync(temporary)
-        temporary.replace(target)
+        if descriptor is not None:
+            _link(temporary, named)
+        named.replace(target)
     finally:
+        if descriptor is not None:
+            os.close(descriptor)
         # A forked child that ends takes nothing from its parent.
         if os.getpid() == process:
-            temporary.unlink(missing_ok=True)
+            named.unlink(missing_ok=True)
     if os.name == "posix":
         _sync(target.parent)
 
@@ -47,11 +60,9 @@ def new_folder(path: Path) -> Iterator[Path]:
     """
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise FileExistsError(errno.EEXIST, "Expected a new or empty folder", str(path))
-    temporary = path.with_name(f".embmap-{os.urandom(8).hex()}.tmp")
-    temporary.mkdir()
     process = os.getpid()
-    try:
-        with _naming(path):
+    with scratch_folder(path.parent) as temporary:
+        with _naming(path, temporary):
             yield temporary
         _check_ours(process, path)
         for file in temporary.iterdir():
@@ -61,22 +72,114 @@ def new_folder(path: Path) -> Iterator[Path]:
         if path.exists():
             path.rmdir()
         temporary.rename(path)
-    finally:
-        if os.getpid() == process:
-            import shutil  # Slow to import, and seldom needed.
-
-            shutil.rmtree(temporary, ignore_errors=True)
     if os.name == "posix":
         _sync(path.parent)
 
 
 @contextmanager
-def _naming(target: Path) -> Iterator[None]:
+def scratch_folder(parent: Path) -> Iterator[Path]:
+    """Make a folder that goes when it is done with, and with it those of processes that were killed before."""
+    process = os.getpid()
+    while True:
+        folder = _new_name(parent)
+        folder.mkdir()
+        # Another process may have taken it for one that was left behind.
+        try:
+            lock = _lock(folder)
+        except (BlockingIOError, FileNotFoundError):
+            continue
+        if lock is None or is_at(lock, folder):
+            break
+        os.close(lock)
+    try:
+        _sweep(parent)
+        yield folder
+    finally:
+        if lock is not None:
+            os.close(lock)
+        if os.getpid() == process:
+            _remove(folder)
+
+
+def _new_name(folder: Path) -> Path:
+    return folder / f"{_PREFIX}{os.urandom(8).hex()}{_SUFFIX}"
+
+
+def _nameless(folder: Path) -> int | None:
+    """Open a new file that has no name, None where the system or the file system makes no such."""
+    try:
+        descriptor = os.open(folder, os.O_TMPFILE | os.O_RDWR, 0o666)
+    except (AttributeError, OSError):
+        return None
+    # By which it is written to, and given a name at the end.
+    if not _open_as(descriptor).exists():
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def _open_as(descriptor: int) -> Path:
+    return Path(f"/proc/self/fd/{descriptor}")
+
+
+def _link(file: Path, name: Path) -> None:
+    """Give a name to what has none; the link of `/proc` is followed where a folder is told by its descriptor alone."""
+    folder = os.open(name.parent, os.O_RDONLY)
+    try:
+        os.link(file, name.name, dst_dir_fd=folder)
+    finally:
+        os.close(folder)
+
+
+def _lock(folder: Path) -> int | None:
+    """Show other processes that this one lives; None where folders cannot be locked, BlockingIOError where another has."""
+    try:
+        import fcntl
+    except ImportError:
+        return None
+    descriptor = os.open(folder, os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        if isinstance(error, BlockingIOError):
+            raise
+        return None
+    return descriptor
+
+
+def is_at(descriptor: int, path: Path) -> bool:
+    """Tell whether what is open is what is at `path` still."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _sweep(parent: Path) -> None:
+    """Remove the folders that killed processes have left."""
+    for folder in parent.glob(f"{_PREFIX}*{_SUFFIX}"):
+        with suppress(OSError):
+            lock = _lock(folder)
+            if lock is not None:
+                _remove(folder)
+                os.close(lock)
+
+
+def _remove(folder: Path) -> None:
+    import shutil  # Slow to import, and seldom needed.
+
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _naming(target: Path, temporary: Path) -> Iterator[None]:
     """Say of an error of writing, where the library that wrote does not, which file it is about."""
     try:
         yield
     except OSError as error:
-        if error.filename is not None or error.errno not in _OF_WRITING:
+        unnamed = error.filename is None and error.errno in _OF_WRITING
+        if not unnamed and error.filename != os.fspath(temporary):
             raise
         raise OSError(error.errno, error.strerror, str(target)) from error
 

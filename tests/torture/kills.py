@@ -15,7 +15,7 @@ from pathlib import Path
 import embmap
 
 MOMENT = "names left behind between link and rename"
-GOOD = ("kills", "failures", "old", "new", MOMENT, "left out without strace", "names left behind by Python's exports")
+GOOD = ("kills", "failures", "old", "new", MOMENT, "left out without strace")
 CALLS = "pwrite64,pwritev,write,fsync,fdatasync,ftruncate,fallocate,linkat,rename,renameat,renameat2,unlink,unlinkat"
 # What is done, to the target of each; the import is over before the first call that counts.
 OPERATIONS = {
@@ -26,6 +26,7 @@ OPERATIONS = {
     "select": ("v.embmap", "embmap.open('from.embmap').select(['new'], 'v.embmap')"),
     "export": ("v.vec", "embmap.open('from.embmap').export('v.vec')"),
     "export, npy": ("v.npy", "embmap.open('from.embmap').export('v.npy')"),
+    "export, parquet": ("v.parquet", "embmap.open('from.embmap').export('v.parquet')"),
 }
 
 
@@ -39,7 +40,7 @@ def _prepare(folder: Path) -> None:
     (folder / "new.txt.gz").write_bytes(gzip.compress(b"new 3 4\n"))
     embmap.convert(folder / "new.txt", folder / "from.embmap")
     embmap.convert(folder / "old.txt", folder / "old.embmap")
-    for name in ("v.vec", "v.npy"):
+    for name in ("v.vec", "v.npy", "v.parquet"):
         embmap.open(folder / "old.embmap").export(folder / f"old-{name}")
         embmap.open(folder / "from.embmap").export(folder / f"new-{name}")
 
@@ -95,7 +96,7 @@ def run(piece: str, folder: Path, short: bool) -> dict[str, int]:
             ]
             done = subprocess.run(command, cwd=folder, capture_output=True, check=False)
             counts[_state(folder, target)] += 1
-            _leftovers(folder, target, counts)
+            _leftovers(folder, counts)
             if fault == "signal=KILL" and done.returncode == 0:
                 calls = when
                 break
@@ -105,10 +106,10 @@ def run(piece: str, folder: Path, short: bool) -> dict[str, int]:
     return dict(counts)
 
 
-def _leftovers(folder: Path, target: str, counts: Counter[str]) -> None:
+def _leftovers(folder: Path, counts: Counter[str]) -> None:
     for path in folder.glob(".embmap*"):
-        # On Linux a store has no name but in the moment between its link and the renaming over the old one.
-        counts[MOMENT if target == "v.embmap" else "names left behind by Python's exports"] += 1
+        # On Linux a file has no name but in the moment between its link and the renaming over the old one.
+        counts[MOMENT] += 1
         path.unlink()
 
 
@@ -128,5 +129,5 @@ def _at_random(folder: Path, times: int) -> dict[str, int]:
         process.wait()
         counts["kills"] += 1
         counts[_state(folder, "v.embmap")] += 1
-        _leftovers(folder, "v.embmap", counts)
+        _leftovers(folder, counts)
     return dict(counts)

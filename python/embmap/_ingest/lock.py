@@ -5,10 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
-from io import TextIOWrapper
 from pathlib import Path
 
-from .._atomic_file import not_of_a_stranger
+from .._atomic_file import is_at, not_of_a_stranger
 
 
 @contextlib.contextmanager
@@ -27,7 +26,7 @@ def locked(path: Path) -> Iterator[None]:
             with contextlib.suppress(OSError):
                 fcntl.flock(file, fcntl.LOCK_EX)
             # Who held it before has removed the file: others may hold one of that name by now.
-            if not _is_at(file, path):
+            if not is_at(file.fileno(), path):
                 continue
             try:
                 yield
@@ -36,10 +35,3 @@ def locked(path: Path) -> Iterator[None]:
                 with contextlib.suppress(OSError):
                     path.unlink()
             return
-
-
-def _is_at(file: TextIOWrapper, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(file.fileno()), path.stat())
-    except FileNotFoundError:
-        return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -68,7 +69,8 @@ def knn_graph(
     if k < 1:
         raise ValueError(f"k must be positive, not {k}")
     rows = len(store) if restrict is None else first_rows(store, restrict)
-    writers = {".npz": _write_npz, ".parquet": _write_parquet}
+    writers: dict[str, Callable[[Path, int, int, Callable[[_Write], None]], None]]
+    writers = {".npz": partial(_write_npz, path.parent), ".parquet": _write_parquet}
     if path.suffix not in writers:
         raise ValueError(f"{path}: expected the suffix {' or '.join(writers)}, found {path.suffix!r}")
     k = min(k, max(rows - 1, 0))
@@ -97,13 +99,13 @@ def neighbors_of_all(
         yield start, ids, cosines.astype(np.float32)
 
 
-def _write_npz(path: Path, rows: int, k: int, fill: Callable[[_Write], None]) -> None:
-    """Write what `scipy.sparse.load_npz` reads; whatever comes row by row goes through files of its own."""
+def _write_npz(scratch: Path, path: Path, rows: int, k: int, fill: Callable[[_Write], None]) -> None:
+    """Write what `scipy.sparse.load_npz` reads; whatever comes row by row goes through files of its own in `scratch`."""
     import tempfile  # Slow to import, and seldom needed.
     import zipfile
 
     whole = np.int32 if rows * max(k, 1) < 2**31 else np.int64
-    with tempfile.TemporaryFile(dir=path.parent) as targets, tempfile.TemporaryFile(dir=path.parent) as data:
+    with tempfile.TemporaryFile(dir=scratch) as targets, tempfile.TemporaryFile(dir=scratch) as data:
 
         def write(_: int, ids: NDArray[np.int64], cosines: NDArray[np.float32]) -> None:
             targets.write(ids.astype(whole).tobytes())

@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..._atomic_file import scratch_folder
 from ..._core.store import CoreStore
 from ..._embmap import convert
 from ..._errors import ParseError
@@ -41,40 +42,38 @@ def of_text(path: Path, scratch: Path) -> Rows:
     marks = [mark.decode(errors="replace") for mark in found.groups()[6:]]
     if not scratch.is_dir():
         raise FileNotFoundError(errno.ENOENT, "There is no such folder", str(scratch))
-    made = scratch / f".embmap-{os.urandom(8).hex()}.tmp"
-    try:
-        convert(
-            path,
-            made,
-            format="text",
-            member=None,
-            max_expansion=100.0,
-            header=True,
-            separator=" ",
-            encoding="utf-8",
-            dim=None,
-            duplicates="error",
-            errors="strict",
-            on_bad_row="error",
-            on_wrong_count="error",
-            limit=None,
-            keep=None,
-            shard=None,
-            dtype="float32",
-            normalize=False,
-            screen=False,
-            threads=None,
-            progress=None,
-            metadata="{}",
-        )
+    with scratch_folder(scratch) as folder:
+        try:
+            convert(
+                path,
+                folder / "rows",
+                format="text",
+                member=None,
+                max_expansion=100.0,
+                header=True,
+                separator=" ",
+                encoding="utf-8",
+                dim=None,
+                duplicates="error",
+                errors="strict",
+                on_bad_row="error",
+                on_wrong_count="error",
+                limit=None,
+                keep=None,
+                shard=None,
+                dtype="float32",
+                normalize=False,
+                screen=False,
+                threads=None,
+                progress=None,
+                metadata="{}",
+            )
+        except ParseError as error:
+            # No row of a table can be passed over.
+            reason = error.reason.partition("; on_bad_row=")[0]
+            raise ParseError(error.path, error.line, error.byte_offset, reason, error.unit) from None
         # Windows deletes no file that is mapped.
-        table = CoreStore(made, copy=os.name == "nt")
-    except ParseError as error:
-        # No row of a table can be passed over.
-        reason = error.reason.partition("; on_bad_row=")[0]
-        raise ParseError(error.path, error.line, error.byte_offset, reason, error.unit) from None
-    finally:
-        made.unlink(missing_ok=True)
+        table = CoreStore(folder / "rows", copy=os.name == "nt")
     if (other := next((i for i, word in enumerate(table) if word != str(i)), None)) is not None:
         raise refusal(path, f"row {other + 1} is named {table.word(other)!r}, expected {other}")
     return of_table(path, table.vectors, numbers, marks)
