@@ -1,7 +1,7 @@
 """The main job on an embedded sample, from text vectors to a trained classifier.
 
-The sample is the first 8,000 rows of GloVe vectors (100 numbers each) trained on English novels published before 1931, and
-240 sentences about the sea, home, war and love, written for this demo.
+The sample is the first 8,000 rows of GloVe vectors (100 numbers each, to three decimals) trained on English novels published
+before 1931, and 240 sentences about the sea, home, war and love, written for this demo.
 """
 
 from __future__ import annotations
