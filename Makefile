@@ -16,7 +16,7 @@ help:
 	@echo "make test         every test, Rust's (make rust-test) and Python's (make python-test)"
 	@echo "make test-engines look-ups in Ray, Spark, Daft, Dask and others, JAX, Keras' backends; Spark needs a Java runtime"
 	@echo "make torture      attacks, counted: five minutes, or one with SHORT=1; strace for kills and failures"
-	@echo "make lint         formatting, clippy, rustdoc, ruff, mypy, stubtest"
+	@echo "make lint         formatting, clippy, rustdoc, ruff, mypy, pyright, stubtest"
 	@echo "make docs         the documentation, in docs/_build/html; DOCS_OFFLINE=1 without a network"
 	@echo "make release      whether the versions agree and the changelog is ready for a tag"
 	@echo "make clean        take away .venv and target"
@@ -49,6 +49,7 @@ lint: $(VENV)/.built $(VENV)/.demo $(VENV)/.test $(VENV)/.lint
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/basedpyright
 	$(BIN)/python -m mypy.stubtest embmap._embmap
 
 docs: $(VENV)/.built $(VENV)/.demo $(VENV)/.test $(VENV)/.docs

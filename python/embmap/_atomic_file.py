@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -16,7 +16,7 @@ _OF_WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 @contextmanager
-def new_file(path: Path) -> Iterator[Path]:
+def new_file(path: Path) -> Generator[Path]:
     """Give a new file to write to; then sync it and put it at `path`, unless there was an error.
 
     On Linux it has no name until then, so that a process that is killed leaves nothing.
@@ -53,7 +53,7 @@ def new_file(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def new_folder(path: Path) -> Iterator[Path]:
+def new_folder(path: Path) -> Generator[Path]:
     """Give a new folder beside `path`, for files; then sync it and rename it to `path`, unless there was an error.
 
     FileExistsError where `path` is anything but an empty folder.
@@ -77,7 +77,7 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def scratch_folder(parent: Path) -> Iterator[Path]:
+def scratch_folder(parent: Path) -> Generator[Path]:
     """Make a folder that goes when it is done with, and with it those of processes that were killed before."""
     process = os.getpid()
     while True:
@@ -173,7 +173,7 @@ def _remove(folder: Path) -> None:
 
 
 @contextmanager
-def _naming(target: Path, temporary: Path) -> Iterator[None]:
+def _naming(target: Path, temporary: Path) -> Generator[None]:
     """Say of an error of writing, where the library that wrote does not, which file it is about."""
     try:
         yield

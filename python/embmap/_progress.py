@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import PurePath
 from typing import Any
@@ -49,7 +49,7 @@ class Bar:
 
 
 @contextmanager
-def shown(progress: bool | Progress | None, name: str, unit: str = "B") -> Iterator[Progress | None]:
+def shown(progress: bool | Progress | None, name: str, unit: str = "B") -> Generator[Progress | None]:
     """Give what to tell of the progress: a bar for True, which is closed at the end, the caller's callable, or None."""
     if progress is not True:
         yield progress if callable(progress) else None

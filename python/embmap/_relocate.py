@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -20,7 +20,7 @@ _folders: ContextVar[tuple[Path, ...]] = ContextVar("embmap_relocated", default=
 
 
 @contextmanager
-def relocated(folder: str | os.PathLike[str]) -> Iterator[None]:
+def relocated(folder: str | os.PathLike[str]) -> Generator[None]:
     """Look for pickled stores in a folder too, for as long as the ``with`` statement runs.
 
     A store pickles by path. Where its file is not at that path, or is another one, it is looked for by its name, first in

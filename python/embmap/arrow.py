@@ -74,7 +74,8 @@ class Lookup:
         if pool not in (None, "mean", "sum"):
             raise ValueError(f"pool must be 'mean' or 'sum', not {pool!r}: other weights need all texts")
         self.column, self.out, self.missing = column, out, missing
-        self.pool, self.tokenizer, self.fixed = pool, tokenizer, fixed
+        self.pool: Literal["mean", "sum"] | None = pool
+        self.tokenizer, self.fixed = tokenizer, fixed
         self._named = None if isinstance(store, Store) else of_url(store)
         if isinstance(store, Store):
             self.path: Path | None = store.path

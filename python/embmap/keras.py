@@ -89,13 +89,8 @@ def embedding(
     # A layer that is made quantized has no rows to quantize.
     dtype = policy.name.partition("_from_")[2] if mode else policy
     initial = keras.initializers.get("uniform")
-    layer = keras.layers.Embedding(
-        *matrix.shape,
-        embeddings_initializer=lambda shape, dtype: keras.ops.convert_to_tensor(matrix.array, dtype),
-        trainable=trainable,
-        dtype=dtype,
-        **options,
-    )
+    options["embeddings_initializer"] = lambda shape, dtype: keras.ops.convert_to_tensor(matrix.array, dtype)
+    layer = keras.layers.Embedding(*matrix.shape, trainable=trainable, dtype=dtype, **options)
     layer.build()
     if layer.quantization_mode:
         # By a map of policies, which tells by the layer's name: the rows would be zeros.

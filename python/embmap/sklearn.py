@@ -69,7 +69,7 @@ class EmbeddingVectorizer(TransformerMixin, BaseEstimator):
     ) -> None:
         # As they are: scikit-learn clones an estimator from its arguments.
         self.store = store
-        self.pooling = pooling
+        self.pooling: Literal["mean", "sum", "tfidf"] = pooling
         self.lowercase = lowercase
         self.token_pattern = token_pattern
         self.tokenizer = tokenizer
@@ -107,7 +107,11 @@ class EmbeddingVectorizer(TransformerMixin, BaseEstimator):
         self._n_features_out = self._opened().dim
         return self
 
-    def fit_transform(self, X: Iterable[str | Sequence[str]], y: Any = None) -> NDArray[np.float32]:  # noqa: N803
+    def fit_transform(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self,
+        X: Iterable[str | Sequence[str]],  # noqa: N803
+        y: Any = None,
+    ) -> NDArray[np.float32]:
         """Do what `fit` and `transform` do; texts that can be read once only, as a generator's, will do.
 
         Examples

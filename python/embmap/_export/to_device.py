@@ -47,15 +47,18 @@ class Link(Protocol):
 
     def buffer(self, nbytes: int) -> torch.Tensor:
         """Make a buffer of bytes on the host, from which copies are fast."""
+        ...
 
     def pin(self, memory: torch.Tensor, *, read_only: bool) -> Callable[[], None] | None:
         """Have the device read memory of the host where it is; returns what ends that, or None where it does not."""
 
     def matrix(self, rows: int, columns: int, dtype: torch.dtype) -> torch.Tensor:
         """Make a matrix on the device, which copies may fill whatever the device is doing for the caller."""
+        ...
 
     def copy(self, work: Callable[[], None]) -> Callable[[], None]:
         """Do or begin `work`, a copy from a buffer; returns what waits until that buffer may be filled again."""
+        ...
 
     def end(self, matrix: torch.Tensor) -> None:
         """Have what the caller asks of the device from now on wait for the copies into `matrix`."""

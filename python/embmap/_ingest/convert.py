@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import contextlib
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, get_args
@@ -432,7 +432,7 @@ def _report(found: dict[str, Any], target: Path, dtype: str) -> ConversionReport
 
 
 @contextlib.contextmanager
-def _meant(source: Path) -> Iterator[None]:
+def _meant(source: Path) -> Generator[None]:
     """Say of a folder that is no model's what in it could be meant."""
     try:
         yield

@@ -7,7 +7,7 @@ import errno
 import json
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -164,7 +164,7 @@ def cache_folder(cache_dir: str | os.PathLike[str] | None = None) -> Path:
 
 
 @contextlib.contextmanager
-def _explained(folder: Path, source: Path) -> Iterator[None]:
+def _explained(folder: Path, source: Path) -> Generator[None]:
     """Say of an error with the files of the cache that it is about the cache, and how to name another."""
     try:
         yield

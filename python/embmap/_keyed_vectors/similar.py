@@ -157,7 +157,8 @@ class SimilarKeys(Keys):
         if not toward:
             raise ValueError("cannot compute similarity with no input")
         rows = range(len(self))[: restrict_vocab or None]
-        scores = self._product(toward, rows) / (self._product(away, rows) + _EPSILON)
+        scores, below = self._product(toward, rows), self._product(away, rows)
+        scores /= below + _EPSILON
         if not topn:
             return scores
         own = {self._row(key) for key in toward + away if not isinstance(key, np.ndarray)}
@@ -325,8 +326,10 @@ def _listed(keys: Any) -> list[Any]:
     """Give a list of what may be one key or vector, or several."""
     if keys is None:
         return []
-    one = isinstance(keys, (str, int, np.integer)) or (isinstance(keys, np.ndarray) and keys.ndim == 1)
-    return [keys] if one else list(keys)
+    if isinstance(keys, (str, int, np.integer)) or (isinstance(keys, np.ndarray) and keys.ndim == 1):
+        return [keys]
+    several: Iterable[Any] = keys
+    return list(several)
 
 
 def _weighted(keys: Any, weight: float) -> list[tuple[Key | Vector, float]]:

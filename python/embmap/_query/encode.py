@@ -70,7 +70,7 @@ def encode(
     return vectors[0] if isinstance(texts, str) else vectors
 
 
-def _words(cut: Callable[[str], Iterable[str]], text: str) -> list[str]:
+def _words(cut: Callable[[str], Any], text: str) -> list[str]:
     found = cut(text)
     # A dict of ids, as transformers' tokenizers give, would be read as the words that are its keys.
     if isinstance(found, (str, Mapping)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +30,8 @@ _FORMS: dict[str, Callable[[str], str]] = {
 
 def ids_of_forms(store: CoreStore, words: list[str], fallback: Fallback | Iterable[Fallback]) -> NDArray[np.int64]:
     """Give the rows of missing words by their other forms, the first form that the store has; -1 where it has none."""
-    forms: Iterable[Fallback] = (fallback,) if isinstance(fallback, str) or callable(fallback) else fallback
+    one = isinstance(fallback, str) or callable(fallback)
+    forms = cast("Iterable[Fallback]", (fallback,) if one else fallback)
     ids = np.full(len(words), -1, np.int64)
     for form in forms:
         if not callable(form) and form not in _FORMS:

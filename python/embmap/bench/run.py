@@ -213,7 +213,7 @@ def _agreement(
 ) -> Comparison:
     if sample.path == report.source and not report.duplicates:
         return compare(vectors, store, store)
-    again = {**options, "header": header, "dim": report.dim, "duplicates": loader.duplicates}
+    again: dict[str, Any] = {**options, "header": header, "dim": report.dim, "duplicates": loader.duplicates}
     with Store(convert(sample.path, room / "sample.embmap", **again).path) as reference:
         return compare(vectors, store, reference)
 

@@ -100,7 +100,7 @@ def _show_layers(store: embmap.Store, vocab: Sequence[str], say: Callable[[str],
     say(f"   {tuned}: the task's rows, to fine-tune")
     layer = embmap.keras.embedding(store, vocab, padding_idx=0, mask_zero=True)
     ids = np.array([[1, 2, 0]])
-    rows = keras.ops.convert_to_numpy(layer(ids))
+    rows = np.asarray(keras.ops.convert_to_numpy(layer(ids)))
     same = np.array_equal(rows, tuned(torch.from_numpy(ids)).detach().numpy())
     assert same, "the Keras layer and the PyTorch layer disagree"
     say(f"   Keras: Embedding({layer.input_dim}, {layer.output_dim}), mask_zero={layer.mask_zero}: the same rows\n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import Any, cast
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -260,20 +260,28 @@ class HostEmbedding(torch.nn.Module):
             destination[prefix + "learned_rows"] = self.weight.detach()[ids]
 
     def _load_from_state_dict(
-        self, state_dict: dict[str, Any], prefix: str, local_metadata: Any, strict: bool, *rest: Any
+        self,
+        state_dict: dict[str, Any],
+        prefix: str,
+        local_metadata: Any,
+        strict: bool,
+        missing_keys: list[str],
+        unexpected_keys: list[str],
+        error_msgs: list[str],
     ) -> None:
         if self.weight is None:
-            super()._load_from_state_dict(state_dict, prefix, local_metadata, strict, *rest)
+            super()._load_from_state_dict(
+                state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
+            )
             return
-        missing, _, errors = rest
         names = [prefix + "learned_ids", prefix + "learned_rows"]
         if absent := [name for name in names if name not in state_dict]:
-            missing.extend(absent if strict else [])
+            missing_keys.extend(absent if strict else [])
             return
         ids, rows = (state_dict[name].cpu() for name in names)
         known = not len(ids) or 0 <= int(ids.min()) <= int(ids.max()) < len(self.store)
         if rows.shape != (len(ids), self.embedding_dim) or not known:
-            errors.append(
+            error_msgs.append(
                 f"{prefix}learned_rows, {list(rows.shape)}, are no rows of a table of {list(self.weight.shape)}"
             )
             return
@@ -336,7 +344,7 @@ def _fetch(store: Store, flat: torch.Tensor, hot: torch.Tensor, side: torch.cuda
         return _copied(store, flat, hot), None
     hot.record_stream(side)
     with torch.cuda.stream(side):
-        return _copied(store, flat, hot), side.record_event()
+        return _copied(store, flat, hot), cast("torch.cuda.Event", side.record_event())
 
 
 def _copied(store: Store, flat: torch.Tensor, hot: torch.Tensor) -> torch.Tensor:

@@ -7,7 +7,7 @@ import math
 import struct
 import warnings
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -41,7 +41,7 @@ class Bfloat16:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _quiet() -> Generator[None]:
     """Leave out what NumPy says of headers that Python 2 wrote, which are read, and of lines without numbers."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)

@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -89,8 +89,9 @@ def _of_json(path: Path, text: str, rows: int) -> list[str]:
             # Row -> word, whose keys JSON makes strings.
             with contextlib.suppress(ValueError):
                 found = {word: int(row) for row, word in found.items()}
-        if all(isinstance(row, int) and not isinstance(row, bool) for row in found.values()):
-            return _by_row(path, found, rows)
+        numbers = cast("dict[str, int]", found)
+        if all(isinstance(row, int) and not isinstance(row, bool) for row in numbers.values()):
+            return _by_row(path, numbers, rows)
     raise refusal(path, "expected a JSON list of words, an object word -> row, or a tokenizer.json")
 
 
