@@ -66,6 +66,48 @@ def test_every_kind_is_read_in_one_call(made, tmp_path, kind):
     assert embmap.load(made[kind], cache_dir=tmp_path / "cache", **options).path == loaded.path
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_can_be_split(made, tmp_path, kind):
+    if kind not in made:
+        pytest.skip("a package is missing")
+    options = {"words": iter(WORDS)} if kind in NUMBERS else {}
+    seen = []
+    report = embmap.convert(made[kind], tmp_path / "many", shards=3, progress=lambda *now: seen.append(now), **options)
+    assert (report.rows, report.dim, report.rejected) == (4, 3, 0)
+    options = {"words": WORDS} if options else {}
+    one = embmap.open(embmap.convert(made[kind], tmp_path / "v.embmap", **options).path)
+    with embmap.open(tmp_path / "many") as many:
+        assert len(many.shards) == 3
+        assert sorted(many) == sorted(WORDS)
+        assert np.array_equal(many.lookup(WORDS), one.lookup(WORDS))
+        assert many.metadata["source"] == one.metadata["source"]
+        many.verify()
+    assert seen[-1][0] == seen[-1][1] or seen[-1][1] == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["many", "v.embmap"]
+
+
+def test_what_is_split_is_counted_once(tmp_path):
+    rows = np.arange(60, dtype="f4").reshape(20, 3)
+    rows[3, 1] = np.nan
+    np.save(tmp_path / "v.npy", rows)
+    words = [f"w{i}" for i in range(20)]
+    words[5], words[7], words[8] = "w4", "", " w8"
+    with pytest.raises(embmap.ParseError, match="row 4: expected a finite number"):
+        embmap.convert(tmp_path / "v.npy", tmp_path / "many", words=words, shards=4)
+    options = {"words": words, "on_bad_row": "skip"}
+    for more in ({}, {"keep": [*words[2:10], "none"]}):
+        one = embmap.convert(tmp_path / "v.npy", tmp_path / "v.embmap", **options, **more)
+        many = embmap.convert(tmp_path / "v.npy", tmp_path / f"many{len(more)}", shards=4, **options, **more)
+        for name in ("rows", "rejected", "rejected_by", "rejected_rows", "duplicates", "words_with_padding"):
+            assert getattr(one, name) == getattr(many, name), name
+        assert one.words_not_found == many.words_not_found
+        with embmap.open(many.path) as store, embmap.open(one.path) as whole:
+            assert np.array_equal(store.lookup(list(whole)), rows_of(whole))
+            assert store.metadata["conversion"] == whole.metadata["conversion"]
+    with pytest.raises(embmap.ParseError, match="none of the 1 words to keep is in the source"):
+        embmap.convert(tmp_path / "v.npy", tmp_path / "none", shards=4, keep=["none"], **options)
+
+
 @pytest.mark.parametrize("kind", [kind for kind in NUMBERS if kind not in ("fvecs", "fbin", "tsv", "csv")])
 def test_numbers_without_words_say_what_to_do(made, tmp_path, kind):
     if kind not in made:
@@ -192,7 +234,7 @@ def test_options_mean_what_they_mean_for_text(made, tmp_path):
         embmap.convert(made["npy"], tmp_path / "v.embmap", words=["a", "b", "a", "c"], duplicates="error")
     with pytest.raises(embmap.ParseError, match="expected 5 numbers a row, found 3"):
         embmap.convert(made["npy"], tmp_path / "v.embmap", words=WORDS, dim=5)
-    with pytest.raises(ValueError, match="cannot be split; leave shards= out"):
+    with pytest.raises(ValueError, match="separator cannot change how a source of the kind 'numpy' is read"):
         embmap.convert(made["npy"], tmp_path / "v.embmap", words=WORDS, shards=2, separator=" ")
     with pytest.raises(embmap.ParseError, match="none of the words to keep"):
         embmap.convert(made["npy"], tmp_path / "v.embmap", words=WORDS, keep=["KING"])

@@ -28,6 +28,7 @@ __all__ = [
     "find_in_shards",
     "model_files",
     "shard_of",
+    "shards_of",
     "spacy_keys",
     "strings",
 ]
@@ -68,6 +69,9 @@ def find_in_shards(stores: Sequence[Store], words: WordsLike, missing: int) -> N
 
 def shard_of(word: object, count: int) -> int:
     """The number of the store that has a word, of so many; -1 for what is no word."""
+
+def shards_of(words: WordsLike, count: int) -> NDArray[np.int64]:
+    """The number of the store that has each of many words, of so many."""
 
 def model_files(folder: str | PathLike[str], member: str | None) -> list[Path]:
     """The files that a conversion of a model's folder reads; some may be missing. Raises ParseError, OSError."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import contextlib
 import os
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, get_args
@@ -98,7 +98,8 @@ class ConversionReport(Readable):
     header_rows : int or None
         Rows that a header announced.
     words_not_found : int or None
-        Words of `keep` that the source does not have; None without `keep`, or where `limit` ended the conversion.
+        Words of `keep` that have no row, as the source has none or it was passed over; None without `keep`, or where `limit`
+        ended the conversion.
     separator : str or None
         What stands between the fields of a text: ``" "``, ``"\t"``, ``"spaces"``, ``","`` or ``";"``.
     unit : {"line", "word", "row"}
@@ -346,6 +347,9 @@ def convert(
     if shards is not None and limit is not None:
         raise ValueError("limit= counts the rows of one store: with shards=, leave it out")
     kept = None if keep is None else words_to_keep(keep)
+    if shards is not None and isinstance(words, Iterator):
+        # Each of the stores asks for them.
+        words = list(words)
     from .readers.choose import reader_of  # Imported by whoever converts: most only open.
     from .readers.rows import write_rows
 
@@ -365,16 +369,14 @@ def convert(
             "separator": separator != "auto",
             "errors": errors != "strict",
             "on_wrong_count": on_wrong_count != "error",
-            "shards": shards is not None,
         }
         if idle := [name for name, is_given in texts_alone.items() if is_given]:
-            if "shards" in idle:
-                raise ValueError(f"{source}: a source of the kind {reader.kind!r} cannot be split; leave shards= out")
             raise ValueError(
                 f"{source}: {', '.join(idle)} cannot change how a source of the kind {reader.kind!r} is read"
             )
-        with shown(progress, source.name, " rows") as tick:
-            found = write_rows(
+
+        def written(target: Path, shard: tuple[int, int] | None, tick: Progress | None) -> dict[str, Any]:
+            return write_rows(
                 reader,
                 source,
                 target,
@@ -384,12 +386,15 @@ def convert(
                 on_bad_row=on_bad_row,
                 limit=limit,
                 keep=kept,
+                shard=shard,
                 normalize=normalize,
                 screen=screen,
                 metadata=noted,
                 tick=tick,
             )
-        return _report(found, target, dtype)
+
+        with shown(progress, source.name, " rows") as tick:
+            return _report(_split(source, target, shards, written, tick), target, dtype)
     if word_column is not None or vector_column is not None:
         raise ValueError(f"{source} is no Parquet, Arrow or JSON-lines table: leave word_column and vector_column out")
 
@@ -420,10 +425,18 @@ def convert(
         )
 
     with shown(progress, source.name) as tick, _meant(source):
-        found = (
-            converted(target, None, tick) if shards is None else convert_shards(source, target, shards, converted, tick)
-        )
-    return _report(found, target, dtype)
+        return _report(_split(source, target, shards, converted, tick), target, dtype)
+
+
+def _split(
+    source: Path,
+    target: Path,
+    shards: int | None,
+    one: Callable[[Path, tuple[int, int] | None, Progress | None], dict[str, Any]],
+    tick: Progress | None,
+) -> dict[str, Any]:
+    """Make one store, or several."""
+    return one(target, None, tick) if shards is None else convert_shards(source, target, shards, one, tick)
 
 
 def _report(found: dict[str, Any], target: Path, dtype: str) -> ConversionReport:

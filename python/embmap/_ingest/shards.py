@@ -86,7 +86,7 @@ def _merged(source: Path, reports: list[dict[str, Any]]) -> dict[str, Any]:
     for report in reports:
         rejected.update(report["rejected_by"])
     merged["rejected_by"] = {name: rejected[name] for name in reports[0]["rejected_by"]}
-    rows = sorted({tuple(row) for report in reports for row in report["rejected_rows"]}, key=lambda row: row[1])
+    rows = sorted({tuple(row) for report in reports for row in report["rejected_rows"]})
     merged["rejected_rows"] = rows[:10]
     if reports[0]["words_not_found"] is not None:
         wanted = reports[0]["words_not_found"] + reports[0]["rows"]

@@ -109,7 +109,7 @@ mod _embmap {
         add_ngrams,
         convert::{convert, model_files},
         distinct, fill_normal,
-        shards::{find_in_shards, shard_of},
+        shards::{find_in_shards, shard_of, shards_of},
         spacy_keys,
         store::Store,
         strings,

@@ -56,3 +56,10 @@ pub(crate) fn shard_of(word: &Bound<'_, PyAny>, count: u32) -> i64 {
     let word = word.cast::<PyString>().ok().and_then(|word| word.to_str().ok());
     word.map_or(-1, |word| i64::from(format::shard_of(word.as_bytes(), count)))
 }
+
+/// The same of each of many words, of anything that holds words.
+#[pyfunction]
+pub(crate) fn shards_of<'py>(py: Python<'py>, words: WordArgs<'_>, count: u32) -> PyResult<Bound<'py, PyArray1<i64>>> {
+    let words = words.to_list()?;
+    Ok(PyArray1::from_iter(py, words.iter().map(|word| i64::from(format::shard_of(word, count)))))
+}

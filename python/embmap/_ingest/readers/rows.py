@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._dtype import Dtype
-from ..._embmap import Writer, strings
+from ..._embmap import Writer, shards_of, strings
 from ..._errors import ParseError
 from ..._progress import Progress
 
@@ -150,12 +150,20 @@ def check_count(source: Path, shape: tuple[int, int], words: Sequence[str], wher
 class _Tally:
     """What a conversion has met so far."""
 
-    def __init__(self, source: Path, dtype: Dtype, keep: Any, on_bad_row: str, normalize: bool) -> None:
-        self.source, self.dtype, self.on_bad_row = source, dtype, on_bad_row
+    def __init__(
+        self,
+        source: Path,
+        dtype: Dtype,
+        keep: Any,
+        shard: tuple[int, int] | None,
+        on_bad_row: str,
+        normalize: bool,
+    ) -> None:
+        self.source, self.dtype, self.shard, self.on_bad_row = source, dtype, shard, on_bad_row
         # A row of length 1 fits every type.
         self.most = np.inf if normalize else _TOO_LARGE.get(dtype, np.inf)
         self.wanted = None if keep is None else set(strings(keep))
-        self.found = set[str]()
+        self.found = False
         self.rejected_by: dict[str, int] = dict.fromkeys(_FAULTS, 0)
         self.rejected_rows: list[tuple[int, int, str]] = []
         self.padded = self.blank = 0
@@ -165,9 +173,12 @@ class _Tally:
     ) -> tuple[list[str], NDArray[np.float32]]:
         """Leave out what is not wanted, and what cannot be stored or is an error; `first` is the number of the first row."""
         chosen = np.ones(len(words), bool)
+        if self.shard is not None:
+            index, count = self.shard
+            chosen = shards_of(words, count) == index
         if self.wanted is not None:
-            chosen = np.fromiter((word in self.wanted for word in words), bool, len(words))
-            self.found.update(words[i] for i in np.flatnonzero(chosen))
+            chosen &= np.fromiter((word in self.wanted for word in words), bool, len(words))
+            self.found |= bool(chosen.any())
         values = as_float32(self.source, numbers, first)
         for i, kind, reason in self._bad_rows(words, numbers, values, chosen):
             if self.on_bad_row == "error":
@@ -197,9 +208,9 @@ class _Tally:
             if chosen[i] and not word:
                 yield i, "empty_word", "the word is empty"
 
-    def not_found(self) -> int | None:
-        """Count the words that were wanted and are not there."""
-        return None if self.wanted is None else len(self.wanted - self.found)
+    def without_row(self, rows: int) -> int | None:
+        """Count the words that were wanted and are not among the rows that were written."""
+        return None if self.wanted is None else len(self.wanted) - rows
 
 
 def write_rows(
@@ -213,18 +224,20 @@ def write_rows(
     on_bad_row: str,
     limit: int | None,
     keep: Any,
+    shard: tuple[int, int] | None,
     normalize: bool,
     screen: bool,
     metadata: str,
     tick: Progress | None,
 ) -> dict[str, Any]:
-    """Write what a reader gives; the report of the conversion, as the extension gives it of other kinds."""
+    """Write what a reader gives, or the i-th of n parts of it; the report, as the extension gives it of other kinds."""
     started = time.perf_counter()
-    rows, tally = reader.open(target.parent), _Tally(source, dtype, keep, on_bad_row, normalize)
+    rows, tally = reader.open(target.parent), _Tally(source, dtype, keep, shard, on_bad_row, normalize)
     if dim is not None and rows.dim != dim:
         raise refusal(source, f"expected {dim} numbers a row, found {rows.dim}")
     options: dict[str, Any] = {"dtype": dtype, "duplicates": duplicates, "normalize": normalize, "screen": screen}
-    ngrams = rows.ngrams
+    # Of several stores the first has the n-grams.
+    ngrams = rows.ngrams if shard is None or shard[0] == 0 else None
     try:
         table = None if ngrams is None else ngrams.table()
         writer = Writer(target, rows.dim, metadata=metadata, table=table, **options)
@@ -249,7 +262,7 @@ def write_rows(
                 tick(done, rows.total)
             if limit is not None and done >= limit:
                 break
-        if tally.wanted is not None and not tally.found and limit is None and done:
+        if tally.wanted is not None and not tally.found and limit is None and shard is None and done:
             raise refusal(source, "none of the words to keep is in the source: most often their case is another")
         size, checksum = _checksum(reader.files)
         changed = {
@@ -283,7 +296,7 @@ def write_rows(
         "words_without_row": 0,
         "ngrams": 0 if ngrams is None else ngrams.rows.shape[0],
         "header_rows": None,
-        "words_not_found": None if limit is not None else tally.not_found(),
+        "words_not_found": None if limit is not None else tally.without_row(report["rows"]),
         "separator": None,
         "unit": "row",
     }
