@@ -22,8 +22,8 @@ def files(tmp_path):
     return source, target
 
 
-def run(*arguments):
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+def run(*arguments, **options):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments], **options)
 
 
 def test_convert(files, tmp_path):
@@ -50,6 +50,25 @@ def test_info_lookup_similar_analogy_and_verify(files):
         "cosine",
     }
     assert run("verify", target).output == f"{target}: whole\n"
+
+
+def test_neighbors_of_each_word(files):
+    _, target = files
+    lines = run("neighbors", target, "king", "apple", "-k", 2).output.splitlines()
+    assert [line.split("\t")[::2] for line in lines] == [
+        ["king", "man"],
+        ["king", "queen"],
+        ["apple", "pear"],
+        ["apple", "woman"],
+    ]
+    assert run("neighbors", target, "apple", "-k", 1, "--restrict", 2).output == "apple\t0.0818\tking\n"
+    found = json.loads(run("neighbors", target, "-", "-k", 1, "--json", input="king\nqueen\n").output)
+    assert [(one["word"], one["neighbors"][0]["word"]) for one in found] == [("king", "man"), ("queen", "woman")]
+    assert found[0]["neighbors"][0]["cosine"] == pytest.approx(1.09 / np.sqrt(1.46 * 1.02))
+    assert run("neighbors", target, "-", input="").output == ""
+    assert len(run("neighbors", target, "king", "-k", 99).output.splitlines()) == 5
+    missing = run("neighbors", target, "kign")
+    assert (missing.exit_code, missing.output) == (1, "Error: 'kign' is not in the store; did you mean 'king'?\n")
 
 
 def test_export(files, tmp_path):

@@ -216,6 +216,34 @@ def similar(store: Path, words: tuple[str, ...], negative: tuple[str, ...], topn
         _print_similar(json, opened.most_similar(list(words), list(negative), topn))
 
 
+@main.command(cls=WordsCommand, epilog="Example: embmap neighbors glove.6B.300d.embmap king queen -k 5")
+@STORE
+@click.argument("words", nargs=-1, required=True)
+@click.option("-k", type=click.IntRange(min=1), default=10, show_default=True, help="Neighbours of each word.")
+@click.option("--restrict", type=click.IntRange(min=1), help="Only the first N words can be found.")
+@json_option
+def neighbors(store: Path, words: tuple[str, ...], k: int, restrict: int | None, json: bool) -> None:
+    """Print the words nearest to each of WORDS, by cosine; - reads them from the standard input, one a line.
+
+    A line has the word, the cosine and the neighbour, with tabs between them.
+    """
+    asked = words_of_lines(sys.stdin) if words == ("-",) else list(words)
+    with open_store(store) as opened:
+        check_words(opened, asked)
+        ids, cosines = opened.neighbors(asked, k + 1, restrict=restrict)
+        # Where others are as near, a word may not be among its own nearest: then the last one goes.
+        found = [
+            [{"word": opened.word(row), "cosine": cosine} for row, cosine in zip(*nearest, strict=True) if row != own][
+                :k
+            ]
+            for own, *nearest in zip(opened.indices(asked).tolist(), ids.tolist(), cosines.tolist(), strict=True)
+        ]
+    pairs = list(zip(asked, found, strict=True))
+    lines = [f"{word}\t{near['cosine']:.4f}\t{near['word']}" for word, nearest in pairs for near in nearest]
+    if json or lines:
+        show(json, [{"word": word, "neighbors": nearest} for word, nearest in pairs], "\n".join(lines))
+
+
 @main.command(cls=WordsCommand, epilog="Example: embmap analogy glove.6B.300d.embmap man king woman   (queen)")
 @STORE
 @click.argument("a")
