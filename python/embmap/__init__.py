@@ -21,18 +21,9 @@ from ._core.writer import Writer, WriteReport, write
 from ._embmap import __version__
 from ._errors import ConversionWarning, EmbmapError, FormatError, NetworkFileWarning, ParseError
 from ._export.files import ExportReport
-from ._ingest.convert import ConversionReport, RejectedRow, convert
-from ._ingest.from_arrow import from_arrow
-from ._ingest.from_gensim import from_gensim
-from ._ingest.hub import pull, push
-from ._ingest.load import load
-from ._ingest.merge import merge
 from ._open import open
-from ._query.evaluate import Analogies, Section, Similarities, evaluate
-from ._query.knn_graph import GraphReport
 from ._query.matrix import Matrix
 from ._relocate import relocated
-from ._sharded import ShardedStore
 from ._store import Store
 
 if TYPE_CHECKING:
@@ -44,6 +35,15 @@ if TYPE_CHECKING:
     from . import sklearn as sklearn
     from . import torch as torch
     from . import torchtext as torchtext
+    from ._ingest.convert import ConversionReport, RejectedRow, convert
+    from ._ingest.from_arrow import from_arrow
+    from ._ingest.from_gensim import from_gensim
+    from ._ingest.hub import pull, push
+    from ._ingest.load import load
+    from ._ingest.merge import merge
+    from ._query.evaluate import Analogies, Section, Similarities, evaluate
+    from ._query.knn_graph import GraphReport
+    from ._sharded import ShardedStore
 
 __all__ = [
     "Analogies",
@@ -79,14 +79,29 @@ __all__ = [
 
 
 if not TYPE_CHECKING:
-    # What these need is optional and slow to import: they load when they are first used. Type checkers are told of them
-    # above, so that a name that does not exist is an error there.
-    _LATER = ("ann", "arrow", "gensim", "jax", "keras", "sklearn", "torch", "torchtext")
+    # Slow to import, and not needed by everyone, where it is there at all: it loads when it is first used. Type checkers are
+    # told of it above, so that a name that does not exist is an error there.
+    _PARTS = ("ann", "arrow", "gensim", "jax", "keras", "sklearn", "torch", "torchtext")
+    _LATER = {
+        **dict.fromkeys(("ConversionReport", "RejectedRow", "convert"), "._ingest.convert"),
+        "from_arrow": "._ingest.from_arrow",
+        "from_gensim": "._ingest.from_gensim",
+        **dict.fromkeys(("pull", "push"), "._ingest.hub"),
+        "load": "._ingest.load",
+        "merge": "._ingest.merge",
+        **dict.fromkeys(("Analogies", "Section", "Similarities", "evaluate"), "._query.evaluate"),
+        "GraphReport": "._query.knn_graph",
+        "ShardedStore": "._sharded",
+    }
 
     def __getattr__(name: str) -> Any:
-        if name in _LATER:
+        if name in _PARTS:
             return importlib.import_module(f".{name}", __name__)
+        if name in _LATER:
+            found = getattr(importlib.import_module(_LATER[name], __name__), name)
+            globals()[name] = found
+            return found
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
     def __dir__() -> list[str]:
-        return sorted({*globals(), *_LATER})
+        return sorted({*globals(), *_PARTS, *_LATER})

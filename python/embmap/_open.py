@@ -7,11 +7,9 @@ import warnings
 from pathlib import Path
 from typing import Literal
 
-from ._core.manifest import NAME
 from ._errors import NetworkFileWarning
 from ._paths import explained, local
 from ._relocate import reopen_store
-from ._sharded import ShardedStore
 from ._store import Store
 
 
@@ -77,6 +75,10 @@ def opened(place: Path, copy: bool = False) -> Store:
         # Windows says of a folder that it may not be read.
         if not place.is_dir():
             raise
+        # Slow to import, and seldom needed.
+        from ._core.manifest import NAME
+        from ._sharded import ShardedStore
+
         if (place / NAME).exists():
             return ShardedStore(place, copy=copy)
         raise explained(error, place, (".embmap",)) from None

@@ -14,14 +14,11 @@ from ._core.vocabulary import Vocab
 from ._export.exports import Exports
 from ._paths import local
 from ._progress import Progress
-from ._query import encode as _encode
-from ._query import knn_graph as _knn_graph
 from ._query import queries as _queries
 from ._query import similarity as _similarity
 from ._query import texts as _texts
 from ._query.forms import Fallback, ids_of_forms
 from ._query.gensim_names import GensimNames
-from ._query.knn_graph import GraphReport
 from ._query.matrix import Matrix, build_matrix
 from ._query.oov import OOV, fill_missing
 from ._relocate import reopen_store
@@ -29,6 +26,7 @@ from ._words_like import WordsLike
 
 if TYPE_CHECKING:
     from ._query.encode import Tokenizer
+    from ._query.knn_graph import GraphReport
     from ._query.queries import Key, Keys, WeightedKeys
     from ._query.similarity import Restrict
     from ._query.texts import Pool
@@ -204,7 +202,9 @@ class Store(GensimNames, Exports, Mapping[str, NDArray[np.float32]]):
         >>> store.encode(["king queen", "unheard-of"], tokenizer=str.split).any(1)
         array([ True, False])
         """
-        return _encode.encode(self, texts, tokenizer, max_length, normalize, unknown)
+        from ._query.encode import encode  # Imported by who asks, as the next one is: most only look words up.
+
+        return encode(self, texts, tokenizer, max_length, normalize, unknown)
 
     @overload
     def lookup(
@@ -587,7 +587,9 @@ class Store(GensimNames, Exports, Mapping[str, NDArray[np.float32]]):
         >>> [store.word(i) for i in graph[store.index("king")].indices]
         ['man', 'queen']
         """
-        return _knn_graph.knn_graph(self, local(path), k, restrict, progress)
+        from ._query.knn_graph import knn_graph
+
+        return knn_graph(self, local(path), k, restrict, progress)
 
     def doesnt_match(self, words: Iterable[str]) -> str:
         """Give the word farthest from the mean of all; words that are missing are passed over.

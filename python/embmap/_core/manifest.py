@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +32,8 @@ class Manifest:
     @property
     def identity(self) -> bytes:
         """Sixteen bytes that follow from those of the stores."""
+        import hashlib  # Slow to import, and seldom needed.
+
         return hashlib.blake2b(b"".join(shard.identity for shard in self.shards), digest_size=16).digest()
 
     def write(self, folder: Path) -> None:
