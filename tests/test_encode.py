@@ -97,6 +97,36 @@ def test_unknown_tokens_are_left_out_or_counted(tmp_path):
     assert other.encode("king what", tokenizer=made).tolist() == [5, 5]
 
 
+def test_a_file_is_read_once_for_all_stores_that_do_not_have_its_tokens(tmp_path, monkeypatch):
+    tokenizers = pytest.importorskip("tokenizers")
+    from embmap._query.tokens import Cutter, RowCutter
+
+    words = ["[UNK]", "king", "queen"]
+    made = tokenizers.Tokenizer(tokenizers.models.WordLevel({w: i for i, w in enumerate(words)}, unk_token="[UNK]"))
+    made.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    made.save(str(tmp_path / "tokenizer.json"))
+    read = []
+    for kind in (Cutter, RowCutter):
+        monkeypatch.setattr(
+            kind, "of_file", lambda *args, kind=kind, way=kind.of_file: read.append(kind.__name__) or way(*args)
+        )
+    (tmp_path / "others").mkdir()
+    for _ in range(3):
+        with store_of(tmp_path / "others", "queen 2\nking 4\n", dim=1) as store:
+            assert store.encode(["king queen", "king"], tokenizer=tmp_path).ravel().tolist() == [3, 4]
+    assert read == ["RowCutter", "Cutter"]
+    # One whose rows are the tokens is asked itself, as long as it is open.
+    os.utime(tmp_path / "tokenizer.json", ns=(0, 0))
+    embmap.write(tmp_path / "same.embmap", words, [[0.0], [4.0], [2.0]])
+    for _ in range(2):
+        with embmap.open(tmp_path / "same.embmap") as store:
+            for _ in range(2):
+                assert store.encode(["king queen", "king"], tokenizer=tmp_path).ravel().tolist() == [3, 4]
+        with pytest.raises(ValueError, match="the store is closed"):
+            store.encode("queen king", tokenizer=tmp_path)
+    assert read == ["RowCutter", "Cutter", "RowCutter", "RowCutter"]
+
+
 def test_a_model_of_the_hub_brings_its_tokenizer(tmp_path, hub, monkeypatch):
     pytest.importorskip("tokenizers")
     commit = "0" * 40

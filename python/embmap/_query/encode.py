@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
     Tokenizer: TypeAlias = _Tokenizer | str | os.PathLike[str] | Callable[[str], Iterable[str]]
 
-# What was used last: tokenizers by their files and the store, and rows by the store and tokenizer, each kept alive by being
-# here.
+# What was used last: tokenizers by their files, and by the store where its rows are their tokens, and rows by the store and
+# tokenizer, each kept alive by being here.
 _LATEST = 4
-_files: dict[tuple[str, int, int], Cutter | RowCutter] = {}
+_files: dict[tuple[str, int, int | None], Cutter | RowCutter] = {}
 _rows: dict[tuple[int, int, int], TokenRows] = {}
 _keeping = threading.Lock()
 # Texts whose pieces occur again often enough to pay, where none is known yet.
@@ -125,11 +125,13 @@ def _rows_of(store: CoreStore, tokenizer: Any) -> TokenRows:
 def _read(path: Path, store: CoreStore) -> Cutter | RowCutter:
     """Read a ``tokenizer.json``, or the one of a folder."""
     file = path / "tokenizer.json" if path.is_dir() else path
-    key = (str(file.absolute()), file.stat().st_mtime_ns, id(store))
-    found = _files.get(key)
+    version = (str(file.absolute()), file.stat().st_mtime_ns)
+    found = _files.get((*version, id(store))) or _files.get((*version, None))
     if found is None:
-        found = RowCutter.of_file(file, store) or Cutter.of_file(file)
-        _keep(_files, key, found)
+        found = RowCutter.of_file(file, store)
+        owner = None if found is None else id(store)
+        found = found or Cutter.of_file(file)
+        _keep(_files, (*version, owner), found)
     return found
 
 
