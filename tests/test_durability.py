@@ -126,6 +126,11 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path):
         fail(ZeroDivisionError)
     assert target.read_text() == "newer"
     assert list(tmp_path.iterdir()) == [target]
+    with (
+        pytest.raises(FileNotFoundError, match=re.escape(f"'{tmp_path / 'no' / 'x'}'")),
+        new_file(tmp_path / "no" / "x"),
+    ):
+        pass
 
 
 @has_modes

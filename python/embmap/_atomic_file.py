@@ -32,7 +32,8 @@ def new_file(path: Path) -> Generator[Path]:
     temporary = named if descriptor is None else _open_as(descriptor)
     try:
         if descriptor is None:
-            named.touch(exist_ok=False)
+            with _naming(target, named):
+                named.touch(exist_ok=False)
         if old is not None:
             temporary.chmod(stat.S_IMODE(old.st_mode))
         with _naming(target, temporary):
@@ -126,7 +127,7 @@ def _link(file: Path, name: Path) -> None:
     """Give a name to what has none; the link of `/proc` is followed where a folder is told by its descriptor alone."""
     folder = os.open(name.parent, os.O_RDONLY)
     try:
-        os.link(file, name.name, dst_dir_fd=folder)
+        os.link(file, name.name, dst_dir_fd=folder, follow_symlinks=True)
     finally:
         os.close(folder)
 
