@@ -5,7 +5,7 @@ import os
 
 import numpy as np
 import pytest
-from conftest import SMALL, store_of
+from conftest import SMALL, has_pipes, store_of
 
 import embmap
 
@@ -23,7 +23,7 @@ def test_words_are_cut_by_a_function(store):
     assert np.allclose(store.encode("king queen", tokenizer=str.split, max_length=1), store["king"])
 
 
-def test_what_cannot_be_says_so(store, tmp_path):
+def test_what_cannot_be_says_so(store):
     with pytest.raises(ValueError, match="does not say how texts are cut: tokenizer="):
         store.encode(["king"])
     with pytest.raises(TypeError, match="not int"):
@@ -34,12 +34,17 @@ def test_what_cannot_be_says_so(store, tmp_path):
         store.encode(["king"], tokenizer=str.split, max_length=0)
     with pytest.raises(FileNotFoundError):
         store.encode(["king"], tokenizer="nothing.json")
-    os.mkfifo(tmp_path / "fifo")
-    with pytest.raises(OSError, match="fifo"):
-        store.encode(["king"], tokenizer=tmp_path / "fifo")
     for wrong, kind in ((lambda _: {"input_ids": [1], "king": [1]}, "dict"), (lambda _: "king", "str")):
         with pytest.raises(TypeError, match=f"not a {kind}"):
             store.encode(["king"], tokenizer=wrong)
+
+
+@has_pipes
+def test_a_pipe_is_no_tokenizer(store, tmp_path):
+    pytest.importorskip("tokenizers")
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(OSError, match="fifo"):
+        store.encode(["king"], tokenizer=tmp_path / "fifo")
 
 
 def test_a_tokenizer_of_transformers_is_the_one_inside(tmp_path):

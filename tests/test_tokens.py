@@ -175,10 +175,22 @@ def test_tokens_are_rows_where_the_store_has_them_in_order(numbered, tmp_path):
         lambda json: json["model"].update(max_input_chars_per_word=-1),
         lambda json: json["added_tokens"][0].update(normalized=True),
         lambda json: json["added_tokens"][0].update(id=len(TOKENS)),
+        lambda json: json["added_tokens"][0].pop("special"),
+        lambda json: json["added_tokens"][0].update(content=1),
+        lambda json: json.update(added_tokens=[1]),
         lambda json: json.update(normalizer={"type": "Prepend", "prepend": "x"}),
         lambda json: json.update(pre_tokenizer=None),
     ):
         assert rows(change) is None, change
+    # Steps that are none, and an added token whose number the package does not believe.
+    cutter = rows(lambda json: json.update(normalizer={"type": "Sequence", "normalizers": []}))
+    assert_same(cutter, tokenizers.Tokenizer.from_file(str(tmp_path / "changed.json")), ["AB ab"], None)
+    (tmp_path / "more").mkdir()
+    behind = store_of(tmp_path / "more", "".join(f"{word} 1\n" for word in [*TOKENS, "zz", "yy"]), dim=1)
+    assert RowCutter.of_file(folder / "0.json", behind) is not None
+    whole["added_tokens"].append({**whole["added_tokens"][0], "id": len(TOKENS) + 1, "content": "yy"})
+    (tmp_path / "behind.json").write_text(json.dumps(whole))
+    assert RowCutter.of_file(tmp_path / "behind.json", behind) is None
     for text in ("", "{", "[]", "\ud800"):
         (tmp_path / "no.json").write_bytes(text.encode(errors="surrogatepass"))
         assert RowCutter.of_file(tmp_path / "no.json", store) is None

@@ -122,6 +122,10 @@ class TokenModel:
     """The `WordLevel` or `WordPiece` model of a tokenizer whose tokens are a store's first words, numbered as its rows."""
 
     @property
+    def tokens(self) -> int:
+        """How many tokens there are."""
+
+    @property
     def unknown(self) -> int:
         """The token of what has none."""
 

@@ -124,8 +124,8 @@ def _rows_of(store: CoreStore, tokenizer: Any) -> TokenRows:
 
 def _read(path: Path, store: CoreStore) -> Cutter | RowCutter:
     """Read a ``tokenizer.json``, or the one of a folder."""
-    file = path / "tokenizer.json" if path.is_dir() else path
-    version = (str(file.absolute()), file.stat().st_mtime_ns)
+    file = (path / "tokenizer.json" if path.is_dir() else path).absolute()
+    version = (str(file), file.stat().st_mtime_ns)
     found = _files.get((*version, id(store))) or _files.get((*version, None))
     if found is None:
         found = RowCutter.of_file(file, store)

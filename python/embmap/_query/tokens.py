@@ -25,6 +25,8 @@ _LOCAL = {"BertNormalizer", "Lowercase", "NFC", "NFD", "NFKC", "NFKD", "StripAcc
 # What divides at blanks at least, with where `Pieces` may part texts for it, and what divides further.
 _AT_BLANKS = {"BertPreTokenizer": "punctuation", "Whitespace": "words", "WhitespaceSplit": "blanks"}
 _FURTHER = {*_AT_BLANKS, "Digits", "Punctuation"}
+# What a tokenizer.json says of an added token.
+_DESCRIBED = {"id", "content", "single_word", "lstrip", "rstrip", "normalized", "special"}
 # Pieces that the tokenizer gets as one text: each call has a price, and threads share the texts.
 _TOGETHER = 64
 
@@ -87,7 +89,10 @@ class RowCutter:
         self.unknown = model.unknown
         self._file = file
         self._model = model
-        self._normalize: Callable[[str], str] | None = shell.normalizer and shell.normalizer.normalize_str
+        # A normalizer without steps counts as false.
+        self._normalize: Callable[[str], str] | None = None
+        if shell.normalizer is not None:
+            self._normalize = shell.normalizer.normalize_str
         self._divide = shell.pre_tokenizer.pre_tokenize_str
         self._added = re.compile("|".join(re.escape(token.content) for token in added)) if added else None
         self._pieces = pieces
@@ -105,12 +110,18 @@ class RowCutter:
         model, rest = found
         parts = json.loads(rest)
         described = parts.pop("added_tokens") or []
+        if any(not isinstance(token, dict) or token.keys() != _DESCRIBED for token in described):
+            return None
         ids = [token.pop("id") for token in described]
-        added = [tokenizers.AddedToken(**token) for token in described]
-        if (
-            any(token.normalized for token in added)
-            or store.indices([token.content for token in added]).tolist() != ids
-        ):
+        try:
+            added = [tokenizers.AddedToken(**token) for token in described]
+        except TypeError:
+            return None
+        # What is no token of the model gets a number by the order in which it is added, and not the one that it has here.
+        known = all(type(number) is int and number < model.tokens for number in ids)
+        if not known or any(token.normalized for token in added):
+            return None
+        if store.indices([token.content for token in added]).tolist() != ids:
             return None
         nothing = {"type": "WordLevel", "vocab": {}, "unk_token": ""}
         shell = tokenizers.Tokenizer.from_str(
@@ -177,7 +188,10 @@ def _pieces(tokenizer: Any, added: Iterable[Any]) -> Pieces | None:
         and tokenizer.truncation is None
         and all(
             # One that takes the blank before it seems to begin in the piece before.
-            token.content.isascii() and token.content.split() == [token.content] and not token.lstrip
+            token.content.isascii()
+            and token.content.isprintable()
+            and token.content.split() == [token.content]
+            and not token.lstrip
             for token in added
         )
     )

@@ -106,6 +106,11 @@ pub(crate) struct TokenModel {
 #[pymethods]
 impl TokenModel {
     #[getter]
+    fn tokens(&self) -> u32 {
+        self.model.tokens()
+    }
+
+    #[getter]
     fn unknown(&self) -> u32 {
         self.model.unknown()
     }

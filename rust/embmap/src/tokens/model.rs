@@ -97,6 +97,11 @@ impl Model {
         Some((Model { tokens, unknown, pieces }, serde_json::to_string(&rest).ok()?))
     }
 
+    /// How many tokens there are.
+    pub fn tokens(&self) -> u32 {
+        self.tokens
+    }
+
     /// The token of what has none.
     pub fn unknown(&self) -> u32 {
         self.unknown
