@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import zlib
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -30,10 +31,10 @@ def new_file(path: Path) -> Generator[Path]:
     descriptor = _nameless(target.parent)
     named = _new_name(target.parent)
     temporary = named if descriptor is None else _open_as(descriptor)
+    if descriptor is None:
+        with _naming(target, named):
+            named.touch(exist_ok=False)
     try:
-        if descriptor is None:
-            with _naming(target, named):
-                named.touch(exist_ok=False)
         if old is not None:
             temporary.chmod(stat.S_IMODE(old.st_mode))
         with _naming(target, temporary):
@@ -62,6 +63,8 @@ def new_folder(path: Path) -> Generator[Path]:
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise FileExistsError(errno.EEXIST, "Expected a new or empty folder", str(path))
     process = os.getpid()
+    if not path.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
     with scratch_folder(path.parent) as temporary:
         with _naming(path, temporary):
             yield temporary
@@ -79,7 +82,7 @@ def new_folder(path: Path) -> Generator[Path]:
 
 @contextmanager
 def scratch_folder(parent: Path) -> Generator[Path]:
-    """Make a folder that goes when it is done with, and with it those of processes that were killed before."""
+    """Make a folder that goes when it is done with, and with it those beside it of processes that were killed."""
     process = os.getpid()
     while True:
         folder = _new_name(parent)
@@ -89,6 +92,9 @@ def scratch_folder(parent: Path) -> Generator[Path]:
             lock = _lock(folder)
         except (BlockingIOError, FileNotFoundError):
             continue
+        except OSError:
+            folder.rmdir()
+            raise
         if lock is None or is_at(lock, folder):
             break
         os.close(lock)
@@ -103,7 +109,12 @@ def scratch_folder(parent: Path) -> Generator[Path]:
 
 
 def _new_name(folder: Path) -> Path:
-    return folder / f"{_PREFIX}{os.urandom(8).hex()}{_SUFFIX}"
+    return folder / f"{_PREFIX}{_machine()}{os.urandom(8).hex()}{_SUFFIX}"
+
+
+def _machine() -> str:
+    # Folders are locked within a machine only, where others share the file system: each sweeps its own.
+    return f"{zlib.crc32(os.uname().nodename.encode()):08x}-" if os.name == "posix" else ""
 
 
 def _nameless(folder: Path) -> int | None:
@@ -158,8 +169,8 @@ def is_at(descriptor: int, path: Path) -> bool:
 
 
 def _sweep(parent: Path) -> None:
-    """Remove the folders that killed processes have left."""
-    for folder in parent.glob(f"{_PREFIX}*{_SUFFIX}"):
+    """Remove the folders that killed processes of this machine have left."""
+    for folder in parent.glob(f"{_PREFIX}{_machine()}*{_SUFFIX}"):
         with suppress(OSError):
             lock = _lock(folder)
             if lock is not None:
