@@ -62,7 +62,7 @@ def test_neighbors_of_each_word(files):
         ["apple", "woman"],
     ]
     assert run("neighbors", target, "apple", "-k", 1, "--restrict", 2).output == "apple\t0.0818\tking\n"
-    found = json.loads(run("neighbors", target, "-", "-k", 1, "--json", input="king\nqueen\n").output)
+    found = json.loads(run("neighbors", target, "-", "-k", 1, "--json", input="\ufeffking\r\nqueen\n").output)
     assert [(one["word"], one["neighbors"][0]["word"]) for one in found] == [("king", "man"), ("queen", "woman")]
     assert found[0]["neighbors"][0]["cosine"] == pytest.approx(1.09 / np.sqrt(1.46 * 1.02))
     assert run("neighbors", target, "-", input="").output == ""

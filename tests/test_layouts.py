@@ -360,7 +360,7 @@ def test_word_lists_as_people_have_them(tmp_path):
         assert kept(file) == ["river", "new york"]
     report = convert_text(tmp_path, text, keep=["river", "zebra", "lion"])
     assert report.words_not_found == 2
-    assert "2 words to keep that the source does not have" in str(report)
+    assert "2 words to keep without a row" in str(report)
 
 
 def test_no_word_to_keep_in_the_source_is_an_error_that_shows_both_sides(tmp_path):

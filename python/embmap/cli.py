@@ -227,7 +227,10 @@ def neighbors(store: Path, words: tuple[str, ...], k: int, restrict: int | None,
 
     A line has the word, the cosine and the neighbour, with tabs between them.
     """
-    asked = words_of_lines(sys.stdin) if words == ("-",) else list(words)
+    asked = list(words)
+    if words == ("-",):
+        text = sys.stdin.buffer.read().decode("utf-8-sig")
+        asked = [word for line in text.split("\n") if (word := line.strip(" \t\r"))]
     with open_store(store) as opened:
         check_words(opened, asked)
         ids, cosines = opened.neighbors(asked, k + 1, restrict=restrict)

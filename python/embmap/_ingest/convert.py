@@ -160,7 +160,7 @@ class ConversionReport(Readable):
             (self.collisions, "of them, or of their like, lost to a word that was the same once mended"),
             (self.words_with_padding, "words that begin or end with a space"),
             (self.words_with_blanks - self.words_with_padding, "words with a space inside"),
-            (self.words_not_found or 0, "words to keep that the source does not have"),
+            (self.words_not_found or 0, "words to keep without a row"),
             (self.rows_without_word, "rows of the matrix without a token"),
             (self.words_without_row, "tokens without a row"),
             (self.rejected, f"rows rejected: {', '.join(f'{n} {why}' for why, n in self.rejected_by.items() if n)}"),
