@@ -178,6 +178,8 @@ def test_tokens_are_rows_where_the_store_has_them_in_order(numbered, tmp_path):
         lambda json: json["added_tokens"][0].pop("special"),
         lambda json: json["added_tokens"][0].update(content=1),
         lambda json: json.update(added_tokens=[1]),
+        lambda json: json.update(added_tokens=1),
+        lambda json: json["added_tokens"][0].update(id=-1, content="nowhere"),
         lambda json: json.update(normalizer={"type": "Prepend", "prepend": "x"}),
         lambda json: json.update(pre_tokenizer=None),
     ):

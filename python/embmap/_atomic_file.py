@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import zlib
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -113,6 +112,8 @@ def _new_name(folder: Path) -> Path:
 
 
 def _machine() -> str:
+    import zlib  # Slow to import, and seldom needed.
+
     # Folders are locked within a machine only, where others share the file system: each sweeps its own.
     return f"{zlib.crc32(os.uname().nodename.encode()):08x}-" if os.name == "posix" else ""
 

@@ -83,8 +83,9 @@ def _of_tokens(
 ) -> NDArray[np.float32]:
     tokens, lengths = cutter.tokens(texts, max_length)
     rows = tokens if isinstance(cutter, RowCutter) else _rows_of(store, cutter.tokenizer).of(tokens)
-    if unknown == "skip" and cutter.unknown is not None:
-        rows[tokens == cutter.unknown] = -1
+    left_out = cutter.unknown if unknown == "skip" else None
+    if left_out is not None:
+        rows[tokens == left_out] = -1
     return store._pool(rows, lengths, None, True)
 
 

@@ -110,6 +110,8 @@ class RowCutter:
         model, rest = found
         parts = json.loads(rest)
         described = parts.pop("added_tokens") or []
+        if not isinstance(described, list):
+            return None
         if any(not isinstance(token, dict) or token.keys() != _DESCRIBED for token in described):
             return None
         ids = [token.pop("id") for token in described]
@@ -118,7 +120,7 @@ class RowCutter:
         except TypeError:
             return None
         # What is no token of the model gets a number by the order in which it is added, and not the one that it has here.
-        known = all(type(number) is int and number < model.tokens for number in ids)
+        known = all(type(number) is int and 0 <= number < model.tokens for number in ids)
         if not known or any(token.normalized for token in added):
             return None
         if store.indices([token.content for token in added]).tolist() != ids:
@@ -198,8 +200,8 @@ def _pieces(tokenizer: Any, added: Iterable[Any]) -> Pieces | None:
     if not part:
         return None
     # An added token is not to be parted, in whatever case it is found.
-    initials = {token.content[0] for token in added}
-    return Pieces(_AT_BLANKS[dividers[0]], "".join(sorted({c for i in initials for c in (i, i.lower(), i.upper())})))
+    initials = "".join(token.content[0] for token in added)
+    return Pieces(_AT_BLANKS[dividers[0]], initials.lower() + initials.upper())
 
 
 def _steps(part: Any, several: str) -> list[str]:
