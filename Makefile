@@ -50,6 +50,9 @@ lint: $(VENV)/.built $(VENV)/.demo $(VENV)/.test $(VENV)/.lint
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/basedpyright
+	@mkdir -p docs/_build
+	@{ echo "# pyright: reportUnusedExpression=false"; awk '/^```python/ {p = 1; next} /^```/ {p = 0} p' README.md; } > docs/_build/readme.py
+	$(BIN)/basedpyright docs/_build/readme.py
 	$(BIN)/python -m mypy.stubtest embmap._embmap
 
 docs: $(VENV)/.built $(VENV)/.demo $(VENV)/.test $(VENV)/.docs

@@ -1,6 +1,9 @@
 """The command line, as a user and as a program sees it."""
 
+import contextlib
 import json
+import os
+import re
 import subprocess
 import sys
 
@@ -8,6 +11,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from conftest import NOT_THERE, SMALL
+from safetensors import safe_open
 
 import embmap
 from embmap.cli import main
@@ -69,6 +73,50 @@ def test_neighbors_of_each_word(files):
     assert len(run("neighbors", target, "king", "-k", 99).output.splitlines()) == 5
     missing = run("neighbors", target, "kign")
     assert (missing.exit_code, missing.output) == (1, "Error: 'kign' is not in the store; did you mean 'king'?\n")
+
+
+def on_a_terminal(*arguments, code="from embmap.cli import main; main()"):
+    """Give the lines that a terminal of sixty columns is sent."""
+    ours, theirs = os.openpty()
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "60", "NO_COLOR": "1"}
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=subprocess.PIPE, env=environment) as process:
+        os.close(theirs)
+        sent = b""
+        # Linux says EIO, and others the end, where nobody writes any more.
+        with contextlib.suppress(OSError):
+            while some := os.read(ours, 1 << 16):
+                sent += some
+        os.close(ours)
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
+    return [re.sub(r"\x1b\[\d*m", "", line).rstrip() for line in sent.decode().split("\r\n")]
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="Windows has no such terminals")
+def test_a_terminal_gets_columns_where_rich_draws_them(tmp_path):
+    words = ["東京", "[bold]x", "\x1b[31mred", "a" * 70]
+    embmap.write(tmp_path / "v.embmap", words, np.eye(4, dtype=np.float32) + 1)
+    assert on_a_terminal("neighbors", tmp_path / "v.embmap", "東京", "-k", 3) == [
+        "word   cosine   neighbour",
+        "─" * 60,
+        "東京   0.8571   [bold]x",
+        "東京   0.8571   \\x1b[31mred",
+        "東京   0.8571   " + "a" * 44,
+        " " * 16 + "a" * 26,
+        "",
+    ]
+    similar = on_a_terminal("similar", tmp_path / "v.embmap", "東京", "-n", 2)
+    assert similar == ["cosine   word", "─" * 20, "0.8571   [bold]x", "0.8571   \\x1b[31mred", ""]
+    without = "import sys; sys.modules['rich'] = None; from embmap.cli import main; main()"
+    similar = on_a_terminal("similar", tmp_path / "v.embmap", "東京", "-n", 2, code=without)
+    assert similar == ["0.8571  [bold]x", "0.8571  \\x1b[31mred", ""]
+    questions = tmp_path / "questions.txt"
+    questions.write_text(": a section\n東京 [bold]x 東京 [bold]x\n", encoding="utf-8")
+    lines = on_a_terminal("evaluate", "--no-progress", tmp_path / "v.embmap", questions)
+    assert lines[0].split() == ["section", "right", "questions", "accuracy", "skipped"]
+    assert lines[2].startswith("a section ")
+    assert lines[3:] == [str(embmap.evaluate(embmap.open(tmp_path / "v.embmap"), questions)).splitlines()[-1], ""]
 
 
 def test_export(files, tmp_path):
@@ -244,6 +292,11 @@ def test_the_matrix_of_a_task(files, tmp_path):
     assert "missing: unheard-of" in made.output
     store = embmap.open(files[1])
     assert np.array_equal(np.load(tmp_path / "w.npy"), store.matrix(["", "queen", "king", "unheard-of"], oov="zeros"))
+    made = run("matrix", files[1], tmp_path / "words.txt", tmp_path / "w.safetensors", "--oov", "zeros")
+    assert made.exit_code == 0, made.output
+    with safe_open(tmp_path / "w.safetensors", "numpy") as file:
+        assert np.array_equal(file.get_tensor("embedding.weight"), np.load(tmp_path / "w.npy")[1:])
+        assert json.loads(file.metadata()["words"]) == ["queen", "king", "unheard-of"]
     assert run("matrix", files[1], tmp_path / "words.txt", tmp_path / "w.bin").exit_code == 2
 
 

@@ -20,7 +20,7 @@ from . import __version__, convert
 from ._choices import Duplicates, OnBadRow, OnWrongCount, Separator, SourceFormat, Utf8Errors
 from ._cli import looking, verbs
 from ._cli.messages import sentence
-from ._cli.output import PROGRESS, STORE, bar, json_option, open_store, report, show
+from ._cli.output import PROGRESS, STORE, Align, bar, json_option, open_store, report, show, show_table
 from ._cli.words import WordsCommand, check_words
 from ._dtype import Dtype
 from ._errors import EmbmapError
@@ -242,9 +242,11 @@ def neighbors(store: Path, words: tuple[str, ...], k: int, restrict: int | None,
             for own, *nearest in zip(opened.indices(asked).tolist(), ids.tolist(), cosines.tolist(), strict=True)
         ]
     pairs = list(zip(asked, found, strict=True))
-    lines = [f"{word}\t{near['cosine']:.4f}\t{near['word']}" for word, nearest in pairs for near in nearest]
-    if json or lines:
-        show(json, [{"word": word, "neighbors": nearest} for word, nearest in pairs], "\n".join(lines))
+    rows = [(word, f"{near['cosine']:.4f}", str(near["word"])) for word, nearest in pairs for near in nearest]
+    if json or rows:
+        value = [{"word": word, "neighbors": nearest} for word, nearest in pairs]
+        columns: dict[str, Align] = {"word": "left", "cosine": "right", "neighbour": "left"}
+        show_table(json, value, columns, rows, "\n".join(map("\t".join, rows)))
 
 
 @main.command(cls=WordsCommand, epilog="Example: embmap analogy glove.6B.300d.embmap man king woman   (queen)")
@@ -262,7 +264,9 @@ def analogy(store: Path, a: str, b: str, c: str, topn: int, json: bool) -> None:
 
 
 def _print_similar(json: bool, found: list[tuple[str, float]]) -> None:
-    show(json, [{"word": w, "cosine": c} for w, c in found], "\n".join(f"{c:.4f}  {w}" for w, c in found))
+    value = [{"word": word, "cosine": cosine} for word, cosine in found]
+    rows = [(f"{cosine:.4f}", word) for word, cosine in found]
+    show_table(json, value, {"cosine": "right", "word": "left"}, rows, "\n".join(map("  ".join, rows)))
 
 
 @main.command(epilog="Example: embmap verify glove.6B.300d.embmap")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json as jsonlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import click
 
@@ -16,6 +16,8 @@ from .messages import printable
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
+Align = Literal["left", "right"]
+"""How a column of a table stands."""
 STORE = click.argument("store", type=click.Path(path_type=Path))
 """A store, or whatever `load` takes."""
 PROGRESS = click.option("--progress/--no-progress", default=None, help="A bar; on a terminal by default.")
@@ -37,6 +39,40 @@ def show(json: bool, value: Any, text: str, *, err: bool = False) -> None:
     # A program in a pipe gets words as they are.
     to_terminal = (sys.stderr if err else sys.stdout).isatty()
     click.echo(printable(shown, json=json) if to_terminal else shown, err=err)
+
+
+def show_table(
+    json: bool, value: Any, columns: Mapping[str, Align], rows: Sequence[Sequence[str]], text: str, *, below: str = ""
+) -> None:
+    """Print what is many alike: `text`, a line for each, or a table on a terminal, where Rich is there to draw it.
+
+    What is `below` the table is the last line of `text`.
+    """
+    drawn = None if json or not rows or not sys.stdout.isatty() else _drawn(columns, rows)
+    if drawn is None:
+        show(json, value, text)
+    else:
+        click.echo(drawn + below, nl=bool(below))
+
+
+def _drawn(columns: Mapping[str, Align], rows: Sequence[Sequence[str]]) -> str | None:
+    try:
+        from rich.box import SIMPLE_HEAD
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+    except ImportError:
+        return None
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for name, justify in columns.items():
+        table.add_column(name, justify=justify, overflow="fold")
+    for row in rows:
+        # Words are no markup, and no colours.
+        table.add_row(*(Text(printable(cell)) for cell in row))
+    console = Console()
+    with console.capture() as captured:
+        console.print(table)
+    return captured.get()
 
 
 def report(json: bool, value: Any, text: str, *, err: bool = False) -> None:

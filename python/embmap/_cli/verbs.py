@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, is_dataclass
+import json as jsonlib
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_args
 
@@ -12,17 +13,22 @@ import numpy as np
 from .._atomic_file import new_file
 from .._choices import OnMissing
 from .._dtype import Dtype
+from .._export.safetensors_head import head_of_one
 from .._ingest.hub import pull as pull_store
 from .._ingest.hub import push as push_store
 from .._ingest.keep import words_of_lines
 from .._ingest.merge import merge as merge_stores
+from .._query.evaluate import Analogies
 from .._query.evaluate import evaluate as evaluate_store
 from .._query.forms import Form
 from .._store import Store
-from .output import PROGRESS, STORE, bar, json_option, open_store, report, show
+from .output import PROGRESS, STORE, Align, bar, json_option, open_store, report, show, show_table
 
 _TARGET = click.argument("target", type=click.Path(path_type=Path))
 _WORDS = click.argument("words", type=click.File(encoding="utf-8-sig"))
+_OF_A_SECTION: dict[str, Align] = {
+    "section": "left", "right": "right", "questions": "right", "accuracy": "right", "skipped": "right",
+}  # fmt: skip
 
 
 def _made(json: bool, store: Store) -> None:
@@ -89,14 +95,22 @@ def merge(stores: tuple[Path, ...], target: Path, progress: bool | None, json: b
 @click.option("--seed", type=int, default=0, show_default=True)
 @json_option
 def matrix(store: Path, words: Any, target: Path, padding: bool, json: bool, **options: Any) -> None:
-    """Write the embedding matrix of a task as .npy: a row for each line of the file WORDS."""
-    if target.suffix != ".npy":
-        raise click.UsageError("TARGET must end in .npy")
+    """Write the embedding matrix of a task: a row for each line of the file WORDS.
+
+    As .npy, or as .safetensors with the tensor embedding.weight and the words in the metadata.
+    """
+    if target.suffix not in (".npy", ".safetensors"):
+        raise click.UsageError("TARGET must end in .npy or .safetensors")
     vocabulary = [*([""] if padding else []), *words_of_lines(words)]
     with open_store(store) as opened:
         made = opened.matrix(vocabulary, **options)
     with new_file(target) as temporary, temporary.open("wb") as file:
-        np.save(file, made.array)
+        if target.suffix == ".npy":
+            np.save(file, made.array)
+        else:
+            words = jsonlib.dumps(vocabulary, ensure_ascii=False)
+            file.write(head_of_one("embedding.weight", "F32", made.shape, {"words": words}))
+            file.write(made.array.data)
     found = {
         "path": target,
         "rows": len(made),
@@ -136,7 +150,12 @@ def evaluate(store: Path, questions: Path, progress: bool | None, json: bool, **
     """Answer a file of analogies, or compare cosines with a file of similarities."""
     with open_store(store) as opened:
         found = evaluate_store(opened, questions, progress=bar(progress), **options)
-    show(json, asdict(found) if is_dataclass(found) else found._asdict(), str(found))
+    sections = found.sections if isinstance(found, Analogies) else ()
+    rows = [
+        (one.name, f"{one.correct:,}", f"{one.total:,}", f"{one.accuracy:.1%}", f"{one.skipped:,}") for one in sections
+    ]
+    text = str(found)
+    show_table(json, asdict(found), _OF_A_SECTION, rows, text, below=text.splitlines()[-1])
 
 
 @click.command(epilog="Example: embmap pull org/name")

@@ -7,13 +7,14 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .._atomic_file import new_folder
 from .._choices import TensorMode
 from .._paths import local
+from .safetensors_head import WIDTHS, Number, head_of_one
 
 if TYPE_CHECKING:
     from sentence_transformers.sentence_transformer.modules import StaticEmbedding
@@ -86,18 +87,13 @@ def save_model2vec(store: CoreStore, folder: str | os.PathLike[str], *, lowercas
     return folder
 
 
-def _write_weights(store: CoreStore, path: Path, dtype: Literal["F16", "F32"]) -> None:
-    rows, size = len(store) + 1, 2 if dtype == "F16" else 4
-    end = rows * store.dim * size
-    tensor = {"dtype": dtype, "shape": [rows, store.dim], "data_offsets": [0, end]}
-    header = json.dumps({"__metadata__": {"format": "pt"}, "embeddings": tensor}).encode()
-    # The numbers begin at a multiple of eight.
-    header += b" " * (-len(header) % 8)
+def _write_weights(store: CoreStore, path: Path, number: Number) -> None:
+    # The last row is that of unknown words.
     with path.open("wb") as file:
-        file.write(len(header).to_bytes(8, "little") + header)
+        file.write(head_of_one("embeddings", number, (len(store) + 1, store.dim)))
         for start in range(0, len(store), _ROWS):
             file.write(store._block(start, min(start + _ROWS, len(store))).data)
-        file.write(bytes(store.dim * size))
+        file.write(bytes(store.dim * WIDTHS[number]))
 
 
 def _tokenizer(store: CoreStore, lowercase: bool) -> Iterator[str]:
