@@ -102,6 +102,17 @@ def test_unknown_tokens_are_left_out_or_counted(tmp_path):
     assert other.encode("king what", tokenizer=made).tolist() == [5, 5]
 
 
+def test_a_tokenizer_may_get_another_model(tmp_path):
+    """Its tokens have other numbers then, as many as before."""
+    tokenizers = pytest.importorskip("tokenizers")
+    store = store_of(tmp_path, SMALL)
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.WordLevel({"king": 0, "queen": 1}, unk_token="king"))
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    assert np.array_equal(store.encode("queen", tokenizer=tokenizer), store["queen"])
+    tokenizer.model = tokenizers.models.WordLevel({"queen": 0, "man": 1}, unk_token="man")
+    assert np.array_equal(store.encode("queen", tokenizer=tokenizer), store["queen"])
+
+
 def test_a_file_is_read_once_for_all_stores_that_do_not_have_its_tokens(tmp_path, monkeypatch):
     tokenizers = pytest.importorskip("tokenizers")
     from embmap._query.tokens import Cutter, RowCutter

@@ -282,6 +282,12 @@ def test_keep_reads_no_numbers_of_other_rows(tmp_path):
     assert (report.rows, report.duplicates, report.collisions) == (1, 0, 1)
 
 
+@pytest.mark.parametrize("shards", [None, 2])
+def test_rows_that_were_skipped_are_not_called_absent(tmp_path, shards):
+    with pytest.raises(embmap.ParseError, match=r"none of the 1 words .*rows that were skipped: 1\)"):
+        convert_text(tmp_path, "a 1 2\nb x nan\nc 3 4\n", keep=["b"], on_bad_row="skip", shards=shards)
+
+
 def test_keep_is_words_not_one_str(tmp_path):
     with pytest.raises(TypeError, match="one str"):
         convert_text(tmp_path, "king 1 2\n", keep="king")

@@ -218,8 +218,11 @@ def test_words_of_many_kinds_of_pieces(numbered):
     expected = ["ab", "不", "##k", "[UNK]", "k", "[UNK]", "k", "[UNK]", ",", "x", ",", "x", "[UNK]"]
     assert [TOKENS[token] for token in tokens] == expected
     assert asked == ["不k", "[k] k[", " x,x"]
-    with pytest.raises(ValueError, match="the normalizer changes how long plain text is"):
+    with pytest.raises(ValueError, match="the normalizer makes more than other letters of plain text"):
         model.cut(["ab"], lambda text: text * 2, divide, parted)
+    with pytest.raises(ValueError, match="the normalizer makes more than other letters of plain text"):
+        # As many bytes, of which one character has two.
+        model.cut(["a", "b"], lambda _: "aé", divide, parted)
     with pytest.raises(ZeroDivisionError):
         model.cut(["ab"], lambda _: 1 // 0, divide, parted)
     # What divides wrongly is no crash.

@@ -92,7 +92,11 @@ def _merged(source: Path, reports: list[dict[str, Any]]) -> dict[str, Any]:
         wanted = reports[0]["words_not_found"] + reports[0]["rows"]
         merged["words_not_found"] = wanted - merged["rows"]
         if merged["rows"] == 0:
-            raise ParseError(str(source), 1, 0, f"none of the {wanted} words to keep is in the source", "file")
+            skipped = sum(rejected.values())
+            told = f"none of the {wanted} words to keep is in the source" + (
+                f" (rows that were skipped: {skipped})" if skipped else ""
+            )
+            raise ParseError(str(source), 1, 0, told, "file")
     return merged
 
 

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     Tokenizer: TypeAlias = _Tokenizer | str | os.PathLike[str] | Callable[[str], Iterable[str]]
 
 # What was used last: tokenizers by their files, and by the store where its rows are their tokens, and rows by the store and
-# tokenizer, each kept alive by being here.
+# what was read from a file, each kept alive by being here.
 _LATEST = 4
 _files: dict[tuple[str, int, int | None], Cutter | RowCutter] = {}
-_rows: dict[tuple[int, int, int], TokenRows] = {}
+_rows: dict[tuple[int, int], TokenRows] = {}
 _keeping = threading.Lock()
 # Texts whose pieces occur again often enough to pay, where none is known yet.
 _MANY = 256
@@ -54,11 +54,13 @@ def encode(
     # What transformers wraps around a tokenizer of that package.
     cut = getattr(cut, "backend_tokenizer", cut)
     if isinstance(cut, Path):
-        vectors = _of_tokens(store, _read(cut, store), many, max_length, unknown)
+        cutter = _read(cut, store)
+        rows = None if isinstance(cutter, RowCutter) else _rows_of(store, cutter)
+        vectors = _of_tokens(store, cutter, rows, many, max_length, unknown)
     elif hasattr(cut, "encode_batch_fast"):
-        # Whoever holds it may change it before the next call, so no piece is kept.
+        # Whoever holds it may change it before the next call, so that nothing of it is kept.
         cutter = Cutter(cut, by_pieces=len(many) >= _MANY)
-        vectors = _of_tokens(store, cutter, many, max_length, unknown)
+        vectors = _of_tokens(store, cutter, TokenRows(store, cutter.tokenizer), many, max_length, unknown)
     elif callable(cut):
         vectors = pooled(store, [_words(cut, text)[:max_length] for text in many], "mean", None)
     else:
@@ -79,10 +81,15 @@ def _words(cut: Callable[[str], Any], text: str) -> list[str]:
 
 
 def _of_tokens(
-    store: CoreStore, cutter: Cutter | RowCutter, texts: list[str], max_length: int | None, unknown: str
+    store: CoreStore,
+    cutter: Cutter | RowCutter,
+    rows_of: TokenRows | None,
+    texts: list[str],
+    max_length: int | None,
+    unknown: str,
 ) -> NDArray[np.float32]:
     tokens, lengths = cutter.tokens(texts, max_length)
-    rows = tokens if isinstance(cutter, RowCutter) else _rows_of(store, cutter.tokenizer).of(tokens)
+    rows = tokens if rows_of is None else rows_of.of(tokens)
     left_out = cutter.unknown if unknown == "skip" else None
     if left_out is not None:
         rows[tokens == left_out] = -1
@@ -92,10 +99,10 @@ def _of_tokens(
 class TokenRows:
     """The rows that a store has for a tokenizer's tokens, asked for when a token is met."""
 
-    def __init__(self, store: CoreStore, tokenizer: Any, size: int) -> None:
+    def __init__(self, store: CoreStore, tokenizer: Any) -> None:
         self._store = store
         self._tokenizer = tokenizer
-        self._rows = np.full(size, _UNASKED)
+        self._rows = np.full(tokenizer.get_vocab_size(with_added_tokens=True), _UNASKED)
 
     def of(self, tokens: NDArray[np.int64]) -> NDArray[np.int64]:
         """Give a row for each token, -1 where the store has none."""
@@ -112,13 +119,11 @@ class TokenRows:
         return rows
 
 
-def _rows_of(store: CoreStore, tokenizer: Any) -> TokenRows:
-    # A tokenizer that got more tokens is another.
-    size = tokenizer.get_vocab_size(with_added_tokens=True)
-    key = (id(store), id(tokenizer), size)
+def _rows_of(store: CoreStore, cutter: Cutter) -> TokenRows:
+    key = (id(store), id(cutter.tokenizer))
     found = _rows.get(key)
     if found is None:
-        found = TokenRows(store, tokenizer, size)
+        found = TokenRows(store, cutter.tokenizer)
         _keep(_rows, key, found)
     return found
 

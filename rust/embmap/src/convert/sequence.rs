@@ -175,8 +175,12 @@ impl<'a> Sequencer<'a> {
             words.join(", ")
         };
         let theirs = shown(self.unwanted.iter().map(Vec::as_slice).collect());
+        let skipped = match self.report.rejected_by.iter().sum::<u64>() {
+            0 => String::new(),
+            rows => format!(" (rows that were skipped: {rows})"),
+        };
         format!(
-            "none of the {} words to keep is in the source: those begin with {}, the source with {theirs}",
+            "none of the {} words to keep is in the source{skipped}: those begin with {}, the source with {theirs}",
             keep.words().len(),
             shown(keep.words().iter().take(SHOWN).collect()),
         )

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io,
+    io::{self, Read},
     path::Path,
 };
 
@@ -31,6 +31,13 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
+/// All bytes of a file that should be short; `None` where it has more than `longest`.
+pub(crate) fn read_short(path: &Path, longest: u64) -> io::Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::new();
+    open(path)?.take(longest.saturating_add(1)).read_to_end(&mut bytes)?;
+    Ok((bytes.len() as u64 <= longest).then_some(bytes))
+}
+
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
@@ -44,5 +51,14 @@ mod tests {
         assert_eq!(open(Path::new("/dev/zero")).expect_err("a device").kind(), io::ErrorKind::InvalidInput);
         assert_eq!(open(folder.path()).expect_err("a folder").kind(), io::ErrorKind::IsADirectory);
         assert_eq!(open(&folder.path().join("nothing")).expect_err("nothing").kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn what_is_not_short_is_read_no_further() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("file");
+        std::fs::write(&file, b"1234").expect("a file");
+        assert_eq!(read_short(&file, 4).expect("a file"), Some(b"1234".to_vec()));
+        assert_eq!(read_short(&file, 3).expect("a file"), None);
     }
 }

@@ -1,7 +1,7 @@
 //! The model of a tokenizer whose tokens are a store's words, each numbered as its row: the store's index stands in for the
 //! vocabulary that the tokenizer would make in memory.
 
-use std::{borrow::Cow, fmt, io::Read, path::Path};
+use std::{borrow::Cow, fmt, path::Path};
 
 use serde::{
     Deserialize, Serialize,
@@ -13,7 +13,7 @@ use crate::{
     error::{Error, FormatError, Result},
     format::words::Words,
     store::Store,
-    sys::regular,
+    sys::regular::read_short,
 };
 
 /// Longer files are no tokenizers: the largest of today have some 50 MB.
@@ -74,10 +74,8 @@ impl Model {
     /// Reads a `tokenizer.json` and gives the rest of it, as JSON, too; `None` where its model is another kind, its tokens
     /// are not the first words of `store`, in order, or it is malformed.
     pub fn read<D: AsRef<[u8]>>(path: &Path, store: &Store<D>) -> Result<Option<(Model, String)>> {
-        let mut json = Vec::new();
-        let file = regular::open(path).map_err(Error::io(path))?;
-        file.take(LONGEST_BYTES).read_to_end(&mut json).map_err(Error::io(path))?;
-        Ok(std::str::from_utf8(&json).ok().and_then(|json| Model::of_json(json, store)))
+        let json = read_short(path, LONGEST_BYTES).map_err(Error::io(path))?;
+        Ok(json.and_then(|json| Model::of_json(std::str::from_utf8(&json).ok()?, store)))
     }
 
     fn of_json<D: AsRef<[u8]>>(json: &str, store: &Store<D>) -> Option<(Model, String)> {

@@ -1,15 +1,12 @@
 //! JSON files of a model's folder, read whole, with the place of what is wrong in them.
 
-use std::{
-    io::Read,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
 use crate::{
     error::{Error, ParseError, Result, Unit},
-    sys::regular,
+    sys::regular::read_short,
 };
 
 /// Longer files are no vocabularies: the largest of today have some 50 MB.
@@ -24,7 +21,7 @@ pub(super) struct Json {
 impl Json {
     /// Reads `path`.
     pub(super) fn read(path: &Path) -> Result<Json> {
-        let bytes = read_short(path)?;
+        let bytes = read(path)?;
         let text = String::from_utf8(bytes).map_err(|error| {
             let at = error.utf8_error().valid_up_to();
             refuse(path, error.as_bytes(), at, format!("this is no JSON: it is not UTF-8 at byte {at}"))
@@ -58,15 +55,11 @@ impl Json {
 }
 
 /// All bytes of a file that should be short.
-pub(super) fn read_short(path: &Path) -> Result<Vec<u8>> {
-    let file = regular::open(path).map_err(Error::io(path))?;
-    let mut bytes = Vec::new();
-    file.take(LONGEST_BYTES + 1).read_to_end(&mut bytes).map_err(Error::io(path))?;
-    if bytes.len() as u64 > LONGEST_BYTES {
+pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
+    read_short(path, LONGEST_BYTES).map_err(Error::io(path))?.ok_or_else(|| {
         let reason = format!("the file is longer than {} MiB: this is no vocabulary", LONGEST_BYTES >> 20);
-        return Err(refuse(path, &[], 0, reason));
-    }
-    Ok(bytes)
+        refuse(path, &[], 0, reason)
+    })
 }
 
 /// What is wrong at byte `at` of a file that holds `bytes`.

@@ -60,7 +60,7 @@ impl Vocabulary {
                 Vocabulary::join(own, added).map_err(|reason| json.refuse(vocab, 0, reason))
             }
             Tokens::Lines(path, added) => {
-                let text = json::read_short(path)?;
+                let text = json::read(path)?;
                 let lines = text.strip_suffix(b"\n").unwrap_or(&text);
                 let lines = lines.split(|&byte| byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
                 let own = (0..).zip(lines.map(<[u8]>::to_vec)).collect();
