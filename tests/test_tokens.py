@@ -15,7 +15,7 @@ import embmap
 tokenizers = pytest.importorskip("tokenizers")
 from tokenizers import models, normalizers, pre_tokenizers  # noqa: E402
 
-from embmap._embmap import Pieces  # noqa: E402
+from embmap._embmap import Pieces, TokenModel  # noqa: E402
 from embmap._query.tokens import Cutter, RowCutter  # noqa: E402
 
 LETTERS = list("abkxé")
@@ -202,7 +202,7 @@ def test_tokens_are_rows_where_the_store_has_them_in_order(numbered, tmp_path):
 
 def test_words_of_many_kinds_of_pieces(numbered):
     store, folder = numbered
-    model, rest = store._token_model(folder / "0.json")
+    model, rest = TokenModel.read(store, folder / "0.json")
     assert json.loads(rest)["pre_tokenizer"] == {"type": "BertPreTokenizer"}
     assert model.unknown == 0
     bert = pre_tokenizers.BertPreTokenizer().pre_tokenize_str

@@ -121,6 +121,13 @@ class Pieces:
 class TokenModel:
     """The `WordLevel` or `WordPiece` model of a tokenizer whose tokens are a store's first words, numbered as its rows."""
 
+    @staticmethod
+    def read(store: Store, file: str | PathLike[str]) -> tuple[TokenModel, str] | None:
+        """Read a ``tokenizer.json``: its model, and the JSON of its normalizer, pre-tokenizer and added tokens.
+
+        None where the model is another, its tokens are others, or the file is malformed; OSError where it cannot be read.
+        """
+
     @property
     def tokens(self) -> int:
         """How many tokens there are."""
@@ -223,12 +230,6 @@ class Store:
         threads: int | None,
         progress: Callable[[int, int], object] | None,
     ) -> dict[str, Any]: ...
-    def _token_model(self, file: str | PathLike[str]) -> tuple[TokenModel, str] | None:
-        """Read a ``tokenizer.json``: its model, and the JSON of its normalizer, pre-tokenizer and added tokens.
-
-        None where the model is another, its tokens are others, or the file is malformed; OSError where it cannot be read.
-        """
-
     def _network(self) -> str | None: ...
     def verify(self) -> None: ...
     def preload(self) -> None: ...

@@ -336,7 +336,7 @@ class ShardedStore(Store):
             f"{self._folder}: split over {len(self._opened)} stores: export each of `shards`, or to Parquet or Arrow"
         )
 
-    def _token_model(self, file: str | os.PathLike[str]) -> None:
+    def _token_model(self, file: Path) -> None:
         """Find no model: each store has its own part of the words."""
 
     def _copy_into(self, writer: Writer, ids: NDArray[np.int64]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -13,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import _notebook
 from .._embmap import Store as _Store
+from .._embmap import TokenModel
 from .._errors import FormatError
 from .words import Words
 
@@ -115,6 +117,10 @@ class CoreStore(_Store):
     def _copy_into(self, writer: Writer, ids: NDArray[np.int64]) -> None:
         """Append rows by id to a store that is being written."""
         writer.copy(self, ids)
+
+    def _token_model(self, file: Path) -> tuple[TokenModel, str] | None:
+        """Read a ``tokenizer.json``, where it numbers its tokens as the store does its rows."""
+        return TokenModel.read(self, file)
 
     def __enter__(self) -> Self:
         return self

@@ -24,7 +24,6 @@ use crate::{
     errors::{detached, raise, raise_format},
     export, neighbors,
     ticks::ticking,
-    tokens::TokenModel,
     words::{LookupError, WordArgs},
 };
 
@@ -523,12 +522,6 @@ impl Store {
     #[getter]
     fn closed(&self) -> bool {
         self.open.read().unwrap_or_else(PoisonError::into_inner).is_none()
-    }
-
-    /// What a `tokenizer.json` is, where it numbers its tokens as the store does its rows.
-    #[pyo3(name = "_token_model")]
-    fn token_model(slf: &Bound<'_, Self>, file: PathBuf) -> PyResult<Option<(TokenModel, String)>> {
-        TokenModel::read(slf, &file)
     }
 
     /// The kind of network file system that the file lies on, where it does.

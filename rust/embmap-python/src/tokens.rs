@@ -1,7 +1,7 @@
 //! Texts to tokens: a tokenizer is asked for the pieces that it has not cut yet, and for words, where the store has its tokens.
 
 use std::{
-    path::Path,
+    path::PathBuf,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -105,6 +105,13 @@ pub(crate) struct TokenModel {
 
 #[pymethods]
 impl TokenModel {
+    #[staticmethod]
+    fn read(py: Python<'_>, store: Py<Store>, file: PathBuf) -> PyResult<Option<(TokenModel, String)>> {
+        let opened = store.get().store()?;
+        let found = py.detach(|| unstable::Model::read(&file, &*opened)).map_err(|error| raise(py, error))?;
+        Ok(found.map(|(model, rest)| (TokenModel { store, model }, rest)))
+    }
+
     #[getter]
     fn tokens(&self) -> u32 {
         self.model.tokens()
@@ -183,14 +190,6 @@ impl TokenModel {
             }
         }
         Ok((ids.into_pyarray(py), counts.into_pyarray(py)))
-    }
-}
-
-impl TokenModel {
-    pub(crate) fn read(store: &Bound<'_, Store>, file: &Path) -> PyResult<Option<(TokenModel, String)>> {
-        let (py, opened) = (store.py(), store.get().store()?);
-        let found = py.detach(|| unstable::Model::read(file, &*opened)).map_err(|error| raise(py, error))?;
-        Ok(found.map(|(model, rest)| (TokenModel { store: store.clone().unbind(), model }, rest)))
     }
 }
 
