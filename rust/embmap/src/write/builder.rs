@@ -272,7 +272,7 @@ impl Builder {
         contents.buckets = buckets;
         let rows = contents.words.len() as u64;
         let mut metadata = options.metadata;
-        metadata.insert("embmap".into(), crate::VERSION.into());
+        metadata.insert("embmap".into(), env!("CARGO_PKG_VERSION").into());
         let metadata = serde_json::Value::Object(metadata).to_string();
         let stop = AtomicBool::new(false);
         let finish = || {
