@@ -17,10 +17,11 @@ from typing import Any, get_args
 import click
 
 from . import __version__, convert
-from ._choices import Duplicates, OnBadRow, OnWrongCount, Separator, SourceFormat, Utf8Errors
+from ._choices import Duplicates, OnWrongCount, Separator, SourceFormat
 from ._cli import looking, verbs
 from ._cli.messages import sentence
 from ._cli.output import PROGRESS, STORE, Align, bar, json_option, open_store, report, show, show_table
+from ._cli.reading import ERRORS, HEADER, ON_BAD_ROW, VECTOR_COLUMN, WORD_COLUMN, WORDS
 from ._cli.words import WordsCommand, check_words
 from ._dtype import Dtype
 from ._errors import EmbmapError
@@ -78,12 +79,10 @@ for verb in (*verbs.COMMANDS, *looking.COMMANDS):
     help="What SOURCE is; found from its content by default.",
 )
 @click.option("--member", help="The file of an archive or the tensor of a model, where several can be meant.")
-@click.option(
-    "--words", type=click.Path(path_type=Path), help="The words of numbers that have none: one a line, JSON, a table."
-)
-@click.option("--word-column", help="The column of words of a table; found by default.")
-@click.option("--vector-column", help="The column of vectors of a table; found by default.")
-@click.option("--header/--no-header", default=None, help="Whether the first line is a header; found by default.")
+@WORDS
+@WORD_COLUMN
+@VECTOR_COLUMN
+@HEADER
 @click.option(
     "--separator",
     type=click.Choice(["tab" if name == "\t" else name for name in get_args(Separator)]),
@@ -94,14 +93,8 @@ for verb in (*verbs.COMMANDS, *looking.COMMANDS):
 @click.option("--encoding", default="utf-8", show_default=True, help="How the words are written, as latin-1 or gbk.")
 @click.option("--dim", type=click.IntRange(min=1), help="The dimension you expect.")
 @click.option("--duplicates", type=click.Choice(get_args(Duplicates)), default="first", show_default=True)
-@click.option(
-    "--errors",
-    type=click.Choice(get_args(Utf8Errors)),
-    default="strict",
-    show_default=True,
-    help="Words that are not in the encoding.",
-)
-@click.option("--on-bad-row", type=click.Choice(get_args(OnBadRow)), default="error", show_default=True)
+@ERRORS
+@ON_BAD_ROW
 @click.option(
     "--on-wrong-count",
     type=click.Choice(get_args(OnWrongCount)),
@@ -316,20 +309,12 @@ def export(store: Path, target: Path, words: Any, progress: bool | None, json: b
 @main.command(epilog="Example: embmap bench glove.6B.300d.txt")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--member", help="The file of an archive, where several can be meant.")
-@click.option(
-    "--words", type=click.Path(path_type=Path), help="The words of numbers that have none: one a line, JSON, a table."
-)
-@click.option("--word-column", help="The column of words of a table; found by default.")
-@click.option("--vector-column", help="The column of vectors of a table; found by default.")
-@click.option("--header/--no-header", default=None, help="Whether the first line is a header; found by default.")
-@click.option(
-    "--errors",
-    type=click.Choice(get_args(Utf8Errors)),
-    default="strict",
-    show_default=True,
-    help="Words that are not in the encoding.",
-)
-@click.option("--on-bad-row", type=click.Choice(get_args(OnBadRow)), default="error", show_default=True)
+@WORDS
+@WORD_COLUMN
+@VECTOR_COLUMN
+@HEADER
+@ERRORS
+@ON_BAD_ROW
 @click.option("--runs", type=click.IntRange(min=1), default=3, show_default=True, help="Conversions by embmap.")
 @click.option(
     "--seconds",
