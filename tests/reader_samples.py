@@ -58,6 +58,7 @@ def samples(folder: Path) -> dict[str, Path]:
     made["floret"].write_text(
         "4 3 2 3 2 7 < >\n" + "".join(f"{i} {a!r} {b!r} {c!r} \n" for i, (a, b, c) in enumerate(ROWS.tolist()))
     )
+    at("fifu").write_bytes(_finalfusion())
     _floret(folder / "floret.spacy" / "vocab")
     made["floret.spacy"] = folder / "floret.spacy"
     _spacy(folder / "spacy" / "vocab")
@@ -73,6 +74,17 @@ def _safetensors(path: Path, dtype: str, data: bytes) -> None:
     entry = {"dtype": dtype, "shape": ROWS.shape, "data_offsets": [0, len(data)]}
     header = json.dumps({"words.weight": entry}).encode()
     path.write_bytes(struct.pack("<Q", len(header)) + header + data)
+
+
+def _finalfusion() -> bytes:
+    texts = b"".join(struct.pack("<I", len(word.encode())) + word.encode() for word in WORDS)
+    words = struct.pack("<IQQIII", 7, 20 + len(texts), len(WORDS), 2, 3, 4) + texts
+    made = b"FiFu" + struct.pack("<IIII", 0, 2, 7, 2) + words
+    # Numbers begin at a multiple of four, behind one to four bytes.
+    padding = bytes(4 - len(made) % 4)
+    numbers = np.vstack([ROWS, ROWS])
+    array = struct.pack("<QII", *numbers.shape, 10) + padding + numbers.tobytes()
+    return made + struct.pack("<IQ", 2, len(array)) + array
 
 
 def _spacy(folder: Path) -> None:

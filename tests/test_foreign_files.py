@@ -211,4 +211,4 @@ def test_a_database(tmp_path):
 )
 def test_published_files(data, tmp_path, name, reason):
     with pytest.raises(embmap.ParseError, match=reason):
-        embmap.convert(data / name, tmp_path / "v.embmap")
+        embmap.convert(data / name, tmp_path / "v.embmap", format="text")

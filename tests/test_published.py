@@ -189,6 +189,7 @@ READ = {
     "TensorBoard's projector": ("tsv", {"words": WORDS}),
     "PyTorch checkpoints": ("pt", {"words": WORDS}),
     "SIFT, GIST, Deep1B": ("fvecs", {}),
+    "finalfusion": ("fifu", {}),
     "tables": ("parquet", {}),
 }
 ELSEWHERE = {

@@ -87,7 +87,6 @@ def test_words_that_are_not_utf8_are_an_error_unless_they_are_mended(data, tmp_p
 @pytest.mark.parametrize(
     "name",
     [
-        "finalfusion-rust/similarity.fifu",
         "eval/sms/SMSSpamCollection",
     ],
 )

@@ -21,6 +21,7 @@ SourceFormat = Literal[
     "table",
     "spacy",
     "floret",
+    "finalfusion",
     "json",
     "vecs",
     "raw",

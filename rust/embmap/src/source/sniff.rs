@@ -83,7 +83,7 @@ const FOREIGN: &[(Mark, &str)] = &[
     ),
     (
         Start(b"FiFu\0\0\0\0"),
-        "this is a finalfusion file: finalfusion exports it as word2vec's binary form (finalfusion convert)",
+        "this is a finalfusion file, which convert() reads where it is a plain file: unpack it, and leave format= out",
     ),
 ];
 
