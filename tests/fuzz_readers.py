@@ -18,7 +18,7 @@ import embmap
 # Those of which the bytes are read here, not by a library of another project.
 FUZZED = [
     *("npy", "npz", "safetensors", "fvecs", "fbin", "dict.pkl", "polyglot.pkl", "kv", "fasttext.kv", "pt", "spacy"),
-    *("json", "matrix.json", "floret", "floret.spacy", "fifu"),
+    *("json", "matrix.json", "floret", "floret.spacy", "fifu", "magnitude"),
 ]
 
 

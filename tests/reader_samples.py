@@ -3,7 +3,9 @@
 import base64
 import json
 import pickle
+import sqlite3
 import struct
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +61,7 @@ def samples(folder: Path) -> dict[str, Path]:
         "4 3 2 3 2 7 < >\n" + "".join(f"{i} {a!r} {b!r} {c!r} \n" for i, (a, b, c) in enumerate(ROWS.tolist()))
     )
     at("fifu").write_bytes(_finalfusion())
+    _magnitude(at("magnitude"))
     _floret(folder / "floret.spacy" / "vocab")
     made["floret.spacy"] = folder / "floret.spacy"
     _spacy(folder / "spacy" / "vocab")
@@ -85,6 +88,20 @@ def _finalfusion() -> bytes:
     numbers = np.vstack([ROWS, ROWS])
     array = struct.pack("<QII", *numbers.shape, 10) + padding + numbers.tobytes()
     return made + struct.pack("<IQ", 2, len(array)) + array
+
+
+def _magnitude(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as database:
+        columns = ", ".join(f"dim_{i} INTEGER" for i in range(ROWS.shape[1]))
+        database.execute(f"CREATE TABLE magnitude (key TEXT COLLATE NOCASE, {columns}, magnitude REAL)")
+        database.execute("CREATE TABLE magnitude_format (key TEXT COLLATE NOCASE, value INTEGER)")
+        for word, row in zip(WORDS, ROWS.astype(float), strict=True):
+            length = float(np.linalg.norm(row))
+            numbers = [round(number / length * 1e7) for number in row]
+            database.execute("INSERT INTO magnitude VALUES (?, ?, ?, ?, ?)", (word, *numbers, length))
+        described = {"version": 2, "elmo": 0, "size": len(WORDS), "dim": ROWS.shape[1], "precision": 7}
+        database.executemany("INSERT INTO magnitude_format VALUES (?, ?)", described.items())
+        database.commit()
 
 
 def _spacy(folder: Path) -> None:

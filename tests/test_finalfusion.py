@@ -86,6 +86,7 @@ def test_rows_are_as_long_as_they_were(tmp_path, metadata):
         assert np.array_equal(store.vectors, ROWS * NORMS[:, None])
     with store_of(tmp_path, vocabulary(), array(), lengths(), normalize=True) as store:
         assert np.allclose(store.vectors, ROWS)
+    assert embmap.convert(tmp_path / "v.fifu").path == tmp_path / "v.embmap"
 
 
 def test_unseen_words_have_vectors_by_the_ngrams_of_fasttext(tmp_path):

@@ -86,7 +86,7 @@ REFUSED = {
     "Arrow": (b"ARROW1\0\0\xff\xff\xff\xff", "an Arrow IPC"),
     "safetensors": (struct.pack("<Q", 80) + b'{"weight":{"dtype":"F32","shape":[2,2],', "safetensors.*model's folder"),
     "GGUF": (b"GGUF\x03\0\0\0\x02\0\0\0", "a GGUF model"),
-    "SQLite": (b"SQLite format 3\0\x10\0", r"an SQLite database, a \.magnitude file"),
+    "SQLite": (b"SQLite format 3\0\x10\0", "an SQLite database"),
     "finalfusion": (b"FiFu\0\0\0\0\x02\0\0\0", "a finalfusion file"),
     "GloVe's binary": (float64(4000), "float64 numbers without words, as GloVe writes"),
     "web page": (b"\n <!DOCTYPE html>\n<html><body>404</body></html>", "a web page"),

@@ -190,6 +190,7 @@ READ = {
     "PyTorch checkpoints": ("pt", {"words": WORDS}),
     "SIFT, GIST, Deep1B": ("fvecs", {}),
     "finalfusion": ("fifu", {}),
+    "Magnitude": ("magnitude", {}),
     "tables": ("parquet", {}),
 }
 ELSEWHERE = {

@@ -536,7 +536,7 @@ def test_the_command_line_reads_them_too(made, tmp_path):
 def test_a_text_of_numbers_is_read_in_blocks(tmp_path, monkeypatch):
     from embmap._ingest.readers import rows
 
-    monkeypatch.setattr(rows, "_BLOCK", 10)
+    monkeypatch.setattr(rows, "BLOCK", 10)
     numbers = np.arange(400, dtype=np.float32).reshape(100, 4)
     np.savetxt(tmp_path / "vectors.tsv", numbers, delimiter="\t")
     report = embmap.convert(tmp_path / "vectors.tsv", tmp_path / "v.embmap", words=[f"w{i}" for i in range(100)])

@@ -22,6 +22,7 @@ SourceFormat = Literal[
     "spacy",
     "floret",
     "finalfusion",
+    "magnitude",
     "json",
     "vecs",
     "raw",

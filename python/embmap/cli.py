@@ -144,7 +144,8 @@ def convert_command(
 
     SOURCE may be compressed (gzip, bzip2, xz, lzma, zstd), in a zip or tar archive, or - for the standard input; a
     fastText model; the folder of a Hugging Face model or of spaCy; a table (Parquet, Arrow, JSON lines); numbers with
-    their --words elsewhere (.npy, .npz, .safetensors, .pt, HDF5, text); gensim's own files; .fvecs and its kin.
+    their --words elsewhere (.npy, .npz, .safetensors, .pt, HDF5, text); gensim's own files, finalfusion's, Magnitude's;
+    .fvecs and its kin.
     """
     made = convert(
         source,

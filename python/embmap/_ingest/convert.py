@@ -224,9 +224,9 @@ def convert(
         ``Ġthe``, ``▁the``).
         Or numbers whose words are elsewhere (`words`); a table with a column of words and one of vectors, Parquet, Arrow,
         Feather or JSON lines, or a folder of Parquet files; JSON; the folder of a spaCy pipeline or of sense2vec; gensim's
-        own files, finalfusion's, Polyglot's and PyTorch's, of which the data are read and nothing is unpickled; HDF5;
-        ``.fvecs``, ``.fbin`` and their kin, whose words are the numbers of the rows; a table of floret's, which has no
-        words, and by which every word has a vector with ``oov="subword"``; and what `Store.export` writes.
+        own files, finalfusion's, Magnitude's, Polyglot's and PyTorch's, of which the data are read and nothing is
+        unpickled; HDF5; ``.fvecs``, ``.fbin`` and their kin, whose words are the numbers of the rows; a table of floret's,
+        which has no words, and by which every word has a vector with ``oov="subword"``; and what `Store.export` writes.
         ``hf://org/name/file``, with ``org/name@revision`` for another than the newest, is downloaded by ``huggingface_hub``
         first.
     target : path, optional
@@ -239,8 +239,9 @@ def convert(
     format : str
         What the source is; found from its content by default. ``"text"``, ``"word2vec-binary"``, ``"fasttext"`` or
         ``"huggingface"``: a file that is clearly another one is refused. ``"numpy"``, ``"safetensors"``, ``"hdf5"``,
-        ``"torch"``, ``"pickle"``, ``"table"``, ``"spacy"``, ``"floret"``, ``"finalfusion"``, ``"json"``, ``"vecs"``;
-        ``"numbers"``, a text of numbers; or ``"raw"``, plain float32 numbers, little-endian, of which `dim` are a row.
+        ``"torch"``, ``"pickle"``, ``"table"``, ``"spacy"``, ``"floret"``, ``"finalfusion"``,
+        ``"magnitude"``, ``"json"``, ``"vecs"``; ``"numbers"``, a text of numbers; or ``"raw"``, plain float32 numbers,
+        little-endian, of which `dim` are a row.
     member : str, optional
         The file of an archive, by its path in it, the tensor of a model or a checkpoint, the array of an ``.npz`` or the
         dataset of an HDF5 file, the object or list in a JSON file, by its name; needed only where several can be meant,

@@ -8,7 +8,7 @@ PACKED = (".gz", ".bz2", ".xz", ".lzma", ".zst", ".zip", ".tar", ".tgz", ".tbz2"
 PLAIN = (
     *(".txt", ".vec", ".emb", ".tsv", ".csv", ".bin", ".ftz", ".embmap"),
     *(".npy", ".npz", ".h5", ".hdf5", ".pt", ".pth", ".kv", ".model", ".pkl"),
-    *(".parquet", ".arrow", ".feather", ".jsonl", ".ndjson", ".floret"),
+    *(".parquet", ".arrow", ".feather", ".jsonl", ".ndjson", ".floret", ".fifu", ".magnitude"),
     *(".fvecs", ".bvecs", ".ivecs", ".fbin", ".u8bin", ".i8bin", ".ibin"),
 )
 # What names of sources end in, and names of models do not.

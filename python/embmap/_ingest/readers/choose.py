@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 from ..._choices import SourceFormat
 from ..._errors import ParseError
-from . import finalfusion, floret, gensim_files, json_files, matrices, spacy_folders, tables, words
+from . import finalfusion, floret, gensim_files, json_files, magnitude, matrices, spacy_folders, tables, words
 from .rows import Matrix, Reader, Rows, paired, refusal
 
 # What a call can ask for by name, besides what the extension reads.
@@ -21,6 +21,7 @@ _MAGIC = {
     b"PAR1\x15": "table",
     b"ARROW1\0\0": "table",
     finalfusion.MAGIC: "finalfusion",
+    magnitude.MAGIC: "magnitude",
 }
 # A word of a text may begin with a bracket too: [CLS].
 _JSON = re.compile(rb'(?:\xef\xbb\xbf)?\s*(?:\{\s*(?:["}]|\Z)|\[\s*(?:[]\[{"0-9tfn-]|\Z))')
@@ -42,7 +43,7 @@ def reader_of(
     if not source.exists():
         return None
     kind = _kind_of(source, given is not None) if format == "auto" else format
-    own_words = kind in ("table", "spacy", "pickle", "floret", "finalfusion")
+    own_words = kind in ("table", "spacy", "pickle", "floret", "finalfusion", "magnitude")
     if kind is None or kind not in KINDS or (given is not None and own_words):
         if given is not None:
             what = "its words are its own" if format == "auto" else f"the words of {format!r} are in the file"
@@ -73,6 +74,8 @@ def reader_of(
             return floret.of_text(source, scratch)
         if kind == "finalfusion":
             return finalfusion.of_finalfusion(source)
+        if kind == "magnitude":
+            return magnitude.of_magnitude(source)
         if kind == "pickle":
             return gensim_files.of_pickle(source)
         if kind == "json":

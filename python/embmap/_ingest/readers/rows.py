@@ -20,7 +20,7 @@ from ..._errors import ParseError
 from ..._progress import Progress
 
 # Numbers that are read at a time: 16 MiB of float32.
-_BLOCK = 1 << 22
+BLOCK = 1 << 22
 _REJECTED_SHOWN = 10
 # Where rounding to a type makes a number infinite.
 _TOO_LARGE = {"float16": 65520.0, "bfloat16": float.fromhex("0x1.ffp127")}
@@ -127,7 +127,7 @@ def paired(source: Path, matrix: Matrix, words: Sequence[str], where: str, ngram
     if dim == 0:
         raise refusal(source, "rows without numbers are no vectors")
     check_count(source, (rows, dim), words, where)
-    step = max(_BLOCK // dim, 1)
+    step = max(BLOCK // dim, 1)
     blocks = ((words[i : i + step], np.asarray(matrix[i : i + step])) for i in range(0, rows, step))
     return Rows(dim=dim, total=rows, blocks=blocks, ngrams=ngrams)
 
@@ -304,7 +304,7 @@ def write_rows(
 
 def _write_buckets(writer: Writer, source: Path, ngrams: Ngrams) -> None:
     count, dim = ngrams.rows.shape
-    step = max(_BLOCK // dim, 1)
+    step = max(BLOCK // dim, 1)
     for start in range(0, count, step):
         try:
             writer.write_buckets(as_float32(source, np.asarray(ngrams.rows[start : start + step]), start))

@@ -78,8 +78,8 @@ const FOREIGN: &[(Mark, &str)] = &[
     ),
     (
         Start(b"SQLite format 3\0"),
-        "this is an SQLite database, a .magnitude file perhaps: take the text or binary file that it was made from, or \
-         read it with pymagnitude and give words and matrix to embmap.write()",
+        "this is an SQLite database, a .magnitude file perhaps, which convert() reads where it is a plain file: unpack it, \
+         and leave format= out",
     ),
     (
         Start(b"FiFu\0\0\0\0"),
