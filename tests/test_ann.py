@@ -484,3 +484,9 @@ def test_other_libraries_can_still_write_numbers(store):
     )
     found = subprocess.run([sys.executable, "-c", code, store.path], capture_output=True, text=True, check=True)
     assert found.stdout == "fixed_size_list<item: float>[4]\n"
+
+
+def test_zeros_are_near_to_nothing(tmp_path):
+    embmap.write(tmp_path / "v.embmap", ["a", "b"], [[0.0, 0], [1, 1]])
+    index = embmap.ann.build(embmap.open(tmp_path / "v.embmap"))
+    assert index.neighbors([0.0, 0.0], 2, exact_scores=False)[1].tolist() == [0, 0]

@@ -131,3 +131,9 @@ def test_a_new_file_is_seen_and_a_closed_store_is_opened_again(store, tmp_path):
 
 def test_a_column_of_nothing_but_nulls(store):
     assert Lookup(store, "word").vectors(pa.nulls(3)).to_pylist() == [None] * 3
+
+
+def test_nulls_among_the_values_of_a_dictionary(store):
+    column = pa.DictionaryArray.from_arrays([0, 1, 0], pa.array(["queen", None]))
+    found = embmap.arrow.Lookup(store, "w").vectors(column)
+    assert found.is_null().to_pylist() == [False, True, False]

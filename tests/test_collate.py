@@ -2,6 +2,7 @@
 
 import pickle
 import warnings
+from collections import Counter
 
 import pytest
 import torch
@@ -67,3 +68,12 @@ def test_a_whole_pipeline(store):
     bag = embmap.torch.embedding_bag(store, padding_idx=len(store))
     expected = torch.from_numpy(store.lookup([["king", "queen"], ["nobody", "man"], []], pool="mean"))
     assert torch.allclose(bag(collate([["king", "queen"], ["nobody", "man"], []])), expected)
+
+
+def test_rows_are_those_of_a_store_or_a_task(store):
+    matrix = store.matrix(["<pad>", "queen"], padding_idx=0)
+    assert Collate(matrix)([["queen", "nobody"]]).tolist() == [[1, 0]]
+    with pytest.raises(TypeError, match="a Counter says how often words come"):
+        Collate(Counter(["king", "king"]))
+    with pytest.raises(TypeError, match="rows must be a store or a mapping word -> row, not list"):
+        Collate(["king"])

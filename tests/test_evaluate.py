@@ -289,3 +289,11 @@ def test_the_published_questions(data, tmp_path):
         assert (found.pairs + found.skipped, found.rejected) == (len(pairs), 0)
         some.write_text("word1\tword2\tPOS\tsimilarity\n" + "".join(f"{a}\t{b}\tN\t{x}\n" for a, b, x in pairs))
         assert embmap.evaluate(store, some) == found
+
+
+def test_questions_without_a_known_word_are_an_error(store, tmp_path):
+    (tmp_path / "questions.txt").write_text(": section\nw x y z\n")
+    with pytest.raises(ValueError, match="none of its words is known"):
+        embmap.evaluate(store, tmp_path / "questions.txt")
+    (tmp_path / "questions.txt").write_text(": section\nking x y z\n")
+    assert embmap.evaluate(store, tmp_path / "questions.txt").skipped == 1

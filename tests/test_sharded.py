@@ -394,3 +394,10 @@ def test_the_command_line(tmp_path):
     for command in (["info"], ["lookup", "king"], ["similar", "king"], ["verify"]):
         result = CliRunner().invoke(main, [command[0], str(tmp_path / "many"), *command[1:]])
         assert result.exit_code == 0, result.output
+
+
+def test_out_has_the_shape_of_the_rows(both):
+    for store in both:
+        for ids, shape in (([0, 1], (2, 2, 12)), ([], (3, 12)), ([0, 1], (12,)), ([0, 1], (3, 12))):
+            with pytest.raises(ValueError, match=r"out has shape \[.*\], these rows need \["):
+                store.take(ids, out=np.empty(shape, np.float32))

@@ -8,6 +8,8 @@ import torch
 from conftest import SMALL, store_of
 from gensim.models import KeyedVectors
 
+import embmap
+
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory):
@@ -329,3 +331,38 @@ def test_all_cosines_of_other_types_block_by_block(tmp_path, monkeypatch, dtype)
     assert np.allclose(cosines, [store.similarity("king", word) for word in store], atol=1e-6)
     with pytest.raises(ValueError, match="not finite"):
         store.most_similar([np.nan, 0.0, 0.0, 1.0], topn=None)
+
+
+@pytest.mark.parametrize("scale", [1e-40, 1e-37, 1.0, 1e38])
+def test_rows_of_any_length_have_their_cosines(tmp_path, scale):
+    """Where the length, or what is 1 over it, is no number of float32, too."""
+    rows = np.array([[3, 3, 1], [1, 0, 0], [-3, 3, 3], [0, 0, 0]]) * scale
+    embmap.write(tmp_path / "v.embmap", ["a", "b", "c", "zeros"], rows)
+    store = embmap.open(tmp_path / "v.embmap")
+    exact = store.vectors.astype(np.float64)
+    lengths = np.linalg.norm(exact, axis=1)
+    units = exact / np.where(lengths > 0, lengths, 1)[:, None]
+    vectors = embmap.gensim.KeyedVectors(store)
+    assert store.most_similar("a", topn=None) == pytest.approx(units @ units[0], abs=1e-6)
+    assert vectors.distances("a") == pytest.approx(1 - units @ units[0], abs=1e-6)
+    assert vectors.get_normed_vectors() == pytest.approx(units, abs=1e-6)
+    assert store.n_similarity(["a", "a"], ["c"]) == pytest.approx(units[0] @ units[2], abs=1e-6)
+    with np.errstate(over="ignore"):
+        assert np.allclose(vectors.norms, lengths.astype(np.float32), rtol=1e-6, atol=0)
+    assert store.encode("a", tokenizer=str.split, normalize=True) == pytest.approx(units[0], abs=1e-6)
+
+
+def test_rows_in_one_direction_are_equally_close(tmp_path):
+    row = np.random.default_rng(0).standard_normal(50)
+    rows = [row, *(np.outer(np.linspace(0.1, 7, 40), row)), -row]
+    embmap.write(tmp_path / "v.embmap", [f"w{i}" for i in range(42)], rows)
+    vectors = embmap.gensim.KeyedVectors(embmap.open(tmp_path / "v.embmap"))
+    assert vectors.rank("w0", "w17") == 1
+    assert vectors.closer_than("w3", "w20") == []
+    assert vectors.rank("w0", "w41") == 41
+
+
+def test_a_row_of_zeros_has_no_relative_cosine(tmp_path):
+    embmap.write(tmp_path / "v.embmap", ["a", "b"], [[0.0, 0], [1, 1]])
+    vectors = embmap.gensim.KeyedVectors(embmap.open(tmp_path / "v.embmap"))
+    assert np.isnan(vectors.relative_cosine_similarity("a", "b"))

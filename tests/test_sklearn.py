@@ -1,11 +1,13 @@
 """`EmbeddingVectorizer` in scikit-learn's pipelines."""
 
+import os
 import pickle
 
 import numpy as np
 import pytest
 from conftest import store_of
 from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
 from sklearn.exceptions import NotFittedError
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
@@ -13,6 +15,7 @@ from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.utils import estimator_checks as checks
 
+import embmap
 from embmap.sklearn import EmbeddingVectorizer
 
 TEXTS = ["The King, the queen!", "an apple, a pear", "unheard-of", ""]
@@ -92,3 +95,44 @@ def test_texts_that_can_be_read_once(store):
     assert np.array_equal(
         EmbeddingVectorizer(store).fit_transform(iter(["king", "man"])), store.lookup(["king", "man"])
     )
+
+
+def test_rows_of_a_table_keep_their_vectors(store):
+    """Whatever its index is: of a table that was shuffled, vectors came to lie beside other rows."""
+    pd = pytest.importorskip("pandas")
+    table = pd.DataFrame({"text": ["king", "queen", "man"], "number": [1.0, 2, 3]}, index=[2, 0, 1])
+    for columns in ([("e", EmbeddingVectorizer(store), "text"), ("n", "passthrough", ["number"])],) * 2:
+        transformer = ColumnTransformer(columns[::-1]).set_output(transform="pandas")
+        first, again = transformer.fit_transform(table), transformer.transform(table)
+        assert first.equals(again)
+        assert first.index.tolist() == [2, 0, 1]
+        vectors = first[[name for name in first if name.startswith("e__")]].to_numpy()
+        assert np.array_equal(vectors, store.lookup(["king", "queen", "man"]))
+    series = table.set_axis([7, 0, 9])["text"]
+    assert EmbeddingVectorizer(store).set_output(transform="pandas").fit_transform(series).index.tolist() == [7, 0, 9]
+    with pytest.raises(ValueError, match=r"a table of shape \(3, 2\): take one of its columns"):
+        EmbeddingVectorizer(store).fit(table)
+
+
+def test_texts_of_arrow(store):
+    pa = pytest.importorskip("pyarrow")
+    expected = store.lookup([["king", "man"], ["queen"]], pool="mean")
+    for texts in (pa.array(["King man", "queen"]), pa.chunked_array([[["king", "man"]], [["queen"]]])):
+        assert np.array_equal(EmbeddingVectorizer(store).fit_transform(texts), expected)
+
+
+def test_a_file_that_was_replaced_is_read_anew_by_fit(tmp_path):
+    path = tmp_path / "v.embmap"
+    embmap.write(path, ["king"], [[1.0]])
+    vectorizer = EmbeddingVectorizer(path).fit(["king"])
+    assert vectorizer.transform(["king"]).tolist() == [[1]]
+    if os.name == "nt":
+        pytest.skip("Windows does not replace a file that is mapped")
+    embmap.write(path, ["king"], [[2.0]])
+    assert vectorizer.transform(["king"]).tolist() == [[1]]
+    assert vectorizer.fit(["king"]).transform(["king"]).tolist() == [[2]]
+
+
+def test_weights_are_not_those_of_another_fit(store):
+    with pytest.raises(NotFittedError):
+        EmbeddingVectorizer(store).fit(TEXTS).set_params(pooling="tfidf").transform(TEXTS)

@@ -27,7 +27,7 @@ def test_a_text_is_the_mean_of_its_known_words(tmp_path, transformers):
     store = store_of(tmp_path, "king 1 2\na 3 4\n, 5 6\ni 7 8\n<unk> 9 9\n[UNK] 9 9\n▁ 9 9\nk 9 9\n")
     model = transformers.SentenceTransformer(modules=[store.to_static_embedding()], device="cpu")
     texts = ["a king, i", "king kingdom abc ▁ 😀", "nothing known", ""]
-    expected = store.lookup([["a", "king", ",", "i"], ["king"], [], []], pool="mean")
+    expected = store.lookup([["a", "king", ",", "i"], ["king", "▁"], [], []], pool="mean")
     assert np.allclose(model.encode(texts), expected, atol=1e-6)
 
 
@@ -119,3 +119,14 @@ def test_the_folder_is_on_the_disk_with_all_that_is_in_it(store, tmp_path, monke
     monkeypatch.setattr(os, "fsync", lambda file: (synced.add(os.fstat(file).st_ino), sync(file)))
     folder = store.save_model2vec(tmp_path / "new")
     assert synced == {path.stat().st_ino for path in [tmp_path, folder, *folder.iterdir()]}
+
+
+def test_words_that_begin_with_a_mark_of_pieces_are_found(tmp_path):
+    from tokenizers.pre_tokenizers import WhitespaceSplit
+
+    words = ["the", "\u2581the", "\u2581cat", "new york"]
+    embmap.write(tmp_path / "v.embmap", words, np.eye(4))
+    module = embmap.open(tmp_path / "v.embmap").to_static_embedding(pre_tokenizer=WhitespaceSplit())
+    for row, word in enumerate(words[:3]):
+        assert module(module.preprocess([word]))["sentence_embedding"][0].argmax() == row
+    assert not module(module.preprocess(["\u2581dog"]))["sentence_embedding"].any()

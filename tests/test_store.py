@@ -248,3 +248,38 @@ def test_preload_and_advice_change_nothing_but_the_time(tmp_path):
     again.close()
     with pytest.raises(ValueError, match="closed"):
         again.preload()
+
+
+def test_a_key_error_has_the_key(store):
+    """A tuple is not taken for the arguments of the error, nor None for none of them."""
+    for key in (("king",), None, "nobody"):
+        for ask in (store.__getitem__, store.index):
+            with pytest.raises(KeyError) as raised:
+                ask(key)
+            assert raised.value.args == (key,)
+
+
+def test_what_stands_for_missing_words_is_an_int(store):
+    for ask in (
+        lambda missing: store.indices(["nobody"], missing),
+        lambda missing: store.indices(["nobody"], missing, fallback="lower"),
+        lambda missing: store.indices_padded([["nobody"]], missing=missing),
+    ):
+        assert ask(np.int64(7)).ravel().tolist() == [7]
+        with pytest.raises(TypeError):
+            ask(1.9)
+
+
+def test_rows_for_missing_words_are_finite_and_real(store):
+    for row, error, reason in (
+        ([1 + 2j, 0, 0, 0], TypeError, "real numbers"),
+        ([1e300, 0, 0, 0], ValueError, "not finite"),
+        ([np.nan, 0, 0, 0], ValueError, "not finite"),
+    ):
+        for oov in (np.array(row), lambda word, row=row: row):
+            with pytest.raises(error, match=reason):
+                store.lookup(["nobody"], oov=oov)
+    with pytest.raises(ValueError, match="scale must be finite"):
+        store.matrix(["nobody"], scale=float("nan"))
+    with pytest.raises(ValueError, match="weights must be finite, and that of 'king' is None"):
+        store.lookup([["king"]], pool="mean", weights={"king": None})

@@ -672,3 +672,11 @@ print(max(seen) - before, len(seen))
     extra, blocks = map(float, done.stdout.split())
     assert blocks > 3
     assert extra < 60
+
+
+def test_masked_numbers_are_no_numbers(tmp_path):
+    masked = np.ma.array([[1.0, 2.0], [3.0, 4.0]], mask=[[False, False], [True, False]])
+    with pytest.raises(ValueError, match="masked numbers"):
+        embmap.write(tmp_path / "v.embmap", ["a", "b"], masked)
+    embmap.write(tmp_path / "v.embmap", ["a"], masked[:1])
+    assert embmap.open(tmp_path / "v.embmap")["a"].tolist() == [1, 2]

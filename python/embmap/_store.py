@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from operator import index as as_int
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
@@ -142,7 +143,7 @@ class Store(GensimNames, Exports, Mapping[str, NDArray[np.float32]]):
         if not fallback:
             return super().indices(words, missing)
         ids = self._find_forms(words, fallback)[0]
-        ids[ids < 0] = missing
+        ids[ids < 0] = as_int(missing)
         return ids
 
     def _find_forms(

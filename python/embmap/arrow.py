@@ -166,6 +166,8 @@ class Lookup:
         return pa.list_(pa.float32(), self.store.dim) if self.fixed else pa.list_(pa.float32())
 
     def _of_words(self, words: pa.Array) -> pa.Array:
+        if pa.types.is_dictionary(words.type) and words.dictionary.null_count:
+            words = words.dictionary_decode()
         store, null = self.store, words.is_null().to_numpy(zero_copy_only=False)
         if pa.types.is_null(words.type):
             words = words.cast(pa.string())

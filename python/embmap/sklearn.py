@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -19,7 +19,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from ._open import open as open_store
-from ._query.texts import inverse_document_frequencies
+from ._query.texts import inverse_document_frequencies, python_text
 from ._store import Store
 
 __all__ = ["EmbeddingVectorizer"]
@@ -102,6 +102,8 @@ class EmbeddingVectorizer(TransformerMixin, BaseEstimator):
         if self.pooling not in ("mean", "sum", "tfidf"):
             raise ValueError(f"pooling must be 'mean', 'sum' or 'tfidf', not {self.pooling!r}")
         texts = self._tokens(X)
+        # A file that was replaced is read anew.
+        self.__dict__.pop("_of", None)
         if self.pooling == "tfidf":
             self.weights_ = inverse_document_frequencies(texts)
         self._n_features_out = self._opened().dim
@@ -119,7 +121,8 @@ class EmbeddingVectorizer(TransformerMixin, BaseEstimator):
         >>> EmbeddingVectorizer(store, pooling="sum").fit_transform(text for text in ["King, man!"])
         array([[1.3, 1.7, 0.2, 0.2]], dtype=float32)
         """
-        texts = X if isinstance(X, (str, bytes)) else list(X)
+        # scikit-learn takes the index of pandas from what `transform` is given.
+        texts = list(X) if isinstance(X, Iterator) else X
         return self.fit(texts).transform(texts)
 
     def transform(self, X: Iterable[str | Sequence[str]]) -> NDArray[np.float32]:  # noqa: N803
@@ -147,7 +150,7 @@ class EmbeddingVectorizer(TransformerMixin, BaseEstimator):
                [0.65, 0.85, 0.1 , 0.1 ],
                [0.  , 0.  , 0.  , 0.  ]], dtype=float32)
         """
-        check_is_fitted(self, "_n_features_out")
+        check_is_fitted(self, ["_n_features_out", *(["weights_"] if self.pooling == "tfidf" else [])])
         texts = self._tokens(X)
         if self.pooling == "tfidf":
             return self._opened().lookup(texts, pool="mean", weights=self.weights_)
@@ -164,9 +167,13 @@ class EmbeddingVectorizer(TransformerMixin, BaseEstimator):
     def _tokens(self, texts: Iterable[str | Sequence[str]]) -> list[Sequence[str]]:
         if isinstance(texts, (str, bytes)):
             raise ValueError("expected an iterable of texts, found one string")
+        if len(shape := getattr(texts, "shape", ())) > 1:
+            # Iterating over a table gives the names of its columns.
+            raise ValueError(f"expected an iterable of texts, found a table of shape {shape}: take one of its columns")
         tokens_of = self.tokenizer or re.compile(self.token_pattern).findall
         found: list[Sequence[str]] = []
-        for position, text in enumerate(texts):
+        for position, given in enumerate(texts):
+            text: Any = python_text(given)
             if isinstance(text, str):
                 found.append(tokens_of(text.lower() if self.lowercase else text))
             elif isinstance(text, (list, tuple)) and all(isinstance(token, str) for token in text):

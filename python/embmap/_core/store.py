@@ -107,6 +107,8 @@ class CoreStore(_Store):
             out = np.empty((len(ids), self.dim), np.float32)
         elif out.dtype not in (np.float32, np.float16) or not out.flags.c_contiguous or not out.flags.writeable:
             raise ValueError("out must be a C-contiguous, writable float32 or float16 array")
+        elif out.shape != (len(ids), self.dim):
+            raise ValueError(f"out has shape {list(out.shape)}, these rows need {[len(ids), self.dim]}")
         self._gather(ids, out)
         return out
 

@@ -435,6 +435,8 @@ def _as_array(values: Any) -> NDArray[Any]:
         values = values.detach().cpu()
         # NumPy has no bfloat16.
         values = values.float() if values.dtype == torch.bfloat16 else values
+    if np.ma.is_masked(values):
+        raise ValueError("vectors have masked numbers: filled() says what stands in their places")
     return np.asarray(values)
 
 

@@ -45,9 +45,11 @@ def to_static_embedding(
 
     # The words' ids are their rows. A WordLevel model would need a row for the unknown words, which would count in means.
     # This one leaves them out: without merges it knows whole words alone, and what it does not know is nothing. The mark
-    # before each word keeps single letters from being found in unknown words, and so does the prefix of letters within.
-    mark = "\u2581"
-    vocab = {mark + word: row for row, word in enumerate(store.words)}
+    # before each word keeps single letters from being found in unknown words, and so does the prefix of letters within. It
+    # stands for blanks too, and is not put before what begins with it: where words have it, what is no character does.
+    words = list(store.words)
+    mark = "\u2581" if not any("\u2581" in word for word in words) else "\ufdd0"
+    vocab = {mark + word.replace(" ", mark): row for row, word in enumerate(words)}
     tokenizer = Tokenizer(models.BPE(vocab, [], ignore_merges=True, continuing_subword_prefix="\0"))
     if lowercase:
         tokenizer.normalizer = normalizers.Lowercase()

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._core.words import KeyToIndex, Words
-from .._query.similarity import unit
+from .._query.similarity import extreme_lengths, over_lengths, unit
 from .._sharded import ShardedStore
 from .._store import Store
 from .refused import Refused
@@ -70,15 +70,21 @@ class Keys(Refused):
     def norms(self) -> NDArray[np.float32]:
         """Lengths of the rows."""
         inverse = self._store._inverse_norms(0, len(self))
-        return np.divide(1, inverse, out=np.zeros_like(inverse), where=inverse > 0)
+        norms = np.divide(1, inverse, out=np.zeros_like(inverse), where=inverse > 0)
+        extreme = extreme_lengths(inverse)
+        norms[extreme] = np.linalg.norm(self._store.take(extreme).astype(np.float64), axis=1)
+        return norms
 
     def get_normed_vectors(self) -> NDArray[np.float32]:
         """Copy the matrix with rows of length 1, [rows, dim]; rows of zeros stay."""
         out = np.empty((len(self), self.vector_size), np.float32)
         for start in range(0, len(self), _ROWS):
             stop = min(start + _ROWS, len(self))
-            out[start:stop] = self._store._block(start, stop)
-            out[start:stop] *= self._store._inverse_norms(start, stop)[:, np.newaxis]
+            inverse = self._store._inverse_norms(start, stop)
+            block = self._store._block(start, stop)
+            np.multiply(block, inverse[:, np.newaxis], out=out[start:stop])
+            extreme = extreme_lengths(inverse)
+            out[start + extreme] = unit(block[extreme])
         return out
 
     def __len__(self) -> int:
@@ -264,9 +270,8 @@ class Keys(Refused):
         out = np.empty(len(rows), np.float32)
         for start in range(rows.start, rows.stop, _ROWS):
             stop = min(start + _ROWS, rows.stop)
-            block = self._store._block(start, stop).astype(np.float32, copy=False)
-            products = block @ vector.astype(np.float32, copy=False)
-            out[start - rows.start : stop - rows.start] = products * self._store._inverse_norms(start, stop)
+            query = vector.astype(np.float32, copy=False)
+            out[start - rows.start : stop - rows.start] = over_lengths(self._store, start, stop, query)
         return out
 
 

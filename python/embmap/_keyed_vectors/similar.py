@@ -172,7 +172,11 @@ class SimilarKeys(Keys):
     def closer_than(self, key1: Key, key2: Key) -> list[str]:
         """Give the words that are closer to `key1` than `key2` is, in row order; KeyError where one has no row."""
         own, other = self.get_index(key1), self.get_index(key2)
-        cosines = self._over_norms(unit(self.get_vector(key1)), range(len(self)))
+        query = unit(self.get_vector(key1))
+        cosines = self._over_norms(query, range(len(self)))
+        # Rows in the same direction are equally close, which rounding would hide.
+        doubtful = np.flatnonzero(np.abs(cosines - cosines[other]) < 1e-5)
+        cosines[doubtful] = unit(self._store.take(doubtful)) @ query
         closer: list[int] = np.flatnonzero(cosines > cosines[other]).tolist()
         return [self._store.word(row) for row in closer if row != own]
 
@@ -276,12 +280,13 @@ class SimilarKeys(Keys):
         """Give the cosine of two keys over the sum of those of the `topn` words nearest to the first.
 
         Equation 1 of Leeuwenberg and others, "A Minimally Supervised Approach for Synonym Extraction with Word
-        Embeddings" (2016). ValueError where `topn` is 0.
+        Embeddings" (2016). ValueError where `topn` is 0; NaN where those cosines are 0, as for a row of zeros.
         """
         nearest = cast("Similar", self.similar_by_key(wa, topn))
         if not nearest:
             raise ValueError("Cannot calculate relative cosine similarity without any similar words.")
-        return float(self.similarity(wa, wb)) / sum(cosine for _, cosine in nearest)
+        total = sum(cosine for _, cosine in nearest)
+        return float(self.similarity(wa, wb)) / total if total else float("nan")
 
     def wmdistance(self, document1: Sequence[Key], document2: Sequence[Key], norm: bool = True) -> float:
         """Give the word mover's distance of two documents (Kusner and others, 2015).

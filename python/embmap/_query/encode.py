@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._paths import local
-from .texts import pooled
+from .similarity import unit
+from .texts import pooled, python_text
 from .tokens import Cutter, RowCutter
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ def encode(
     if max_length is not None and max_length < 1:
         raise ValueError(f"max_length must be positive, not {max_length}")
     many = [texts] if isinstance(texts, str) else list(texts)
+    if many and python_text(many[0]) is not many[0]:
+        many = [python_text(text) for text in many]
     cut = _own(store) if tokenizer is None else tokenizer
     if isinstance(cut, (str, os.PathLike)):
         cut = local(cut)
@@ -67,8 +70,7 @@ def encode(
         expected = "one of the tokenizers package, its file, or a function"
         raise TypeError(f"tokenizer must be {expected}, not {type(cut).__name__}")
     if normalize:
-        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-        np.divide(vectors, lengths, out=vectors, where=lengths > 0)
+        vectors = unit(vectors).astype(np.float32)
     return vectors[0] if isinstance(texts, str) else vectors
 
 

@@ -227,11 +227,12 @@ def evaluate(
     if isinstance(found, Judged):
         return _similarities(store, path, found, known, change)
     with shown(bool(progress), path.name, " questions") as tick:
-        return _analogies(store, found, known, keys, change, method, tick)
+        return _analogies(store, path, found, known, keys, change, method, tick)
 
 
 def _analogies(
     store: CoreStore,
+    path: Path,
     questions: Questions,
     known: dict[str, int],
     keys: list[str],
@@ -248,6 +249,8 @@ def _analogies(
             asked.append(question)
         else:
             skipped[section] += 1
+    if not asked and not any(change(word) in known for _, three, _ in questions.questions for word in three):
+        raise ValueError(f"{path}: none of its words is known")
     correct, total = [0] * len(names), [0] * len(names)
     rows = np.array([[known[key] for key in question.asked] for question in asked], np.int64).reshape(-1, 3)
     found = nearest_to_questions(store, rows, len(keys), method, tick)

@@ -138,5 +138,5 @@ class GensimNames(CoreStore):
         known = [[word for word in words if word in self] for words in both]
         if not all(known):
             raise ZeroDivisionError("n_similarity needs a known word on both sides")
-        first, second = (_queries.vectors_of(self, words).mean(axis=0) for words in known)
+        first, second = (_queries.vectors_of(self, words).mean(axis=0, dtype=np.float64) for words in known)
         return _similarity.cosine(self, first, second)

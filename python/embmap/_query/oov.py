@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
@@ -73,6 +74,8 @@ def _rows_by_policy(
     if oov == "mean":
         mean_row: NDArray[np.float32] = store.statistics()[0].astype(np.float32)
         return mean_row
+    if not math.isfinite(scale):
+        raise ValueError(f"scale must be finite, not {scale}")
     fitted = oov == "fitted"
     mean, deviation = store.statistics() if fitted else (np.zeros(store.dim), np.full(store.dim, float(scale)))
     drawn = np.empty((len(words), store.dim), np.float32)
@@ -81,9 +84,15 @@ def _rows_by_policy(
 
 
 def _as_row(values: Any, dim: int, name: str) -> NDArray[np.float32]:
-    row = np.asarray(values, np.float32)
+    row = np.asarray(values)
+    if row.dtype.kind == "c":
+        raise TypeError(f"{name} must have real numbers, not {row.dtype}")
+    with np.errstate(over="ignore"):
+        row = row.astype(np.float32)
     if row.shape != (dim,):
         raise ValueError(f"{name} must have shape ({dim},), not {row.shape}")
+    if not np.isfinite(row).all():
+        raise ValueError(f"{name} has a number that is not finite in float32")
     return row
 
 

@@ -148,9 +148,25 @@ def all_cosines(
     step = max(_BLOCK // store.dim, 1)
     for start in range(0, rows, step):
         stop = min(start + step, rows)
-        block = store._block(start, stop).astype(np.float32, copy=False)
-        cosines[start:stop] = block @ query * store._inverse_norms(start, stop)
+        cosines[start:stop] = over_lengths(store, start, stop, query)
     return cosines
+
+
+def over_lengths(store: CoreStore, start: int, stop: int, query: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Give the products of `query` with some of the rows, over the length of each; 0 for rows of zeros."""
+    inverse = store._inverse_norms(start, stop)
+    block = store._block(start, stop).astype(np.float32, copy=False)
+    with np.errstate(over="ignore", invalid="ignore"):
+        products: NDArray[np.float32] = block @ query * inverse
+    extreme = extreme_lengths(inverse)
+    if len(extreme):
+        products[extreme] = unit(block[extreme]) @ query.astype(np.float64)
+    return products
+
+
+def extreme_lengths(inverse: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Name the rows with whose lengths, or numbers, float32 cannot be trusted, by what is 1 over their lengths."""
+    return np.flatnonzero((inverse > 1e30) | ((inverse < 1e-30) & (inverse > 0)))
 
 
 def mean_of(store: CoreStore, positive: WeightedKeys, negative: WeightedKeys) -> tuple[NDArray[np.float32], list[int]]:

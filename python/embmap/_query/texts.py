@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, TypeVar
+from operator import index as as_int
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ def indices_padded(
 
     def find(words: list[str]) -> NDArray[np.int64]:
         ids = store.indices(words, missing=-1)
-        return np.where(ids < 0, missing, ids + start)
+        return np.where(ids < 0, as_int(missing), ids + as_int(start))
 
     return padded(texts, length, padding, find)
 
@@ -53,8 +54,18 @@ def pooled(
         weights = inverse_document_frequencies(
             words[end - n : end] for end, n in zip(ends, lengths.tolist(), strict=True)
         )
-    given = None if weights is None else np.fromiter((weights.get(word, 0.0) for word in words), np.float32, len(words))
+    given = None
+    if weights is not None:
+        given = np.fromiter((weights.get(word, 0.0) for word in words), np.float32, len(words))
+        if not (finite := np.isfinite(given)).all():
+            word = words[int(np.argmin(finite))]
+            raise ValueError(f"weights must be finite, and that of {word!r} is {weights[word]!r}")
     return store._pool(store.indices(words), lengths.astype(np.uintp), given, pool != "sum")
+
+
+def python_text(text: Any) -> Any:
+    """Give a text, or tokens, of an Arrow column as Python has them."""
+    return text.as_py() if hasattr(text, "as_py") else text
 
 
 def flatten(texts: Iterable[Sequence[_Token]], length: int | None) -> tuple[list[_Token], NDArray[np.int64]]:

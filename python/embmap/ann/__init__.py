@@ -305,6 +305,8 @@ class ApproximateIndex:
                 order = np.lexsort((rows, distances), axis=1)[:, :k]
                 nearest = np.take_along_axis(rows, order, 1), 1 - np.take_along_axis(distances, order, 1)
                 ids[many], cosines[many] = nearest[0][many], nearest[1][many]
+                # usearch takes zeros for near to zeros.
+                cosines[many & ~vectors.any(axis=1)] = 0
         return (ids[0], cosines[0]) if single else (ids, cosines)
 
     def most_similar(

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from torch.utils.data import default_collate
 
 from .._core.store import CoreStore
+from .._core.vocabulary import contents
+from .._query.matrix import Matrix
 from .._query.texts import padded
 
 
@@ -22,8 +24,8 @@ class Collate:
 
     Parameters
     ----------
-    rows : Store or mapping of str to int
-        Where words find their rows: of the whole table, or of a task's (`Matrix.index`, a ``word_index``).
+    rows : Store, Matrix or mapping of str to int
+        Where words find their rows: of the whole table, or of a task's (a ``word_index``).
     length : int, optional
         Longer texts are cut at their end; by default as many ids as the batch's longest has.
     padding : int, optional
@@ -53,12 +55,16 @@ class Collate:
 
     def __init__(
         self,
-        rows: CoreStore | Mapping[str, int],
+        rows: CoreStore | Matrix | Mapping[str, int],
         *,
         length: int | None = None,
         padding: int | None = None,
         missing: int | None = None,
     ) -> None:
+        if not isinstance(rows, CoreStore):
+            rows = rows.index if isinstance(rows, Matrix) else contents(rows)
+        if not isinstance(rows, (CoreStore, Mapping)):
+            raise TypeError(f"rows must be a store or a mapping word -> row, not {type(rows).__name__}")
         if padding is None:
             padding = len(rows) if isinstance(rows, CoreStore) else 0
         self.rows = rows

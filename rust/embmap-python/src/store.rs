@@ -107,7 +107,7 @@ impl Store {
             } else if word.hasattr("__iter__")? && word.hash().is_err() {
                 "the rows of many words are lookup(words)"
             } else {
-                return Ok(PyKeyError::new_err(word.clone().unbind()));
+                return Ok(PyKeyError::new_err((word.clone().unbind(),)));
             };
             return Ok(PyKeyError::new_err(format!("{} is no word; {way}", word.repr()?)));
         };
@@ -117,7 +117,7 @@ impl Store {
                 return Ok(PyKeyError::new_err(format!("{} is missing; {} is there", text.repr()?, near.repr()?)));
             }
         }
-        Ok(PyKeyError::new_err(word.clone().unbind()))
+        Ok(PyKeyError::new_err((word.clone().unbind(),)))
     }
 
     fn find_all(&self, py: Python<'_>, words: &WordArgs<'_>, missing: i64) -> PyResult<Vec<i64>> {
