@@ -412,3 +412,60 @@ def test_errors_say_what_they_count(tmp_path):
     assert (raised.value.unit, str(raised.value)) == ("file", f"{tmp_path / 'v.txt'}: {raised.value.reason}")
     with pytest.raises(embmap.ParseError, match="expected a word and 1 number, found one field"):
         convert_text(tmp_path, "2 1\na 1\nb\n", header=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "dim"),
+    [
+        # R's, which writes a quote with a backslash.
+        ('"V1" "V2"\n"12\\"" 1 2\n"b" 3 4\n"c" 5 6\n', ['12"', "b", "c"], 2),
+        ('"o\\"clock" 1 2\n"b" 3 4\n', ['o"clock', "b"], 2),
+        # Of who did not write quotes, and has words that begin with one.
+        ('a,1.5,2\n"foo,3,4\nb,5,6\nx,5,7\n"bar,7,8\nc,1,2\n', ["a", '"foo', "b", "x", '"bar', "c"], 2),
+        ('"a,\nb",1,2\nc,3,4\n', ["a,\nb", "c"], 2),
+        # Words that end in a number.
+        ('label,x,y\n"topic 1",0.1,0.2\n"topic 2",0.3,0.4\n', ["topic 1", "topic 2"], 2),
+        ("Rocky 3;0.1;0.2\nRocky 4;0.3;0.4\nSaw 3;1.5;2\n", ["Rocky 3", "Rocky 4", "Saw 3"], 2),
+        ("the 0.5,0.1\nriver 0.25,0.3\n", ["the", "river"], 2),
+        # A header says how many numbers there are.
+        ("2 2\nuser:1 0.1 0.2\nuser:2 0.3 0.4\n", ["user:1", "user:2"], 2),
+        ("2 2\na| 0.1 0.2\nb| 0.3 0.4\n", ["a|", "b|"], 2),
+    ],
+)
+def test_words_are_those_that_were_written(tmp_path, text, words, dim):
+    store = store_of(tmp_path, text)
+    assert (list(store), store.dim) == (words, dim)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("0\t0\t0\n0.5\t0.25\t1.5\n0.25\t1\t-0.5\n", "without words"),
+        ("0,0,0\n0.25,0.5,1.5\n0.5,1,2\n", "without words"),
+        ("x,y,z\n1,0,0\n0.25,0.5,1.5\n0.5,1,2\n", "without words"),
+        ("the\t0.1 0.2 0.3\nriver\t0.4 0.5 0.6\nbank 0.4 0.5 0.6\n", "one separator for all"),
+        ("the:0.1 0.2 1\nriver:0.4 0.5 2\n: 0.3 0.1\n", "separator for all, or say dim=2"),
+        ("the, 0.1 0.2\nriver, 0.4 0.5\nbank 0.1 0.2\n", "no part of the words, or say dim=2"),
+        ("the,NA,NA\nriver,0.3,0.4\nb,1,2\n", '"NA", is not a number'),
+        ("the,,\nriver,0.3,0.4\nb,1,2\n", "number 1 of 2 is empty"),
+        ("the ? ?\nriver 0.3 0.4\nb 1 2\n", r'"\?", is not a number'),
+        ("the\tDT\t0.1\t0.2\nriver\tNN\t0.3\t0.4\n", "2 columns"),
+        ("5\tthe\t0.1\t0.2\n9\triver\t0.3\t0.4\n", "2 columns"),
+        ("1984,novel,0.1,0.2\n1985,novel,0.3,0.4\n", "2 columns"),
+        (",movieId,a,b\n0,31,.1,.2\n1,1029,.3,.4\n", "counts the rows"),
+    ],
+)
+def test_what_would_become_other_words_is_refused(tmp_path, text, reason):
+    with pytest.raises(embmap.ParseError, match=reason):
+        convert_text(tmp_path, text)
+
+
+def test_a_quote_behind_the_first_rows_swallows_none(tmp_path):
+    """Whatever was believed of quotes before."""
+    rows = "".join(f'"w{i}",{i},0.5\n' for i in range(30_000))
+    with pytest.raises(embmap.ParseError, match="a quote opens here, and rows stand before the next one") as raised:
+        convert_text(tmp_path, rows + '"12\\"",1,2\n"b",3,4\n"c",5,6\n', on_bad_row="skip")
+    assert raised.value.line == 30_001
+    # Words over several lines are words.
+    store = store_of(tmp_path, rows + '"a\nb, c",1,2\n')
+    assert store.word(-1) == "a\nb, c"

@@ -551,3 +551,104 @@ def test_a_text_of_numbers_is_read_in_blocks(tmp_path, monkeypatch):
         (tmp_path / "vectors.tsv").write_text(wrong)
         with pytest.raises(embmap.ParseError, match=said):
             embmap.convert(tmp_path / "vectors.tsv", tmp_path / "v.embmap", words=[f"w{i}" for i in range(100)])
+
+
+def test_a_frame_that_pandas_wrote_by_columns_is_refused(tmp_path):
+    columns = {"word": {"0": "the", "1": "river"}, "vector": {"0": [0.1, 0.2], "1": [0.3, 0.4]}}
+    (tmp_path / "v.json").write_text(json.dumps(columns))
+    with pytest.raises(embmap.ParseError, match="frame column by column"):
+        embmap.convert(tmp_path / "v.json")
+    assert list(embmap.open(embmap.convert(tmp_path / "v.json", member="vector").path)) == ["0", "1"]
+
+
+def test_objects_have_their_word_and_vector_under_one_name(tmp_path):
+    rows = [{"word": "a", "vector": [1, 2], "values": [9, 9]}, {"word": "b", "vector": None, "values": [8, 8]}]
+    (tmp_path / "v.json").write_text(json.dumps(rows))
+    with pytest.raises(embmap.ParseError, match="expected a row of numbers for 'b'"):
+        embmap.convert(tmp_path / "v.json")
+    (tmp_path / "v.json").write_text(
+        json.dumps([{"word": "a", "vector": [1]}, {"word": 1984, "text": "b", "vector": [2]}])
+    )
+    with pytest.raises(embmap.ParseError, match="1 of 2 rows have no word"):
+        embmap.convert(tmp_path / "v.json")
+
+
+def test_a_column_with_the_name_and_another_type_may_be_meant(tmp_path):
+    pa = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    table = pa.table({"word": [7, 8], "lang": ["en", "de"], "vector": [[0.1, 0.2], [0.3, 0.4]]})
+    parquet.write_table(table, tmp_path / "v.parquet")
+    with pytest.raises(embmap.ParseError, match="word_column= names it"):
+        embmap.convert(tmp_path / "v.parquet")
+    parquet.write_table(table.rename_columns(["word", "word", "vector"]), tmp_path / "v.parquet")
+    with pytest.raises(embmap.ParseError, match="several columns 'word'"):
+        embmap.convert(tmp_path / "v.parquet")
+
+
+def test_lines_of_json_may_begin_with_whole_numbers(tmp_path):
+    pytest.importorskip("pyarrow")
+    lines = [{"word": f"w{i}", "vector": [1, 2]} for i in range(60_000)]
+    lines += [{"word": "last", "vector": [0.5, 2], "new": 1}]
+    (tmp_path / "v.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    with embmap.open(embmap.convert(tmp_path / "v.jsonl").path) as store:
+        assert (len(store), store["last"].tolist()) == (60_001, [0.5, 2])
+    with (tmp_path / "v.jsonl").open("a") as file:
+        file.write('{"word": "x", "vector": [0.5, "a"]}\n')
+    with pytest.raises(embmap.ParseError, match="JSON lines that is damaged"):
+        embmap.convert(tmp_path / "v.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "words"),
+    [
+        ("topic 1\ntopic 2\n", "words.txt", ["topic 1", "topic 2"]),
+        ("the 10\nriver 7\n", "words.txt", ["the", "river"]),
+        ("0 the\n1 river bank\n", "words.txt", ["the", "river bank"]),
+        ('word,count\n"new, york",5\nriver,7\n', "words.csv", ["new, york", "river"]),
+        ("\tword\tcount\n0\tthe\t5\n1\triver\t7\n", "words.tsv", ["the", "river"]),
+        ("id\tname\n5\tthe\n9\triver\n", "words.tsv", ["the", "river"]),
+    ],
+)
+def test_lists_of_words_are_read_as_they_are_meant(tmp_path, text, name, words):
+    np.save(tmp_path / "v.npy", np.eye(2))
+    (tmp_path / name).write_text(text)
+    assert list(embmap.open(embmap.convert(tmp_path / "v.npy", words=tmp_path / name).path)) == words
+
+
+def test_words_that_are_given_are_words_in_order(tmp_path):
+    np.save(tmp_path / "v.npy", np.eye(2))
+    (tmp_path / "words.txt").write_bytes(b"\xef\xbb\xbfthe\nriver\n")
+    for encoding in ("utf8", "UTF-8"):
+        report = embmap.convert(tmp_path / "v.npy", words=tmp_path / "words.txt", encoding=encoding)
+        assert list(embmap.open(report.path)) == ["the", "river"]
+    with (tmp_path / "words.txt").open(encoding="utf-8-sig") as file:
+        assert list(embmap.open(embmap.convert(tmp_path / "v.npy", words=file).path)) == ["the", "river"]
+    for words in (
+        {"the", "river"},
+        frozenset({"the"}),
+        {0: "the", 1: "river"},
+        {"the": 0.5},
+        [1, 2],
+        [b"a", b"b"],
+        b"ab",
+    ):
+        with pytest.raises(TypeError, match="words= must be"):
+            embmap.convert(tmp_path / "v.npy", words=words)
+
+
+def test_labels_are_no_words(tmp_path):
+    np.savez(tmp_path / "v.npz", X=np.eye(4), y=np.array(["cat", "dog", "cat", "dog"]))
+    with pytest.raises(embmap.ParseError, match="numbers without their words"):
+        embmap.convert(tmp_path / "v.npz")
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "v.h5", "w") as file:
+        file["x"], file["language"] = np.eye(4), ["de", "en", "de", "en"]
+    with pytest.raises(embmap.ParseError, match="numbers without their words"):
+        embmap.convert(tmp_path / "v.h5")
+
+
+def test_pickles_with_other_things_for_words_and_numbers(tmp_path):
+    for content, reason in (((["a", None], np.eye(2)), "no word"), ({"a": [10**400, 1]}, "pickle")):
+        (tmp_path / "v.pkl").write_bytes(pickle.dumps(content, 4))
+        with pytest.raises(embmap.ParseError, match=reason):
+            embmap.convert(tmp_path / "v.pkl")

@@ -49,7 +49,11 @@ def _row(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return value if value.ndim == 1 and value.dtype.kind in "fiu" else None
     is_row = isinstance(value, (list, tuple)) and all(isinstance(number, (int, float)) for number in value)
-    return np.array(value, np.float64) if is_row else None
+    try:
+        return np.array(value, np.float64) if is_row else None
+    except OverflowError:
+        # A whole number of more digits than float64 has room for.
+        return None
 
 
 def _of_model(path: Path, model: Record) -> Rows:

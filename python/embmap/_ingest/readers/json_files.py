@@ -27,21 +27,25 @@ class _Entry(NamedTuple):
     row: list[float] | None
 
 
-class _Columns(NamedTuple):
-    """What objects in a list call the word and the vector."""
+@dataclass
+class _Columns:
+    """What objects in a list call the word and the vector: what the first one says, if the caller does not."""
 
     word: str | None
     vector: str | None
 
     def of(self, entry: dict[str, Any]) -> tuple[str | None, Any]:
-        words = WORDS if self.word is None else (self.word,)
-        vectors = VECTORS if self.vector is None else (self.vector,)
-        word = next((entry[key] for key in words if isinstance(entry.get(key), str)), None)
-        return word, next((entry[key] for key in vectors if _row(entry.get(key)) is not None), None)
+        if self.word is None:
+            self.word = next((key for key in WORDS if isinstance(entry.get(key), str)), None)
+        if self.vector is None:
+            self.vector = next((key for key in VECTORS if _row(entry.get(key)) is not None), None)
+        word = None if self.word is None else entry.get(self.word)
+        return word if isinstance(word, str) else None, None if self.vector is None else entry.get(self.vector)
 
 
 @dataclass
 class _Table:
+    entries: int = 0
     rows: int = 0
     dim: int = 0
     words: int = 0
@@ -62,6 +66,7 @@ def of_json(
     tables: dict[str, _Table] = {}
     for name, word, row in _entries(path, _Columns(*columns)):
         table = tables.setdefault(name, _Table())
+        table.entries += 1
         if row is not None:
             table.rows, table.dim = table.rows + 1, table.dim or len(row)
             table.words += word is not None
@@ -73,6 +78,14 @@ def of_json(
         raise refusal(path, f"{what}; tokenizer.json and the like are read with their model's folder")
     chosen = chosen_of(path, shapes, member, "table")
     table = tables[chosen]
+    twin = next(
+        (name for name, other in tables.items() if name and not other.rows and other.entries == table.rows), None
+    )
+    if twin is not None and chosen and table.words and member is None:
+        what = f"{chosen!r} and {twin!r} have as many entries, as where pandas writes a frame column by column"
+        raise refusal(
+            path, f'{what}: to_json(orient="records") writes it row by row, and member={chosen!r} takes keys for words'
+        )
     if table.other is not None:
         raise refusal(path, f"expected a row of numbers for {table.other}, as the others have")
     if table.words not in (0, table.rows):

@@ -96,7 +96,8 @@ def of_npz(path: Path, member: str | None, with_words: bool) -> tuple[Matrix, Se
     texts = [array for array in found.values() if array.dtype.kind in "US" and array.shape == matrix.shape[:1]]
     if len(texts) != 1:
         return matrix, None
-    return matrix, [text_of(path, word) for word in texts[0].tolist()]
+    words = [text_of(path, word) for word in texts[0].tolist()]
+    return matrix, _unless_labels(words)
 
 
 def of_safetensors(path: Path, member: str | None) -> tuple[Matrix, Sequence[str] | None]:
@@ -161,13 +162,18 @@ def of_hdf5(path: Path, member: str | None) -> tuple[Matrix, Sequence[str] | Non
         texts = {
             name: item
             for name, item in found.items()
-            if item.shape == matrix.shape[:1] and item.dtype.kind in "SO" and not name.endswith("items")
+            if item.shape == matrix.shape[:1] and h5py.check_string_dtype(item.dtype) and not name.endswith("items")
         }
         near = {name: item for name, item in texts.items() if name.rpartition("/")[0] == beside} or texts
         words = None
         if len(near) == 1:
-            words = [text_of(path, word) for word in next(iter(near.values()))[:].tolist()]
+            words = _unless_labels([text_of(path, word) for word in next(iter(near.values()))[:].tolist()])
         return matrix[:], words
+
+
+def _unless_labels(words: list[str]) -> list[str] | None:
+    """Give words, unless most are there several times, as what rows are of is."""
+    return words if 2 * len(set(words)) > len(words) else None
 
 
 def of_raw(path: Path, dim: int | None) -> Matrix:

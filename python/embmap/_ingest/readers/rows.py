@@ -113,6 +113,8 @@ def refusal(path: Path, reason: str) -> ParseError:
 
 def text_of(path: Path, word: Any) -> str:
     """Give a word that may be bytes as a str."""
+    if word is None:
+        raise refusal(path, "a row has no word")
     try:
         return word.decode() if isinstance(word, bytes) else str(word)
     except UnicodeDecodeError:

@@ -26,6 +26,7 @@ def of_table(path: Path, files: tuple[Path, ...], word: str | None, vector: str 
     pa = need("pyarrow", "a table")
     readers = [_opened(pa, file) for file in files]
     schema, _total, _ = readers[0]
+    _check_names(path, schema)
     word = _chosen(path, schema, word, WORDS, lambda kind: _is_text(pa, kind), "word", "text")
     others = [name for name in schema.names if name != word]
     schema_of_others = pa.schema([schema.field(name) for name in others])
@@ -43,11 +44,17 @@ def word_column(path: Path, column: str | None) -> list[str]:
     """Give the words of a table, which are a matrix's."""
     pa = need("pyarrow", "words in a table")
     schema, _, batches = _opened(pa, path)
+    _check_names(path, schema)
     column = _chosen(path, schema, column, WORDS, lambda kind: _is_text(pa, kind), "word", "text")
     words: list[str] = []
     for batch in batches:
         words += _texts(pa, path, batch.column(column), len(words))
     return words
+
+
+def _check_names(path: Path, schema: Any) -> None:
+    if twice := [name for name in schema.names if schema.names.count(name) > 1]:
+        raise refusal(path, f"this is {_name(path)} with several columns {twice[0]!r}: rename them")
 
 
 def _after(first: Block, rest: Iterator[Block]) -> Iterator[Block]:
@@ -68,8 +75,7 @@ def _opened(pa: Any, path: Path) -> tuple[Any, int, Iterator[Any]]:
     suffix = path.suffix.lower()
     try:
         if suffix in LINES:
-            reader = need("pyarrow.json", "a table").open_json(path)
-            return reader.schema, 0, iter(reader)
+            return _opened_lines(pa, path)
         if suffix in ARROW or _starts(path, b"ARROW1"):
             ipc = need("pyarrow.ipc", "a table")
             source = pa.memory_map(str(path))
@@ -83,6 +89,18 @@ def _opened(pa: Any, path: Path) -> tuple[Any, int, Iterator[Any]]:
         return parquet.schema_arrow, parquet.metadata.num_rows, _checked(pa, path, parquet.iter_batches(_ROWS))
     except pa.ArrowException as error:
         raise refusal(path, f"this is {_name(path)} that is damaged: {error}") from None
+
+
+def _opened_lines(pa: Any, path: Path) -> tuple[Any, int, Iterator[Any]]:
+    lines = need("pyarrow.json", "a table")
+    # The first block says what the others are: whole numbers in it may be followed by others.
+    fields = [
+        field.with_type(pa.list_(pa.float64())) if field.type == pa.list_(pa.int64()) else field
+        for field in lines.open_json(path).schema
+    ]
+    known = lines.ParseOptions(explicit_schema=pa.schema(fields), unexpected_field_behavior="ignore")
+    reader = lines.open_json(path, parse_options=known)
+    return reader.schema, 0, _checked(pa, path, reader)
 
 
 def _checked(pa: Any, path: Path, batches: Any) -> Iterator[Any]:
@@ -128,7 +146,8 @@ def _chosen(
     ]
     if by_name:
         return str(by_name[0])
-    if len(fitting) == 1:
+    # One that has the name, and another type, may be meant.
+    if len(fitting) == 1 and not any(name.lower() in known for name in names):
         return str(fitting[0])
     how = f"{option}_column= names it; the columns are {listed}"
     raise refusal(path, f"this is {_name(path)} without one column of {what}: {how}")

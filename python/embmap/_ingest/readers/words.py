@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import csv
 import io
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,9 +18,12 @@ import numpy as np
 from ..._core.vocabulary import contents
 from ..._embmap import strings
 from ..._paths import local
+from ..keep import words_of_lines
 from .rows import refusal
+from .tables import WORDS, word_column
 
-_COUNTED = re.compile(r"(\S+)[ \t][0-9]+")
+_COUNTED = re.compile(r"(?P<word>\S+)[ \t][0-9]+")
+_NUMBERED = re.compile(r"([0-9]+) (?P<word>.*\S.*)")
 
 
 def words_of(words: Any, rows: int, *, column: str | None, encoding: str) -> tuple[list[str], str]:
@@ -31,18 +35,13 @@ def words_of(words: Any, rows: int, *, column: str | None, encoding: str) -> tup
         The file is no list of words.
     """
     if not isinstance(words, (str, os.PathLike)):
-        named = contents(words)
-        if isinstance(named, Mapping):
-            return _by_row(Path("words"), named, rows), "words="
-        return list(strings(named)), "words="
+        return _given(contents(words), rows), "words="
     path = local(words)
     if path.suffix.lower() in (".parquet", ".arrow", ".feather"):
-        from .tables import word_column
-
         return word_column(path, column), path.name
     data = path.read_bytes()
     try:
-        text = data.decode("utf-8-sig" if encoding == "utf-8" else encoding)
+        text = data.decode("utf-8-sig" if codecs.lookup(encoding).name == "utf-8" else encoding)
     except LookupError:
         raise ValueError(f"the encoding {encoding!r} is not one that Python knows") from None
     except UnicodeDecodeError as error:
@@ -52,6 +51,25 @@ def words_of(words: Any, rows: int, *, column: str | None, encoding: str) -> tup
     if path.suffix.lower() == ".json" or (text[:1] in "{[" and _is_json(text)):
         return _of_json(path, text, rows), path.name
     return _of_lines(path, text, rows, column), path.name
+
+
+def _given(named: Any, rows: int) -> list[str]:
+    if isinstance(named, (Set, bytes)):
+        raise TypeError(
+            f"words= must be in the order of the rows, which a {type(named).__name__} cannot be: pass a list of str"
+        )
+    if isinstance(named, Mapping):
+        for word, row in named.items():
+            if not isinstance(word, str) or isinstance(row, bool) or not isinstance(row, (int, np.integer)):
+                raise TypeError(f"words= must be words or a mapping word -> row: {word!r} -> {row!r} is none")
+        return _by_row(Path("words"), named, rows)
+    if isinstance(named, io.TextIOBase):
+        return words_of_lines(named)
+    words = list(strings(named))
+    for position, word in enumerate(words):
+        if not isinstance(word, str):
+            raise TypeError(f"words= must be words: expected str, found {type(word).__name__} at position {position}")
+    return words
 
 
 def files_of(words: Any) -> tuple[Path, ...]:
@@ -113,14 +131,22 @@ def _of_lines(path: Path, text: str, rows: int, column: str | None) -> list[str]
         lines.pop()
     if any(line.endswith("\r") for line in lines):
         lines = [line.removesuffix("\r") for line in lines]
+    if path.suffix.lower() == ".csv":
+        try:
+            return _of_table(path, [*csv.reader(io.StringIO("\n".join(lines), newline=""), strict=True)], rows, column)
+        except csv.Error as error:
+            raise refusal(path, f"the words are no CSV: {error}") from None
     if column is None and not any("\t" in line for line in lines[:100]):
-        counted = [_COUNTED.fullmatch(line) for line in lines]
-        if lines and all(counted):
-            return [found[1] for found in counted if found]
+        for form in (_COUNTED, _NUMBERED):
+            found = [form.fullmatch(line) for line in lines]
+            words = [match["word"] for match in found if match]
+            # "topic 1", "topic 2" are words as they are.
+            if lines and len(words) == len(lines) and len(set(words)) == len(set(lines)):
+                order = range(len(lines)) if form is _COUNTED else _permutation([match[1] for match in found if match])
+                if order is not None:
+                    return [words[i] for i in order]
         return lines
-    return _of_table(
-        path, list(csv.reader(io.StringIO("\n".join(lines)), delimiter="\t", quoting=csv.QUOTE_NONE)), rows, column
-    )
+    return _of_table(path, [line.split("\t") for line in lines], rows, column)
 
 
 def _of_table(path: Path, table: list[list[str]], rows: int, column: str | None) -> list[str]:
@@ -140,6 +166,9 @@ def _of_table(path: Path, table: list[list[str]], rows: int, column: str | None)
             )
             raise refusal(path, f"no column {column!r}: {known}")
         return [row[wanted] if wanted < len(row) else "" for row in table]
+    by_name = [i for like in WORDS for i, name in enumerate(names) if name.lower() == like]
+    if by_name:
+        return [row[by_name[0]] if by_name[0] < len(row) else "" for row in table]
     if all(len(row) == 2 for row in table):
         first, second = zip(*table, strict=True) if table else ((), ())
         for numbers, words in ((first, second), (second, first)):

@@ -14,6 +14,7 @@ use std::{
 use csv::{ByteRecord, ErrorKind, Reader, ReaderBuilder};
 
 pub(crate) use shape::Shape;
+use shape::swallows_rows;
 
 use crate::{
     error::{Error, Result},
@@ -108,6 +109,11 @@ impl Shape {
         builder.from_reader(bytes)
     }
 
+    /// How many fields a record has.
+    fn fields(&self) -> usize {
+        usize::from(self.numbered) + 1 + self.dim - usize::from(self.glued)
+    }
+
     /// Fills `row` with the numbers of a record and gives its word; on failure says what was expected and what was found.
     fn read<'a>(&self, record: &'a ByteRecord, row: &mut [f32]) -> Result<&'a [u8], (Fault, String)> {
         let mut fields = record.len();
@@ -115,8 +121,7 @@ impl Shape {
             fields -= 1;
         }
         let field = |i: usize| record.get(i).unwrap_or_default();
-        let (dim, first) = (row.len(), usize::from(self.numbered));
-        let expected = first + 1 + dim - usize::from(self.glued);
+        let (dim, first, expected) = (row.len(), usize::from(self.numbered), self.fields());
         if fields != expected {
             let reason = format!(
                 "expected {expected} fields separated by {:?}, a word and {}, found {fields}",
@@ -228,6 +233,20 @@ impl Source for CsvSource {
                 RowPosition { line: line - first_line, offset: record.position().map_or(offset, csv::Position::byte) };
             if std::mem::take(&mut state.named) {
                 continue;
+            }
+            let width = self.shape.fields();
+            if record.as_slice().contains(&b'\n')
+                && record.iter().any(|field| swallows_rows(field, self.shape.delimiter, width))
+            {
+                state.ended = true;
+                return Err(SourceError::Malformed {
+                    lines: origin.line,
+                    byte_offset: origin.offset,
+                    reason: "a quote opens here, and rows stand before the next one: it is no quote, or one with a backslash, \
+                             unlike those of the first rows; write the table anew with pandas, or give words and matrix to \
+                             embmap.write()"
+                        .into(),
+                });
             }
             let word = self.shape.word(record);
             if word.is_some_and(|word| !batch.wants(word)) {

@@ -1,5 +1,7 @@
 //! What the first records of a table say about the rest: delimiter, quotes, names, numbers of rows, dimension.
 
+use std::collections::HashSet;
+
 use csv::{ByteRecord, ReaderBuilder};
 
 use crate::source::{
@@ -7,7 +9,8 @@ use crate::source::{
     head::Head,
     options::{Options, Separator},
     text::{
-        fields::{is_fraction, is_number, shown},
+        columns,
+        fields::{MISSING, are_numbers, is_fraction, is_number, shown},
         in_another_encoding,
         layout::{COUNTED, Layout, Problem, is_counting},
         no_words,
@@ -101,9 +104,12 @@ impl Table {
         let best = [quoted, escaped, plain].into_iter().flatten().max_by_key(|table| {
             let (fields, count) = table.commonest();
             let odd = table.records.len() - count;
+            let all = || table.records.iter().flatten();
+            let swallowing = all().filter(|field| swallows_rows(field, delimiter, fields)).count();
             // A quote that is left is a word's own, or one that was not understood.
-            let left = table.records.iter().flatten().filter(|field| field.len() > 1 && field.contains(&b'"')).count();
-            (std::cmp::Reverse((odd, left)), fields, table.shape.quoted, !table.shape.escaped)
+            let left = all().filter(|field| field.len() > 1 && field.contains(&b'"')).count();
+            let like_it = table.shape.escaped == escapes_quotes(head.whole_lines(), delimiter);
+            (std::cmp::Reverse((odd + swallowing, left)), fields, table.shape.quoted, like_it)
         })?;
         let (fields, count) = best.commonest();
         // Names may be one fewer, and one record in ten anything.
@@ -182,13 +188,14 @@ impl Table {
             let space = field.iter().rposition(|byte| matches!(byte, b' ' | b'\t'))?;
             Some((space, is_number(&field[space + 1..])))
         };
-        self.shape.glued = lead == 1 && body.iter().all(|record| matches!(tail(&record[0]), Some((1.., true))));
+        let glued = lead == 1 && body.iter().all(|record| matches!(tail(&record[0]), Some((1.., true))));
+        self.shape.glued = glued && options.dim != Some(dim) && self.is_glued(&body);
         self.shape.dim = dim + usize::from(self.shape.glued);
         let first = &self.records[0];
         let names: Vec<&[u8]> = first.iter().skip(first.len().saturating_sub(dim)).collect();
         let named = self.records.len() > 1
             && (fields - 1..=fields + usize::from(self.shape.trailing)).contains(&first.len())
-            && (names.iter().all(|name| !is_number(name.trim_ascii()))
+            && (are_names(&names)
                 || is_counting(&names) && (first.len() < fields || first[0].is_empty())
                 || (dim >= COUNTED
                     && is_counting(&names)
@@ -197,20 +204,53 @@ impl Table {
         if !self.shape.named && self.records[0].len() == fields && body.len() < self.records.len() {
             body.insert(0, &self.records[0]);
         }
+        let numbers: Option<Vec<u64>> =
+            body.iter().map(|record| std::str::from_utf8(&record[0]).ok()?.parse().ok()).collect();
+        let steps = |is: fn(u64, u64) -> bool| {
+            numbers.as_ref().is_some_and(|numbers| numbers.windows(2).all(|pair| is(pair[0], pair[1])))
+        };
+        let counting = steps(|one, next| one + 1 == next) && numbers.as_ref().is_some_and(|numbers| numbers[0] < 2);
         match lead {
+            // pandas gives its index no name.
+            1 if counting && body.len() > 1 && self.shape.named && first.len() == fields && first[0].is_empty() => {
+                let reason = format!(
+                    "the first column, which has no name, counts the rows, and all others are numbers, as in {:?}: where one of \
+                     those has the words, read the table with pandas, and give words and matrix to embmap.write()",
+                    self.shown(body[0])
+                );
+                return Some(Err((2, reason)));
+            }
             1 => {}
             2 => {
-                let numbers: Option<Vec<u64>> =
-                    body.iter().map(|record| std::str::from_utf8(&record[0]).ok()?.parse().ok()).collect();
-                let counting = numbers.is_some_and(|numbers| numbers.windows(2).all(|pair| pair[0] < pair[1]));
-                if !counting {
-                    return Some(Err((1, columns(2, delimiter, body[0]))));
+                let words: HashSet<&[u8]> = body.iter().map(|record| &record[1]).collect();
+                if !counting && (!steps(|one, next| one < next) || words.len() < body.len()) {
+                    return Some(Err((1, columns(2, delimiter, &body[0][0]))));
                 }
                 self.shape.numbered = true;
             }
-            more => return Some(Err((1, columns(more, delimiter, body[0])))),
+            more => return Some(Err((1, columns(more, delimiter, &body[0][0])))),
         }
         Some(self.checked(&body, options))
+    }
+
+    /// Whether the number that ends each first field is the first of the vector, and not the end of a word, as of "topic 1".
+    fn is_glued(&self, body: &[&ByteRecord]) -> bool {
+        let most = |count: usize| 2 * count > body.len();
+        let first = &self.records[0];
+        let named = first.len() == body[0].len() && are_names(&first.iter().skip(1).collect::<Vec<_>>());
+        // "word x,y,z" names the first number too.
+        if named && !first[0].contains(&b' ') {
+            return false;
+        }
+        let ends = |record: &&&ByteRecord| {
+            record[0].rsplit(|byte| matches!(byte, b' ' | b'\t')).next().is_some_and(is_fraction)
+        };
+        let others = |record: &&&ByteRecord| record.iter().skip(1).any(is_fraction);
+        let words: HashSet<&[u8]> =
+            body.iter().filter_map(|record| record[0].rsplitn(2, |byte| matches!(byte, b' ' | b'\t')).nth(1)).collect();
+        let fields: HashSet<&[u8]> = body.iter().map(|record| &record[0]).collect();
+        let whole = most(body.iter().filter(others).count()) && !most(body.iter().filter(ends).count());
+        !whole && 2 * words.len() > fields.len()
     }
 
     /// A record for a message.
@@ -225,7 +265,7 @@ impl Table {
             return Err((line, format!("expected vectors of dimension {asked}, found {}", shape.dim)));
         }
         let words: Vec<&[u8]> = body.iter().filter_map(|record| shape.word(record)).collect();
-        if options.dim.is_none() && words.iter().all(|word| is_fraction(word)) {
+        if options.dim.is_none() && are_numbers(&words) {
             return Err((line, no_words(shape.dim + 1, Some(shape.dim))));
         }
         if options.dim.is_none() && shape.dim == 1 {
@@ -248,12 +288,40 @@ impl Table {
     }
 }
 
-fn columns(lead: usize, delimiter: char, record: &ByteRecord) -> String {
-    format!(
-        "{lead} columns separated by {delimiter:?} stand before the numbers, the first of them {:?}: which one has the words? Read \
-         the table with pandas, and give words and matrix to embmap.write()",
-        shown(&record[0])
-    )
+/// Whether a field holds lines that are rows themselves: a quote before them is none.
+pub(super) fn swallows_rows(field: &[u8], delimiter: u8, fields: usize) -> bool {
+    field.contains(&b'\n')
+        && field.split(|&byte| byte == b'\n').any(|line| {
+            let parts: Vec<&[u8]> = line.split(|&byte| byte == delimiter).collect();
+            // A number of the row may stand before the word.
+            let numbers = fields.saturating_sub(2).max(1);
+            parts.len() >= fields && parts[parts.len() - numbers..].iter().all(|part| is_number(part.trim_ascii()))
+        })
+}
+
+/// Whether quotes in a word are written with a backslash, and not twice.
+fn escapes_quotes(text: &[u8], delimiter: u8) -> bool {
+    let ends = |byte: Option<&u8>| byte.is_none_or(|&byte| byte == delimiter || matches!(byte, b'\r' | b'\n'));
+    let before = |at: usize| at.checked_sub(1).and_then(|at| text.get(at));
+    let mut escapes = false;
+    for at in memchr::memchr_iter(b'"', text) {
+        escapes |= before(at) == Some(&b'\\') && !ends(text.get(at + 1));
+        // One of two that stand within a field.
+        let doubled = text.get(at + 1) == Some(&b'"') && !ends(text.get(at + 2));
+        if doubled && !ends(before(at)) && before(at) != Some(&b'\\') {
+            return false;
+        }
+    }
+    escapes
+}
+
+/// Whether fields can be names of columns of numbers, and not missing values.
+fn are_names(fields: &[&[u8]]) -> bool {
+    let mut seen = HashSet::new();
+    fields.iter().all(|field| {
+        let name = field.trim_ascii();
+        !is_number(name) && !MISSING.iter().any(|missing| name.eq_ignore_ascii_case(missing)) && seen.insert(name)
+    })
 }
 
 #[cfg(test)]
@@ -298,6 +366,20 @@ mod tests {
             ("\",1,2\nb,3,4\nc,5,6\n", Shape { quoted: false, ..plain }),
             ("\"x\" \"y\"\n\"a\" 1 2\n\"\\\"\" 3 4\n", Shape { delimiter: b' ', named: true, escaped: true, ..plain }),
             ("\"a\" 1 2\n\"b\" 3 4\n", Shape { delimiter: b' ', ..plain }),
+            (
+                "\"V1\" \"V2\"\n\"12\\\"\" 1 2\n\"b\" 3 4\n",
+                Shape { delimiter: b' ', named: true, escaped: true, ..plain },
+            ),
+            ("\"o\\\"clock\" 1 2\n\"b\" 3 4\n", Shape { delimiter: b' ', escaped: true, ..plain }),
+            ("a,1.5,2\n\"foo,3,4\nb,5,6\nx,5,7\n\"bar,7,8\nc,1,2\n", Shape { quoted: false, ..plain }),
+            ("\"a,\nb\",1,2\nc,3,4\n", plain),
+            ("\"C:\\\",1,2\nc,3,4\n", plain),
+            ("\"say \"\"hi\"\"\",1,2\n\"c\",3,4\n", plain),
+            ("label,x,y\n\"topic 1\",0.1,0.2\n\"topic 2\",0.3,0.4\n", Shape { named: true, ..plain }),
+            ("topic 1,0.1,0.2\ntopic 2,0.3,0.4\n", plain),
+            ("a 0.5,0.1,0.2\nb 0.25,0.3,0.4\n", Shape { glued: true, dim: 3, ..plain }),
+            ("word x,y\na 1,2\nb 3,4\n", Shape { glued: true, named: true, ..plain }),
+            ("the,NA,NA\nb,1,2\nc,3,4\n", plain),
             ("word\tx\ty\na\t1\t2\nb\t3\t4\n", Shape { delimiter: b'\t', named: true, ..plain }),
             ("0\ta\t1\t2\n1\tb\t3\t4\n", Shape { delimiter: b'\t', numbered: true, ..plain }),
         ] {
@@ -313,6 +395,10 @@ mod tests {
             ("0.5,0.25\n-0.5,0.125\n", "without words"),
             ("a,1\nb,2\n", "dim=1"),
             ("x,a,1,2\ny,b,3,4\n", "2 columns"),
+            ("1984,novel,1,2\n1985,novel,3,4\n", "2 columns"),
+            (",id,x\n0,31,0.5\n1,1029,0.25\n", "counts the rows"),
+            ("0,0\n0.5,0.25\n-0.5,0.125\n", "without words"),
+            ("x,y,z\n0,0,0\n0.5,0.25,1\n-0.5,0.125,2\n", "without words"),
         ] {
             let found = find(text).and_then(Result::err).unwrap_or_default();
             assert!(found.contains(part), "{text:?}: {found}");

@@ -1,7 +1,7 @@
 //! Texts that would be misread without a sound: what their first rows say, and what to do.
 
 use super::{
-    fields::{is_fraction, is_number, numbers, shown},
+    fields::{are_numbers, is_number, numbers, shown},
     row,
 };
 use crate::source::{
@@ -46,8 +46,8 @@ impl Rows<'_> {
             return Some((0, no_words(dim, None)));
         }
         let first = words.first()?;
-        let all = |is: fn(&[u8]) -> bool| words.iter().all(|word| is(word));
-        if !announced && options.dim.is_none() && all(is_fraction) {
+        let settled = announced || options.dim.is_some();
+        if !settled && are_numbers(words) {
             return Some((0, no_words(dim + 1, Some(dim))));
         }
         if !announced && options.dim.is_none() && options.header.is_none() && dim == 1 {
@@ -60,36 +60,54 @@ impl Rows<'_> {
                 ),
             ));
         }
-        let swallowed: Option<Vec<(&[u8], u8)>> = words.iter().map(|word| swallowed(word)).collect();
-        if let Some(swallowed) = swallowed
-            && swallowed.iter().any(|(word, _)| !is_number(word))
-        {
-            let (by, rest) = (char::from(swallowed[0].1), char::from(separator.byte()));
+        let most = |count: usize| 2 * count > words.len();
+        let swallowed: Vec<(&[u8], &[u8], u8)> =
+            words.iter().filter_map(|whole| swallowed(whole).map(|(word, by)| (*whole, word, by))).collect();
+        if !settled && most(swallowed.iter().filter(|(_, word, _)| !is_number(word)).count()) {
+            let (whole, _, by) = swallowed[0];
+            let (by, rest) = (char::from(by), char::from(separator.byte()));
             return Some((
                 0,
                 format!(
-                    "the word {:?} ends in a number, as all others do: {by:?} separates the word from its first numbers, {rest:?} \
-                 the others; make it one separator for all",
-                    shown(first),
+                    "the word {:?} ends in a number, as most others do: {by:?} separates the word from its first numbers, {rest:?} \
+                     the others; make it one separator for all, or say dim={dim} where the numbers are the words' own",
+                    shown(whole),
                 ),
             ));
         }
-        let end = *first.last()?;
-        if words.len() > 1 && ENDS.contains(&end) && words.iter().all(|word| word.len() > 1 && word.ends_with(&[end])) {
-            let end = char::from(end);
+        let ended = |end: u8| words.iter().filter(|word| word.len() > 1 && word.ends_with(&[end])).count();
+        if let Some(&end) = ENDS.iter().find(|&&end| words.len() > 1 && most(ended(end)))
+            && !settled
+        {
+            let (end, of) = (char::from(end), words.iter().find(|word| word.len() > 1 && word.ends_with(&[end])));
             return Some((
                 0,
                 format!(
-                    "the word {:?} ends in {end:?}, as all others do: take it away, as it is no part of the words",
-                    shown(first)
+                    "the word {:?} ends in {end:?}, as most others do: take it away, as it is no part of the words, or say \
+                     dim={dim} where it is",
+                    shown(of.unwrap_or(first))
                 ),
             ));
+        }
+        let tabbed = |word: &&&[u8]| word.contains(&b'\t');
+        if separator == Separator::Tab && !settled && most(words.iter().filter(tabbed).count()) {
+            let of = words.iter().find(tabbed).unwrap_or(first);
+            return Some((0, columns(2, '\t', of.split(|&byte| byte == b'\t').next().unwrap_or_default())));
         }
         if options.encoding.is_utf8() && options.errors == Utf8Errors::Strict {
             return in_another_encoding(words).map(|reason| (0, reason));
         }
         None
     }
+}
+
+/// Why rows with several columns before the numbers, the first of which has `field`, are not read.
+pub(crate) fn columns(lead: usize, delimiter: char, field: &[u8]) -> String {
+    format!(
+        "{lead} columns separated by {delimiter:?} stand before the numbers, the first of them {:?}: which one has the words? Read \
+         the table with pandas, and give words and matrix to embmap.write()",
+        shown(field)
+    )
 }
 
 /// Why rows that end in no number are none, and what to do.
@@ -115,7 +133,7 @@ fn swallowed(word: &[u8]) -> Option<(&[u8], u8)> {
 pub(crate) fn no_words(count: usize, dim: Option<usize>) -> String {
     let otherwise = dim.map_or(String::new(), |dim| format!("; where the first numbers are the words, say dim={dim}"));
     format!(
-        "every row begins with a fraction: these are rows of {count} numbers without words, which are in another file \
+        "every row begins with a number, and most with a fraction: these are rows of {count} numbers without words, which are in another file \
          (metadata.tsv, vocab.txt): name that with words={otherwise}"
     )
 }
@@ -153,6 +171,9 @@ mod tests {
             ("the 120\nriver 80\n", "dim=1"),
             ("a,1 0 0\nb,0 1 0\n", "separator for all"),
             ("a: 1 0 0\nb: 0 1 0\n", "no part of the words"),
+            ("a: 1 0 0\nb: 0 1 0\n: 1 1 1\n", "no part of the words"),
+            ("a,1 0 0\nb,0 1 0\nc 1 1 1\n", "separator for all"),
+            ("0\t0\t0\n0.5\t0.25\t1.5\n0.5\t0.1\t2\n", "without words"),
             ("2 9\na 1:0.5 7:0.25\nb 3:0.5\n", "sparse"),
             ("a 1:0.5 7:0.25\nb 3:0.5\n", "sparse"),
             ("a 1 2\rb 3 4\rc 5 6\r", "carriage returns"),
@@ -173,7 +194,9 @@ mod tests {
             "1,000 0.5 0.25\n2,500 0.1 0.2\n",
             "0.5 0.5 0.25\nthe 0.1 0.2\n",
             ": 0.5 0.25\n, 0.1 0.2\n",
-            "a: 0.5 0.25\n, 0.1 0.2\n",
+            ": 0.5 0.25\n, 0.1 0.2\na: 0.1 0.2\n",
+            "2 2\nuser:1 0.1 0.2\nuser:2 0.3 0.4\n",
+            "2 2\na; 0.1 0.2\nb; 0.3 0.4\n",
             "a 1 2\r\nb 3 4\r\n",
             "a\rb 1 2\nb 3 4\n",
         ] {

@@ -81,6 +81,14 @@ pub(crate) fn is_fraction(field: &[u8]) -> bool {
     field.iter().any(|byte| b".eE".contains(byte)) && parse(field).is_ok()
 }
 
+/// Whether words are numbers, and most of them such that no word looks like.
+pub(crate) fn are_numbers(words: &[&[u8]]) -> bool {
+    words.iter().all(|word| is_number(word)) && 2 * words.iter().filter(|word| is_fraction(word)).count() > words.len()
+}
+
+/// What stands for a number that is missing.
+pub(crate) const MISSING: [&[u8]; 9] = [b"", b"na", b"n/a", b"<na>", b"null", b"none", b"nil", b"?", b"-"];
+
 /// How many numbers a line ends in, however they are separated.
 pub(crate) fn numbers(line: &[u8]) -> usize {
     // Of a word that is a space, only one of the two sees that it is there.

@@ -2,7 +2,7 @@
 
 use super::{
     doubts,
-    fields::{is_fraction, is_number, is_sparse, numbers, shown},
+    fields::{MISSING, are_numbers, is_fraction, is_number, is_sparse, numbers, shown},
     padding,
     row::{column, is_space, trim_end, trim_spaces_start},
 };
@@ -97,7 +97,7 @@ impl Layout {
         if found == 0 {
             return Err((body_line, doubts::no_numbers(&sample, first)));
         }
-        if separator != Separator::Spaces && !sample.is_empty() && sample.iter().all(|line| is_mixed(line)) {
+        if separator != Separator::Spaces && 2 * sample.iter().filter(|line| is_mixed(line)).count() > sample.len() {
             let reason = "a tab ends the word and spaces separate the numbers; make it one separator for all, or have both \
                           taken for one with separator=\"spaces\"";
             return Err((body_line, reason.into()));
@@ -158,7 +158,8 @@ impl Layout {
         if rest.is_empty() || fields.len() > self.dim + 2 {
             return false;
         }
-        if names.iter().all(|name| !name.is_empty() && !is_number(name)) {
+        let is_missing = |name: &[u8]| MISSING.iter().any(|missing| name.eq_ignore_ascii_case(missing));
+        if names.iter().all(|name| !is_missing(name) && !is_number(name)) {
             return true;
         }
         // pandas leaves the column of words without a name, where nobody gave it one.
@@ -176,18 +177,17 @@ impl Layout {
         (!word.is_empty()).then_some(word)
     }
 
-    /// Whether a row has its numbers and no word, the first of them a fraction.
-    pub(super) fn is_numbers(&self, line: &[u8]) -> bool {
-        let mut fields = self.separator.fields(line).peekable();
-        fields.peek().is_some_and(|first| is_fraction(first))
-            && fields.by_ref().take(self.dim).filter(|field| is_number(field)).count() == self.dim
-            && fields.next().is_none()
+    /// Whether a row has its numbers and no word.
+    fn is_numbers(&self, line: &[u8]) -> bool {
+        let mut fields = self.separator.fields(line);
+        fields.by_ref().take(self.dim).filter(|field| is_number(field)).count() == self.dim && fields.next().is_none()
     }
 
     /// This layout, unless the rows say that it would be misread.
     fn checked(self, sample: &[&[u8]], options: &Options) -> Result<Layout, Problem> {
         let words: Vec<&[u8]> = sample.iter().filter_map(|line| self.word_of(line)).collect();
-        let only_numbers = words.is_empty() && !sample.is_empty() && sample.iter().all(|line| self.is_numbers(line));
+        let firsts: Vec<&[u8]> = sample.iter().filter_map(|line| self.separator.fields(line).next()).collect();
+        let only_numbers = words.is_empty() && are_numbers(&firsts) && sample.iter().all(|line| self.is_numbers(line));
         let rows = doubts::Rows {
             lines: sample,
             words: &words,
@@ -346,6 +346,9 @@ mod tests {
             ("5 1", "can be a header or a row of one number"),
             ("hello world\n", "no file of vectors"),
             ("a\t1 2\nb\t3 4\n", "one separator for all"),
+            ("a\t1 2\nb\t3 4\nc 5 6\n", "one separator for all"),
+            ("the\tDT\t1\t2\na\tDT\t3\t4\n", "2 columns"),
+            ("5\tthe\t1\t2\n9\tof\t3\t4\n", "2 columns"),
             ("", "no file of vectors"),
         ] {
             let (line, found) = find(head).expect_err(head);
