@@ -137,3 +137,10 @@ def test_nulls_among_the_values_of_a_dictionary(store):
     column = pa.DictionaryArray.from_arrays([0, 1, 0], pa.array(["queen", None]))
     found = embmap.arrow.Lookup(store, "w").vectors(column)
     assert found.is_null().to_pylist() == [False, True, False]
+
+
+def test_options_that_would_do_nothing_are_refused(store):
+    with pytest.raises(ValueError, match="tokenizer is for pool"):
+        embmap.arrow.Lookup(store, "w", tokenizer=str.split)
+    with pytest.raises(ValueError, match="missing='error' is for words"):
+        embmap.arrow.Lookup(store, "w", pool="mean", missing="error")

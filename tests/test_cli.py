@@ -365,3 +365,71 @@ def test_completion_knows_the_commands(monkeypatch):
     environment = {"_EMBMAP_COMPLETE": "bash_complete", "COMP_WORDS": "embmap ver", "COMP_CWORD": "1"}
     done = CliRunner().invoke(main, [], prog_name="embmap", env=environment)
     assert "verify" in done.stdout
+
+
+def test_no_file_that_is_read_is_replaced(files, tmp_path):
+    pytest.importorskip("pyarrow")
+    source, store = files
+    before = store.read_bytes()
+    words = tmp_path / "words.txt"
+    words.write_text("king\nqueen\n")
+    named = tmp_path / "words.npy"
+    named.write_text("king\n")
+    (tmp_path / "v.parquet").write_bytes(before)
+    for arguments in (
+        ("ann", store, store),
+        ("project", tmp_path / "v.parquet", tmp_path / "v.parquet"),
+        ("graph", tmp_path / "v.parquet", tmp_path / "v.parquet"),
+        ("select", store, words, words),
+        ("export", store, words, "--format", "glove", "--words", words),
+        ("matrix", store, named, named),
+        ("convert", source, words, "--keep", words),
+    ):
+        if arguments[0] == "ann":
+            pytest.importorskip("embmap.ann", exc_type=ImportError)
+        result = run(*arguments)
+        assert (result.exit_code, "source and target are the same file" in result.stderr) == (1, True), arguments
+    assert store.read_bytes() == (tmp_path / "v.parquet").read_bytes() == before
+    assert (words.read_text(), named.read_text()) == ("king\nqueen\n", "king\n")
+    np.save(tmp_path / "n.npy", np.eye(2))
+    with pytest.raises(ValueError, match="the same file"):
+        embmap.convert(tmp_path / "n.npy", words, words=str(words))
+
+
+def test_a_matrix_has_a_row_for_each_line(files, tmp_path):
+    """Of a vocabulary that begins with the padding, as Keras' does, and of words that end in a number."""
+    (tmp_path / "words.txt").write_text("\nking\nroute 66\n")
+    made = run("matrix", files[1], tmp_path / "words.txt", tmp_path / "w.npy", "--oov", "zeros", "--json")
+    assert json.loads(made.output)["missing"] == ["route 66"]
+    assert np.array_equal(np.load(tmp_path / "w.npy")[:, 0], np.float32([0, 0.9, 0]))
+
+
+def test_messages_name_options_that_the_command_has(files, tmp_path):
+    (tmp_path / "bad.txt").write_bytes(b"a 1 2\nb 3 x\n")
+    assert "--on-bad-row skip" in run("convert", tmp_path / "bad.txt").stderr
+    told = run("info", tmp_path / "bad.txt", env={"EMBMAP_CACHE_DIR": str(tmp_path / "cache")}).stderr
+    assert "--on-bad-row" not in told
+    assert 'on_bad_row="skip"' in told
+    (tmp_path / "words.txt").write_bytes(b"king\n\xff\n")
+    told = run("select", files[1], tmp_path / "words.txt", tmp_path / "s.embmap").stderr
+    assert "a list of words is not UTF-8" in told
+
+
+def test_json_has_no_nan(files, tmp_path):
+    (tmp_path / "pairs.txt").write_text("king queen 3\n")
+    found = json.loads(run("evaluate", files[1], tmp_path / "pairs.txt", "--json", "--no-progress").output)
+    assert found["spearman"] is None
+
+
+def test_the_standard_output_is_no_place_for_a_store(files):
+    assert run("convert", files[0], "-").exit_code == 2
+    assert "-> -" in run("export", files[1], "-", "--format", "glove").stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a shell closes the streams")
+def test_without_streams(files):
+    """As daemons run."""
+    command = f"{sys.executable} -m embmap"
+    assert subprocess.run(["sh", "-c", f"{command} lookup {files[1]} king >&-"], check=False).returncode == 0
+    asked = subprocess.run(["sh", "-c", f"{command} neighbors {files[1]} - <&-"], capture_output=True, check=False)
+    assert (asked.returncode, b"no standard input" in asked.stderr) == (2, True)

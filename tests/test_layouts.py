@@ -452,6 +452,8 @@ def test_words_are_those_that_were_written(tmp_path, text, words, dim):
         ("the\tDT\t0.1\t0.2\nriver\tNN\t0.3\t0.4\n", "2 columns"),
         ("5\tthe\t0.1\t0.2\n9\triver\t0.3\t0.4\n", "2 columns"),
         ("1984,novel,0.1,0.2\n1985,novel,0.3,0.4\n", "2 columns"),
+        ("word,0,1,2\nthe,.1,.2,.3\nriver,.4,.5,.6\n", "header=True or header=False"),
+        ("the\t0,1\t0,2\nriver\t0,4\t0,5\n", "decimal commas"),
         (",movieId,a,b\n0,31,.1,.2\n1,1029,.3,.4\n", "counts the rows"),
     ],
 )

@@ -401,3 +401,14 @@ def test_out_has_the_shape_of_the_rows(both):
         for ids, shape in (([0, 1], (2, 2, 12)), ([], (3, 12)), ([0, 1], (12,)), ([0, 1], (3, 12))):
             with pytest.raises(ValueError, match=r"out has shape \[.*\], these rows need \["):
                 store.take(ids, out=np.empty(shape, np.float32))
+
+
+def test_the_first_of_words_that_differ_in_case_is_asked_of_one_file(tmp_path):
+    convert_text_sharded(tmp_path, "king 1 2\nKing 3 4\nman 5 6\n", shards=2)
+    many = embmap.open(tmp_path / "many")
+    (tmp_path / "pairs.txt").write_text("king\tman\t3\nman\tking\t1\n")
+    with pytest.raises(ValueError, match="case_insensitive=False"):
+        embmap.evaluate(many, tmp_path / "pairs.txt")
+    assert embmap.evaluate(many, tmp_path / "pairs.txt", case_insensitive=False).pairs == 2
+    with pytest.raises(ValueError, match="limit=2 would take any words"):
+        many.export(tmp_path / "v.parquet", limit=2)

@@ -71,3 +71,16 @@ def test_what_is_no_list_of_tokens_says_so(shared):
         shared.lookup(["king"], weights={})
     with pytest.raises(ValueError, match="length must not be negative"):
         shared.indices_padded([["king"]], -1)
+
+
+def test_samples_of_a_dataset_are_no_texts(store):
+    """Their keys are the names of columns."""
+    samples = [{"text": ["king"], "label": 0}]
+    for ask in (
+        lambda: store.indices_padded(samples),
+        lambda: store.lookup(samples, pool="mean"),
+    ):
+        with pytest.raises(TypeError, match="found a mapping with 'text', 'label' at position 0"):
+            ask()
+    with pytest.raises(TypeError, match="weights must be a mapping"):
+        store.lookup([["king"]], pool="mean", weights=[1.0])

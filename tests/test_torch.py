@@ -232,3 +232,8 @@ def test_an_output_layer_may_share_the_weights(store):
         assert logits.argmax().item() == 1
         assert out.weight.data_ptr() == layer.weight.data_ptr()
         assert logits.requires_grad is not freeze
+
+
+def test_a_table_of_whole_numbers_is_refused(store):
+    with pytest.raises(ValueError, match="dtype must be of floating point"):
+        embmap.torch.tensor(store, dtype=torch.int32)

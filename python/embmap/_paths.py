@@ -27,6 +27,13 @@ def local(path: str | os.PathLike[str]) -> Path:
     return Path(os.path.expanduser(found))  # noqa: PTH111 - pathlib's fails for ~name where there is no such user.
 
 
+def check_apart(target: Path, *sources: Path) -> None:
+    """Refuse a target that is one of the files that are read."""
+    for source in sources:
+        if target.exists() and source.exists() and target.samefile(source):
+            raise ValueError(f"source and target are the same file: {source}")
+
+
 def explained(error: OSError, folder: Path, suffixes: tuple[str, ...]) -> OSError:
     """Give the error for a folder where a file is expected: what in it could be meant."""
     files = sorted(path.name for path in folder.iterdir() if path.is_file())

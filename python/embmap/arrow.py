@@ -43,7 +43,7 @@ class Lookup:
         What a word without a row becomes. A null stays null; a text of no known word is zeros.
     pool : {"mean", "sum"}, optional
         One vector for each text, as in `Store.lookup`.
-    tokenizer : callable
+    tokenizer : callable, optional
         Gives the words of a text; `str.split` by default. Engines pickle it.
     fixed : bool
         ``False`` for engines that have no lists of a fixed size, as Spark: the column is a plain list.
@@ -66,7 +66,7 @@ class Lookup:
         *,
         missing: Literal["null", "zeros", "error"] = "null",
         pool: Pool | None = None,
-        tokenizer: Callable[[str], Sequence[str]] = str.split,
+        tokenizer: Callable[[str], Sequence[str]] | None = None,
         fixed: bool = True,
     ) -> None:
         if missing not in ("null", "zeros", "error"):
@@ -75,7 +75,11 @@ class Lookup:
             raise ValueError(f"pool must be 'mean' or 'sum', not {pool!r}: other weights need all texts")
         self.column, self.out, self.missing = column, out, missing
         self.pool: Literal["mean", "sum"] | None = pool
-        self.tokenizer, self.fixed = tokenizer, fixed
+        if pool is None and tokenizer is not None:
+            raise ValueError("tokenizer is for pool: without it a text is one word")
+        if pool is not None and missing == "error":
+            raise ValueError("with pool, missing words are passed over: missing='error' is for words")
+        self.tokenizer, self.fixed = tokenizer or str.split, fixed
         self._named = None if isinstance(store, Store) else of_url(store)
         if isinstance(store, Store):
             self.path: Path | None = store.path

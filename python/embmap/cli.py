@@ -10,7 +10,7 @@ import sys
 import tempfile
 import traceback
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -20,7 +20,7 @@ from . import __version__, convert
 from ._choices import Duplicates, OnWrongCount, Separator, SourceFormat
 from ._cli import looking, verbs
 from ._cli.messages import sentence
-from ._cli.output import PROGRESS, STORE, Align, bar, json_option, open_store, report, show, show_table
+from ._cli.output import PROGRESS, STORE, Align, bar, is_terminal, json_option, open_store, report, show, show_table
 from ._cli.reading import ERRORS, HEADER, ON_BAD_ROW, VECTOR_COLUMN, WORD_COLUMN, WORDS
 from ._cli.words import WordsCommand, check_words
 from ._dtype import Dtype
@@ -28,6 +28,7 @@ from ._errors import EmbmapError
 from ._export.files import ExportFormat
 from ._ingest.keep import words_of_lines
 from ._open import opened as open_stored
+from ._paths import check_apart
 
 
 class _Commands(click.Group):
@@ -41,7 +42,9 @@ class _Commands(click.Group):
         except (EmbmapError, ImportError, KeyError, MemoryError, OSError, ValueError) as error:
             if ctx.params.get("verbose"):
                 traceback.print_exc()
-            raise click.ClickException(sentence(error)) from error
+            of = self.get_command(ctx, ctx.invoked_subcommand or "")
+            options = {option.name for option in of.params} if of is not None else set[str | None]()
+            raise click.ClickException(sentence(error, options)) from error
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         try:
@@ -147,6 +150,10 @@ def convert_command(
     their --words elsewhere (.npy, .npz, .safetensors, .pt, HDF5, text); gensim's own files, finalfusion's, Magnitude's;
     .fvecs and its kin.
     """
+    if target == Path("-"):
+        raise click.UsageError("a store is mapped, which the standard output is not: say where it goes")
+    if keep is not None and target is not None:
+        check_apart(target, Path(keep.name))
     made = convert(
         source,
         target,
@@ -223,6 +230,8 @@ def neighbors(store: Path, words: tuple[str, ...], k: int, restrict: int | None,
     """
     asked = list(words)
     if words == ("-",):
+        if sys.stdin is None:
+            raise click.UsageError("there is no standard input to read words from")
         text = sys.stdin.buffer.read().decode("utf-8-sig")
         asked = [word for line in text.split("\n") if (word := line.strip(" \t\r"))]
     with open_store(store) as opened:
@@ -293,6 +302,8 @@ def export(store: Path, target: Path, words: Any, progress: bool | None, json: b
     to_stdout = target == Path("-")
     if to_stdout and options["format"] is None:
         raise click.UsageError("the standard output has no suffix: say what to write with --format")
+    if words is not None:
+        check_apart(target, Path(words.name))
     with open_store(store) as opened, ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory()) if to_stdout else None
         made = opened.export(
@@ -304,6 +315,7 @@ def export(store: Path, target: Path, words: Any, progress: bool | None, json: b
         if to_stdout:
             with made.path.open("rb") as written:
                 shutil.copyfileobj(written, sys.stdout.buffer)
+            made = replace(made, path=target)
     report(json, asdict(made), str(made), err=to_stdout)
 
 
@@ -341,7 +353,7 @@ def bench(file: Path, header: bool | None, seconds: float, full: bool, out: Path
     found = run(
         file,
         out,
-        lambda line: click.echo(line, err=True) if sys.stderr.isatty() else None,
+        lambda line: click.echo(line, err=True) if is_terminal(sys.stderr) else None,
         header="auto" if header is None else header,
         seconds=None if full else seconds,
         **options,

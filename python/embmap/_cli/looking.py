@@ -62,6 +62,8 @@ def project(
         if target is not None or out is None:
             raise click.UsageError("say where the map goes, once: TARGET or --out")
         target = out
+    if not tensorboard and target is not None and target.suffix != ".parquet":
+        raise click.UsageError("TARGET must end in .parquet")
     with open_store(store) as opened:
         if tensorboard:
             # The projector finds the plane by itself.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Container
 
 # Arguments of `convert` and `export` that are options of the commands, under the same name.
 _OPTIONS = (
@@ -24,11 +25,13 @@ def printable(text: str, *, json: bool = False) -> str:
     return text.translate(_IN_JSON if json else _CONTROLS)
 
 
-def in_options(message: str) -> str:
-    """Write ``on_bad_row="skip"`` as ``--on-bad-row skip``, and the like."""
+def in_options(message: str, options: Container[str | None]) -> str:
+    """Write ``on_bad_row="skip"`` as ``--on-bad-row skip``, and the like, where the command has that option."""
 
     def option(found: re.Match[str]) -> str:
         name, value = found[1], found[2] or ""
+        if name not in options:
+            return found[0]
         if flag := _FLAGS.get((name, value)):
             return flag
         value = "tab" if (name, value) == ("separator", '"\\t"') else value.strip('"')
@@ -37,12 +40,14 @@ def in_options(message: str) -> str:
     return _ARGUMENT.sub(option, message)
 
 
-def sentence(error: Exception) -> str:
-    """Say in one line what went wrong."""
+def sentence(error: Exception, options: Container[str | None] = ()) -> str:
+    """Say in one line what went wrong, in terms of a command with these options."""
     if isinstance(error, OSError) and error.filename is not None:
-        return in_options(printable(f"{error.filename}: {error.strerror}"))
+        return in_options(printable(f"{error.filename}: {error.strerror}"), options)
+    if isinstance(error, UnicodeDecodeError):
+        return f"a list of words is not UTF-8: {error.reason} at byte {error.start}; write it anew, as with iconv"
     if isinstance(error, KeyError):
         told = str(error.args[0])
         # The store tells of a form that it has, of a word that it has not.
         return printable(told) if " is missing; " in told else f"{told!r} is not in the store"
-    return in_options(printable(str(error)))
+    return in_options(printable(str(error)), options)

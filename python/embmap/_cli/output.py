@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json as jsonlib
+import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TextIO, TypeVar
 
 import click
 
@@ -37,8 +38,13 @@ def show(json: bool, value: Any, text: str, *, err: bool = False) -> None:
     """Print what a command has found, for programs or for people."""
     shown = as_json(value) if json else text
     # A program in a pipe gets words as they are.
-    to_terminal = (sys.stderr if err else sys.stdout).isatty()
+    to_terminal = is_terminal(sys.stderr if err else sys.stdout)
     click.echo(printable(shown, json=json) if to_terminal else shown, err=err)
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Tell whether a stream, which a daemon has none of, is a terminal."""
+    return stream is not None and stream.isatty()
 
 
 def show_table(
@@ -48,7 +54,7 @@ def show_table(
 
     What is `below` the table is the last line of `text`.
     """
-    drawn = None if json or not rows or not sys.stdout.isatty() else _drawn(columns, rows)
+    drawn = None if json or not rows or not is_terminal(sys.stdout) else _drawn(columns, rows)
     if drawn is None:
         show(json, value, text)
     else:
@@ -82,14 +88,24 @@ def report(json: bool, value: Any, text: str, *, err: bool = False) -> None:
 
 
 def as_json(value: Any) -> str:
-    """Write a value as JSON, paths by their names."""
-    return jsonlib.dumps(value, default=str, ensure_ascii=False)
+    """Write a value as JSON, paths by their names, and what is no number as null."""
+    return jsonlib.dumps(_finite(value), default=str, ensure_ascii=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: _finite(one) for name, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(one) for one in value]
+    return value
 
 
 def bar(progress: bool | None) -> bool:
     """Tell whether a bar is shown: on a terminal, unless it was said or the command shall be quiet."""
     if progress is None:
-        return sys.stderr.isatty() and not _is_quiet()
+        return is_terminal(sys.stderr) and not _is_quiet()
     return progress
 
 

@@ -18,6 +18,7 @@ from .._ingest.hub import pull as pull_store
 from .._ingest.hub import push as push_store
 from .._ingest.keep import words_of_lines
 from .._ingest.merge import merge as merge_stores
+from .._paths import check_apart
 from .._query.evaluate import Analogies
 from .._query.evaluate import evaluate as evaluate_store
 from .._query.forms import Form
@@ -45,6 +46,7 @@ def _made(json: bool, store: Store) -> None:
 @json_option
 def select(store: Path, words: Any, target: Path, missing: OnMissing, ngrams: bool, json: bool) -> None:
     """Write a store of some of the words, one a line in the file WORDS, in that order."""
+    check_apart(target, Path(words.name))
     with (
         open_store(store) as opened,
         opened.select(words_of_lines(words), target, missing=missing, ngrams=ngrams) as made,
@@ -101,7 +103,9 @@ def matrix(store: Path, words: Any, target: Path, padding: bool, json: bool, **o
     """
     if target.suffix not in (".npy", ".safetensors"):
         raise click.UsageError("TARGET must end in .npy or .safetensors")
-    vocabulary = [*([""] if padding else []), *words_of_lines(words)]
+    check_apart(target, store, Path(words.name))
+    # A line without a word is the padding's, and has a row as any other.
+    vocabulary = [*([""] if padding else []), *(line.rstrip("\r\n") for line in words)]
     with open_store(store) as opened:
         made = opened.matrix(vocabulary, **options)
     with new_file(target) as temporary, temporary.open("wb") as file:

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from .._atomic_file import new_file
 from .._notebook import Readable
 from .._optional import need
-from .._paths import local
+from .._paths import check_apart, local
 from .._progress import Progress, shown
+from .._query.similarity import check_order
 from .matrices import export_matrix, report_of
 
 if TYPE_CHECKING:
@@ -108,8 +109,9 @@ def export(
     for name, number, least in (("limit", limit, 0), ("threads", threads, 1)):
         if number is not None and number < least:
             raise ValueError(f"{name} must be {least} or more, not {number}")
-    if path.exists() and path.samefile(store.path):
-        raise ValueError(f"source and target are the same file: {path}")
+    if limit is not None and words is None:
+        check_order(store, limit, "limit")
+    check_apart(path, store.path)
     ids = None if words is None else _ids_of(store, words)
     if ids is not None and limit is not None:
         ids = ids[:limit]

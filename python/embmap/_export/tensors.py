@@ -44,6 +44,8 @@ def tensor(
     """
     if mode not in ("cow", "readonly", "copy"):
         raise ValueError(f"mode must be 'cow', 'readonly' or 'copy', not {mode!r}")
+    if dtype is not None and not dtype.is_floating_point:
+        raise ValueError(f"dtype must be of floating point, not {dtype}")
     stored = None if store.dtype == np.int8 else natural_dtype(store)
     if mode == "copy" or torch.device(device or "cpu").type != "cpu" or (dtype or stored) != stored or stored is None:
         return rows_on(store, None, device, dtype)

@@ -15,7 +15,7 @@ from .._core.metadata import as_json
 from .._dtype import DtypeName, dtype_name
 from .._embmap import convert as _convert
 from .._notebook import Readable
-from .._paths import explained, local
+from .._paths import check_apart, explained, local
 from .._progress import Progress, shown
 from . import hub
 from .keep import words_to_keep
@@ -342,8 +342,9 @@ def convert(
     source = local(source)
     target = default_target(source, member) if target is None else local(target)
     noted = as_json(metadata, ("source", "embmap", "conversion"))
-    if target.exists() and source.exists() and target.samefile(source):
-        raise ValueError(f"source and target are the same file: {source}")
+    check_apart(target, source, *(local(path) for path in (words, keep) if isinstance(path, os.PathLike)))
+    if isinstance(words, str):
+        check_apart(target, local(words))
     if shards is not None and not 1 <= shards <= _MOST_SHARDS:
         raise ValueError(f"shards must be between 1 and {_MOST_SHARDS}, not {shards}")
     if shards is not None and limit is not None:

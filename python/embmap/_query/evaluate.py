@@ -101,7 +101,7 @@ class Similarities(Readable):
     Attributes
     ----------
     spearman, pearson : float
-        Correlation of ranks, and of values.
+        Correlation of ranks, and of values; NaN where all judgements or all cosines are the same.
     pairs, skipped : int
         Pairs of known words, and those with a word that is not.
     rejected : int
@@ -185,7 +185,8 @@ def evaluate(
     ParseError
         A line cannot be read, with its number; or the file has another encoding.
     ValueError
-        The file is neither, or none of its words is known.
+        The file is neither, or none of its words is known; a store in several files has words that differ in case alone,
+        and `case_insensitive` is true.
 
     Notes
     -----
@@ -224,6 +225,11 @@ def evaluate(
     change: Callable[[str], str] = str.upper if case_insensitive else str
     keys = [change(word) for word in store.words[:restrict]]
     known = rows_by_key(keys)
+    if not store._in_source_order and len(known) < len(keys):
+        raise ValueError(
+            f"{store.path}: the first of words that differ in case alone counts, and the rows of a store in several files "
+            "are not in the source's order: pass case_insensitive=False"
+        )
     if isinstance(found, Judged):
         return _similarities(store, path, found, known, change)
     with shown(bool(progress), path.name, " questions") as tick:
@@ -321,4 +327,5 @@ def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    return float(np.corrcoef(a, b)[0, 1]) if len(a) > 1 else float("nan")
+    # Of numbers that are all the same there is none.
+    return float(np.corrcoef(a, b)[0, 1]) if np.ptp(a) and np.ptp(b) else float("nan")

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from .._atomic_file import new_file
 from .._notebook import Readable
 from .._optional import need
+from .._paths import check_apart
 from .._progress import Progress, shown
 from .similarity import first_rows, without
 
@@ -73,6 +74,7 @@ def knn_graph(
     writers = {".npz": partial(_write_npz, path.parent), ".parquet": _write_parquet}
     if path.suffix not in writers:
         raise ValueError(f"{path}: expected the suffix {' or '.join(writers)}, found {path.suffix!r}")
+    check_apart(path, store.path)
     k = min(k, max(rows - 1, 0))
 
     def fill(write: _Write) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -11,10 +10,10 @@ from numpy.typing import NDArray
 
 from .._atomic_file import new_file
 from .._optional import need
-from .._paths import local
+from .._paths import check_apart, local
 from .._progress import Progress, shown
 from .knn_graph import neighbors_of_all
-from .similarity import unit
+from .similarity import first_rows, unit
 
 if TYPE_CHECKING:
     from .._core.store import CoreStore
@@ -69,11 +68,13 @@ def project(
     """
     pa = need("pyarrow", "a map of words in Parquet")
     parquet = need("pyarrow.parquet", "a map of words in Parquet", "pyarrow")
-    rows = len(store) if limit is None else min(limit, len(store))
+    target = local(target)
+    check_apart(target, store.path)
+    rows = len(store) if limit is None else first_rows(store, limit, "limit")
     k = min(k, max(rows - 1, 0))
     vectors = unit(store.take(np.arange(rows))).astype(np.float32)
     near, cosines = np.empty((rows, k), np.int64), np.empty((rows, k), np.float32)
-    with shown(progress, Path(target).name, " rows") as tick:
+    with shown(progress, target.name, " rows") as tick:
         for start, ids, values in neighbors_of_all(store, rows, k):
             near[start : start + len(ids)], cosines[start : start + len(ids)] = ids, values
             if tick:
@@ -88,7 +89,7 @@ def project(
         "y": place[:, 1],
         "neighbors": pa.StructArray.from_arrays(lists, names=["ids", "distances"]),
     }
-    with new_file(local(target)) as temporary:
+    with new_file(target) as temporary:
         parquet.write_table(pa.table(columns), temporary)
     return rows
 
@@ -126,6 +127,8 @@ def plot(store: CoreStore, words: list[str], target: str | os.PathLike[str]) -> 
     axes.margins(0.15)
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
-    with new_file(local(target)) as temporary:
-        figure.savefig(temporary, dpi=150, format=local(target).suffix[1:] or "png")
+    target = local(target)
+    check_apart(target, store.path)
+    with new_file(target) as temporary:
+        figure.savefig(temporary, dpi=150, format=target.suffix[1:] or "png")
     pyplot.close(figure)

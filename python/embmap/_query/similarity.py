@@ -65,19 +65,19 @@ def _candidates(store: CoreStore, restrict: Restrict) -> tuple[int, NDArray[np.i
     return first_rows(store, restrict), None
 
 
-def first_rows(store: CoreStore, restrict: int) -> int:
+def first_rows(store: CoreStore, restrict: int, name: str = "restrict") -> int:
     """Give how many rows there are among the first so many; ValueError where these are not the source's first."""
     if restrict < 0:
-        raise ValueError(f"restrict must not be negative, not {restrict}")
-    check_order(store, restrict)
+        raise ValueError(f"{name} must not be negative, not {restrict}")
+    check_order(store, restrict, name)
     return min(restrict, len(store))
 
 
-def check_order(store: CoreStore, restrict: int) -> None:
+def check_order(store: CoreStore, restrict: int, name: str = "restrict") -> None:
     """Raise ValueError where the first so many rows are not the source's first."""
     if not store._in_source_order and restrict < len(store):
         raise ValueError(
-            f"{store.path}: the rows of a store in several files are not in the source's order, so that restrict={restrict} "
+            f"{store.path}: the rows of a store in several files are not in the source's order, so that {name}={restrict} "
             "would take any words: pass the words themselves, or leave it out"
         )
 

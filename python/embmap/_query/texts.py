@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
 from operator import index as as_int
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -56,6 +57,8 @@ def pooled(
         )
     given = None
     if weights is not None:
+        if not isinstance(weights, Mapping):
+            raise TypeError(f"weights must be a mapping word -> weight, not {type(weights).__name__}")
         given = np.fromiter((weights.get(word, 0.0) for word in words), np.float32, len(words))
         if not (finite := np.isfinite(given)).all():
             word = words[int(np.argmin(finite))]
@@ -75,6 +78,10 @@ def flatten(texts: Iterable[Sequence[_Token]], length: int | None) -> tuple[list
     for position, text in enumerate(texts):
         if isinstance(text, str):
             raise TypeError(f"expected lists of words, found one str at position {position}: split it first")
+        if isinstance(text, Mapping):
+            # Its keys would be taken for words.
+            names = ", ".join(map(repr, islice(text, 3)))
+            raise TypeError(f"expected lists of words, found a mapping with {names} at position {position}")
         before = len(words)
         words.extend(text if length is None else text[:length])
         lengths.append(len(words) - before)

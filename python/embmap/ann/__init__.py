@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from .._atomic_file import new_file
 from .._errors import FormatError
-from .._paths import local
+from .._paths import check_apart, local
 from .._progress import Progress, shown
 from .._query import queries as _queries
 from .._query import similarity as _similarity
@@ -102,6 +102,7 @@ def build(
         if not least <= number <= MOST_CANDIDATES:
             raise ValueError(f"{name} must be from {least} to {MOST_CANDIDATES}, not {number}")
     path = _beside(store) if path is None else local(path)
+    check_apart(path, store.path)
     with new_file(path) as temporary:
         graph = _usearch.Index(
             ndim=store.dim,

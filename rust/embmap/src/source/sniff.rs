@@ -91,8 +91,8 @@ const FOREIGN: &[(Mark, &str)] = &[
 const UNLIKE_TEXT: &[(Mark, &str)] = &[
     (
         Like(is_json),
-        "this is JSON; format=\"json\" reads rows of numbers of it, from a plain file; tokenizer.json and the like are read \
-         with their model's folder",
+        "this is JSON; format=\"json\" reads rows of numbers of it, from a plain file, which is named .jsonl where each line \
+         has an object; tokenizer.json and the like are read with their model's folder",
     ),
     (Like(is_old_pickle), PICKLE),
     (

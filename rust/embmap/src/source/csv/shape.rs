@@ -146,6 +146,11 @@ impl Table {
 
     /// What the records are, or why they are not read; `None` where they are no rows of numbers.
     fn shape(mut self, options: &Options) -> Option<Result<Shape, Problem>> {
+        if self.shape.delimiter == b','
+            && let Some(line) = self.spaced_decimals()
+        {
+            return Some(Err((1, decimal_commas(&line))));
+        }
         let (mut fields, _) = self.commonest();
         let usual = |record: &&ByteRecord| record.len() == fields;
         let body: Vec<&ByteRecord> = self.records.iter().skip(1).filter(usual).collect();
@@ -166,14 +171,7 @@ impl Table {
             && body.iter().all(|record| record.iter().skip(1).all(whole))
             && self.records.iter().any(|record| record.iter().any(|field| field == b"-0"));
         if 2 * with_commas > body.len() || halves {
-            return Some(Err((
-                1,
-                format!(
-                    "the numbers have decimal commas, as in {:?}, which embmap does not read: write them with points, or read \
-                     the table with pandas (decimal=\",\") and give words and matrix to embmap.write()",
-                    self.shown(body[0])
-                ),
-            )));
+            return Some(Err((1, decimal_commas(&self.shown(body[0])))));
         }
         let numbers =
             |record: &ByteRecord| (1..fields).rev().take_while(|&i| is_number(record[i].trim_ascii())).count();
@@ -200,6 +198,16 @@ impl Table {
                 || (dim >= COUNTED
                     && is_counting(&names)
                     && 2 * body.iter().filter(|record| record.iter().skip(1).any(is_fraction)).count() > body.len()));
+        if !named && options.header.is_none() && dim > 1 && lead == 1 && is_counting(&names) && first.len() == fields {
+            let fractions = body.iter().filter(|record| record.iter().skip(1).any(is_fraction)).count();
+            if 2 * fractions > body.len() {
+                let reason = format!(
+                    "the first row, {:?}, names the columns by numbers or is a vector: say which with header=True or header=False",
+                    self.shown(first)
+                );
+                return Some(Err((1, reason)));
+            }
+        }
         self.shape.named = options.header.unwrap_or(named);
         if !self.shape.named && self.records[0].len() == fields && body.len() < self.records.len() {
             body.insert(0, &self.records[0]);
@@ -253,6 +261,29 @@ impl Table {
         !whole && 2 * words.len() > fields.len()
     }
 
+    /// A row whose numbers have decimal commas, and blanks or tabs between them, where most rows have.
+    fn spaced_decimals(&self) -> Option<String> {
+        let is_decimal = |field: &[u8]| {
+            memchr::memchr(b',', field).is_some_and(|comma| {
+                let (whole, part) = (&field[..comma], &field[comma + 1..]);
+                is_number(whole)
+                    && part.first().is_some_and(u8::is_ascii_digit)
+                    && is_number(&[whole, b".", part].concat())
+            })
+        };
+        let lines = self.records.iter().map(|record| record.iter().collect::<Vec<_>>().join(&b','));
+        let mut like = lines.filter(|line| {
+            let fields = line.split(|byte| matches!(byte, b' ' | b'\t')).skip(1).filter(|field| !field.is_empty());
+            // One alone may be the first two of a vector.
+            let numbers: Vec<&[u8]> = fields.collect();
+            numbers.len() > 1
+                && numbers.iter().any(|field| is_decimal(field))
+                && numbers.iter().all(|field| is_decimal(field) || is_number(field))
+        });
+        let first = like.next()?;
+        (2 * (1 + like.count()) > self.records.len()).then(|| shown(&first))
+    }
+
     /// A record for a message.
     fn shown(&self, record: &ByteRecord) -> String {
         shown(&record.iter().collect::<Vec<_>>().join(&self.shape.delimiter))
@@ -286,6 +317,13 @@ impl Table {
         }
         Ok(shape)
     }
+}
+
+fn decimal_commas(row: &str) -> String {
+    format!(
+        "the numbers have decimal commas, as in {row:?}, which embmap does not read: write them with points, or read the table \
+         with pandas (decimal=\",\") and give words and matrix to embmap.write()"
+    )
 }
 
 /// Whether a field holds lines that are rows themselves: a quote before them is none.
@@ -396,6 +434,9 @@ mod tests {
             ("a,1\nb,2\n", "dim=1"),
             ("x,a,1,2\ny,b,3,4\n", "2 columns"),
             ("1984,novel,1,2\n1985,novel,3,4\n", "2 columns"),
+            ("word,0,1\na,0.5,0.25\nb,0.25,1\n", "header=True or header=False"),
+            ("a\t0,5\t-0,25\nb\t0,5\t1\n", "decimal commas"),
+            ("a 0,5 1e-3\nb 0,5 1,5E-02\n", "decimal commas"),
             (",id,x\n0,31,0.5\n1,1029,0.25\n", "counts the rows"),
             ("0,0\n0.5,0.25\n-0.5,0.125\n", "without words"),
             ("x,y,z\n0,0,0\n0.5,0.25,1\n-0.5,0.125,2\n", "without words"),
