@@ -430,6 +430,8 @@ def test_errors_say_what_they_count(tmp_path):
         # A header says how many numbers there are.
         ("2 2\nuser:1 0.1 0.2\nuser:2 0.3 0.4\n", ["user:1", "user:2"], 2),
         ("2 2\na| 0.1 0.2\nb| 0.3 0.4\n", ["a|", "b|"], 2),
+        ('2 2\n"a" 0.1 0.2\n"b" 0.3 0.4\n', ['"a"', '"b"'], 2),
+        ("2 2\n1 st 0.1 0.2\n2 nd 0.3 0.4\n", ["1 st", "2 nd"], 2),
     ],
 )
 def test_words_are_those_that_were_written(tmp_path, text, words, dim):

@@ -139,11 +139,13 @@ impl Layout {
             }
         }
         let words: Vec<&[u8]> = rows.iter().filter_map(|line| self.word_of(line)).collect();
-        if are_numbered(&words) {
+        // No table has a header that counts rows and numbers: below it a word is what stands before the numbers.
+        let is_free = self.rows.is_none();
+        if are_numbered(&words) && (spaced || is_free) {
             (self.numbered, self.table) = (spaced, !spaced);
         }
         let quoted = |word: &&[u8]| word.len() > 1 && word.starts_with(b"\"") && word.ends_with(b"\"");
-        self.table |= !words.is_empty() && words.iter().all(quoted);
+        self.table |= is_free && !words.is_empty() && words.iter().all(quoted);
         self
     }
 
