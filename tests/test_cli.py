@@ -367,7 +367,7 @@ def test_completion_knows_the_commands(monkeypatch):
     assert "verify" in done.stdout
 
 
-def test_no_file_that_is_read_is_replaced(files, tmp_path):
+def test_no_file_that_is_read_is_replaced(files, tmp_path, monkeypatch):
     pytest.importorskip("pyarrow")
     source, store = files
     before = store.read_bytes()
@@ -390,6 +390,19 @@ def test_no_file_that_is_read_is_replaced(files, tmp_path):
         result = run(*arguments)
         assert (result.exit_code, "source and target are the same file" in result.stderr) == (1, True), arguments
     assert store.read_bytes() == (tmp_path / "v.parquet").read_bytes() == before
+    # Nor where it is converted into the cache first.
+    monkeypatch.setenv("EMBMAP_CACHE_DIR", str(tmp_path / "cache"))
+    for name, *arguments in (
+        ("text.parquet", "graph", "{}", "{}"),
+        ("text.parquet", "project", "{}", "{}"),
+        ("text.png", "plot", "{}", "king", "queen", "-o", "{}"),
+        ("text", "export", "{}", "{}", "--format", "word2vec"),
+        ("text", "select", "{}", words, "{}"),
+    ):
+        (tmp_path / name).write_text(SMALL)
+        result = run(*(str(argument).format(tmp_path / name) for argument in arguments))
+        assert (result.exit_code, "source and target are the same file" in result.stderr) == (1, True), arguments
+        assert (tmp_path / name).read_text() == SMALL
     assert (words.read_text(), named.read_text()) == ("king\nqueen\n", "king\n")
     np.save(tmp_path / "n.npy", np.eye(2))
     with pytest.raises(ValueError, match="the same file"):
@@ -402,6 +415,15 @@ def test_a_matrix_has_a_row_for_each_line(files, tmp_path):
     made = run("matrix", files[1], tmp_path / "words.txt", tmp_path / "w.npy", "--oov", "zeros", "--json")
     assert json.loads(made.output)["missing"] == ["route 66"]
     assert np.array_equal(np.load(tmp_path / "w.npy")[:, 0], np.float32([0, 0.9, 0]))
+    for text, options in (
+        ("king\nqueen\n\n", ["--padding"]),
+        ("\nking\t7\n queen\t5\n", ["--padding"]),
+        ("\nking\nqueen", []),
+    ):
+        (tmp_path / "words.txt").write_text(text)
+        made = run("matrix", files[1], tmp_path / "words.txt", tmp_path / "w.npy", "--oov", "zeros", "--json", *options)
+        assert json.loads(made.output)["coverage"] == 1, text
+        assert np.array_equal(np.load(tmp_path / "w.npy")[:, 0], np.float32([0, 0.9, 0.9])), text
 
 
 def test_messages_name_options_that_the_command_has(files, tmp_path):
@@ -410,6 +432,8 @@ def test_messages_name_options_that_the_command_has(files, tmp_path):
     told = run("info", tmp_path / "bad.txt", env={"EMBMAP_CACHE_DIR": str(tmp_path / "cache")}).stderr
     assert "--on-bad-row" not in told
     assert 'on_bad_row="skip"' in told
+    np.save(tmp_path / "n.npy", np.eye(2))
+    assert "--words" not in run("similar", tmp_path / "n.npy", "king").stderr
     (tmp_path / "words.txt").write_bytes(b"king\n\xff\n")
     told = run("select", files[1], tmp_path / "words.txt", tmp_path / "s.embmap").stderr
     assert "a list of words is not UTF-8" in told
@@ -431,5 +455,14 @@ def test_without_streams(files):
     """As daemons run."""
     command = f"{sys.executable} -m embmap"
     assert subprocess.run(["sh", "-c", f"{command} lookup {files[1]} king >&-"], check=False).returncode == 0
-    asked = subprocess.run(["sh", "-c", f"{command} neighbors {files[1]} - <&-"], capture_output=True, check=False)
-    assert (asked.returncode, b"no standard input" in asked.stderr) == (2, True)
+    for arguments in (
+        f"neighbors {files[1]} -",
+        f"select {files[1]} - new.embmap",
+        f"convert {files[0]} new.embmap --keep -",
+    ):
+        asked = subprocess.run(["sh", "-c", f"{command} {arguments} <&-"], capture_output=True, check=False)
+        assert (asked.returncode, b"no standard input" in asked.stderr) == (2, True), asked.stderr
+    asked = subprocess.run(
+        ["sh", "-c", f"{command} export {files[1]} - --format glove >&-"], capture_output=True, check=False
+    )
+    assert (asked.returncode, b"no standard output" in asked.stderr) == (2, True)

@@ -4,6 +4,7 @@ import pickle
 import warnings
 from collections import Counter
 
+import pandas as pd
 import pytest
 import torch
 from conftest import START_METHODS, store_of
@@ -73,6 +74,16 @@ def test_a_whole_pipeline(store):
 def test_rows_are_those_of_a_store_or_a_task(store):
     matrix = store.matrix(["<pad>", "queen"], padding_idx=0)
     assert Collate(matrix)([["queen", "nobody"]]).tolist() == [[1, 0]]
+    behind = store.matrix(["king", "queen", "<pad>"], padding_idx=2)
+    assert Collate(behind)([["queen", "king"], ["queen"]]).tolist() == [[1, 0], [1, 2]]
+    with pytest.raises(ValueError, match="no row for the padding"):
+        Collate(store.matrix(["king"]))
+    assert Collate(pd.Series({"king": 1}))([["king", "x"]]).tolist() == [[1, 0]]
+    for wrong in ({"king": 1.7}, {"king": "3"}):
+        with pytest.raises(TypeError, match="rows must be int"):
+            Collate(wrong)([["king"]])
+    with pytest.raises(TypeError):
+        Collate({"king": 1}, missing=1.5)
     with pytest.raises(TypeError, match="a Counter says how often words come"):
         Collate(Counter(["king", "king"]))
     with pytest.raises(TypeError, match="rows must be a store or a mapping word -> row, not list"):

@@ -155,3 +155,10 @@ def test_a_model_of_the_hub_brings_its_tokenizer(tmp_path, hub, monkeypatch):
     store = embmap.load("org/static")
     assert json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
     assert np.allclose(store.encode("king"), store["▁king"] if "▁king" in store else store["king"])
+
+
+def test_tables_are_no_texts(store):
+    pd = pytest.importorskip("pandas")
+    for texts in (pd.DataFrame({"king": ["man"]}), {"king": ["man"]}):
+        with pytest.raises(TypeError, match="expected an iterable of texts"):
+            store.encode(texts, tokenizer=str.split)

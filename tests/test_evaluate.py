@@ -1,13 +1,17 @@
 """Analogies and word similarities: gensim's answers on the same vectors."""
 
+import json
+
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from conftest import SMALL, store_of
 from gensim.models import KeyedVectors
 from gensim.test.utils import datapath
 
 import embmap
 from embmap._query.evaluate import Analogies
+from embmap.cli import main
 
 
 @pytest.fixture(scope="module")
@@ -297,3 +301,11 @@ def test_questions_without_a_known_word_are_an_error(store, tmp_path):
         embmap.evaluate(store, tmp_path / "questions.txt")
     (tmp_path / "questions.txt").write_text(": section\nking x y z\n")
     assert embmap.evaluate(store, tmp_path / "questions.txt").skipped == 1
+
+
+def test_the_command_tells_case(store, tmp_path):
+    (tmp_path / "questions.txt").write_text(": section\nMAN king woman queen\n")
+    for option, total in (("--ignore-case", 1), ("--case-sensitive", 0)):
+        arguments = ["evaluate", str(store.path), str(tmp_path / "questions.txt"), option, "--no-progress", "--json"]
+        found = json.loads(CliRunner().invoke(main, arguments).output)
+        assert (found["total"], found["skipped"]) == (total, 1 - total)

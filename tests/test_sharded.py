@@ -412,3 +412,6 @@ def test_the_first_of_words_that_differ_in_case_is_asked_of_one_file(tmp_path):
     assert embmap.evaluate(many, tmp_path / "pairs.txt", case_insensitive=False).pairs == 2
     with pytest.raises(ValueError, match="limit=2 would take any words"):
         many.export(tmp_path / "v.parquet", limit=2)
+    assert many.export(tmp_path / "v.parquet", limit=0).rows == 0
+    with pytest.raises(ValueError, match="the same file"):
+        many.export(many.shards[1].path, format="parquet")

@@ -122,11 +122,14 @@ def test_the_folder_is_on_the_disk_with_all_that_is_in_it(store, tmp_path, monke
 
 
 def test_words_that_begin_with_a_mark_of_pieces_are_found(tmp_path):
-    from tokenizers.pre_tokenizers import WhitespaceSplit
+    from tokenizers.pre_tokenizers import Split, WhitespaceSplit
 
     words = ["the", "\u2581the", "\u2581cat", "new york"]
     embmap.write(tmp_path / "v.embmap", words, np.eye(4))
-    module = embmap.open(tmp_path / "v.embmap").to_static_embedding(pre_tokenizer=WhitespaceSplit())
+    store = embmap.open(tmp_path / "v.embmap")
+    module = store.to_static_embedding(pre_tokenizer=WhitespaceSplit())
     for row, word in enumerate(words[:3]):
         assert module(module.preprocess([word]))["sentence_embedding"][0].argmax() == row
     assert not module(module.preprocess(["\u2581dog"]))["sentence_embedding"].any()
+    whole = store.to_static_embedding(pre_tokenizer=Split("|", "removed"))
+    assert whole(whole.preprocess(["new york"]))["sentence_embedding"][0].argmax() == 3

@@ -336,6 +336,9 @@ class ShardedStore(Store):
             f"{self._folder}: split over {len(self._opened)} stores: export each of `shards`, or to Parquet or Arrow"
         )
 
+    def _files(self) -> tuple[Path, ...]:
+        return tuple(self._folder / shard.file for shard in self._manifest.shards)
+
     def _token_model(self, file: Path) -> None:
         """Find no model: each store has its own part of the words."""
 

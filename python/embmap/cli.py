@@ -20,7 +20,19 @@ from . import __version__, convert
 from ._choices import Duplicates, OnWrongCount, Separator, SourceFormat
 from ._cli import looking, verbs
 from ._cli.messages import sentence
-from ._cli.output import PROGRESS, STORE, Align, bar, is_terminal, json_option, open_store, report, show, show_table
+from ._cli.output import (
+    PROGRESS,
+    STORE,
+    WORDS_FILE,
+    Align,
+    bar,
+    is_terminal,
+    json_option,
+    open_store,
+    report,
+    show,
+    show_table,
+)
 from ._cli.reading import ERRORS, HEADER, ON_BAD_ROW, VECTOR_COLUMN, WORD_COLUMN, WORDS
 from ._cli.words import WordsCommand, check_words
 from ._dtype import Dtype
@@ -43,7 +55,12 @@ class _Commands(click.Group):
             if ctx.params.get("verbose"):
                 traceback.print_exc()
             of = self.get_command(ctx, ctx.invoked_subcommand or "")
-            options = {option.name for option in of.params} if of is not None else set[str | None]()
+            options = (
+                {option.name for option in of.params if isinstance(option, click.Option)} if of is not None else set()
+            )
+            if ctx.invoked_subcommand not in ("convert", "bench"):
+                # Elsewhere these are not the words of numbers.
+                options.discard("words")
             raise click.ClickException(sentence(error, options)) from error
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
@@ -108,7 +125,7 @@ for verb in (*verbs.COMMANDS, *looking.COMMANDS):
 @click.option("--limit", type=click.IntRange(min=0), help="Only the first N rows.")
 @click.option(
     "--keep",
-    type=click.File(encoding="utf-8-sig"),
+    type=WORDS_FILE,
     help="Only the words of this file, one a line, with or without counts.",
 )
 @click.option(
@@ -288,7 +305,7 @@ def verify(store: Path, json: bool) -> None:
 @click.option(
     "--format", type=click.Choice(get_args(ExportFormat)), help="Told by the suffix of TARGET where it can be."
 )
-@click.option("--words", type=click.File(encoding="utf-8-sig"), help="Only the words of this file, one a line.")
+@click.option("--words", type=WORDS_FILE, help="Only the words of this file, one a line.")
 @click.option("--limit", type=click.IntRange(min=0), help="Only the first N rows.")
 @click.option("--threads", type=click.IntRange(min=1), help="All cores by default.")
 @PROGRESS
@@ -304,7 +321,9 @@ def export(store: Path, target: Path, words: Any, progress: bool | None, json: b
         raise click.UsageError("the standard output has no suffix: say what to write with --format")
     if words is not None:
         check_apart(target, Path(words.name))
-    with open_store(store) as opened, ExitStack() as stack:
+    if to_stdout and sys.stdout is None:
+        raise click.UsageError("there is no standard output to write to")
+    with open_store(store, target=target) as opened, ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory()) if to_stdout else None
         made = opened.export(
             Path(folder, "export") if folder else target,

@@ -23,7 +23,7 @@ def ann(store: Path, target: Path | None, progress: bool | None, json: bool, **o
     """Build an index for approximate neighbours beside a store, or at TARGET."""
     from .. import ann as approximate
 
-    with open_store(store) as opened:
+    with open_store(store, target=target) as opened:
         given = {name: value for name, value in options.items() if value is not None}
         index = approximate.build(opened, target, progress=bar(progress), **given)
         report(json, {"path": index.path, "rows": len(opened)}, f"{index.path}: {len(opened):,} rows")
@@ -64,7 +64,7 @@ def project(
         target = out
     if not tensorboard and target is not None and target.suffix != ".parquet":
         raise click.UsageError("TARGET must end in .parquet")
-    with open_store(store) as opened:
+    with open_store(store, target=target) as opened:
         if tensorboard:
             # The projector finds the plane by itself.
             made = opened.export(target, format="tensorboard", limit=options["limit"], progress=bar(progress))
@@ -83,7 +83,7 @@ def plot(store: Path, words: tuple[str, ...], out: Path, json: bool) -> None:
     """Draw words in the plane in which their vectors differ most."""
     from .._query.projection import plot as draw
 
-    with open_store(store) as opened:
+    with open_store(store, target=out) as opened:
         check_words(opened, words)
         draw(opened, list(words), out)
     report(json, {"path": out, "words": len(words)}, f"{out}: {len(words)} words")

@@ -8,11 +8,15 @@ from collections.abc import Container
 
 # Arguments of `convert` and `export` that are options of the commands, under the same name.
 _OPTIONS = (
-    "dim|dtype|duplicates|encoding|errors|format|header|keep|limit|max_expansion|member|on_bad_row|on_wrong_count"
+    "case_insensitive|dim|dtype|duplicates|encoding|errors|format|header|keep|limit|max_expansion|member|on_bad_row|on_wrong_count"
     "|separator|threads|vector_column|word_column|words"
 )
 _ARGUMENT = re.compile(rf"(?<![\w.])({_OPTIONS})=(\"[^\"]*\"|True|False|[0-9]+)?")
-_FLAGS = {("header", "True"): "--header", ("header", "False"): "--no-header"}
+_FLAGS = {
+    ("case_insensitive", "False"): "--case-sensitive",
+    ("header", "True"): "--header",
+    ("header", "False"): "--no-header",
+}
 
 
 # Control characters but tabs and line ends: a terminal would do what they say.
@@ -45,7 +49,7 @@ def sentence(error: Exception, options: Container[str | None] = ()) -> str:
     if isinstance(error, OSError) and error.filename is not None:
         return in_options(printable(f"{error.filename}: {error.strerror}"), options)
     if isinstance(error, UnicodeDecodeError):
-        return f"a list of words is not UTF-8: {error.reason} at byte {error.start}; write it anew, as with iconv"
+        return f"a list of words is not UTF-8: {error.reason}; write it anew, as with iconv"
     if isinstance(error, KeyError):
         told = str(error.args[0])
         # The store tells of a form that it has, of a word that it has not.

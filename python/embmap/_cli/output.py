@@ -12,6 +12,7 @@ from typing import Any, Literal, TextIO, TypeVar
 import click
 
 from .._ingest.load import load
+from .._paths import check_apart
 from .._store import Store
 from .messages import printable
 
@@ -19,14 +20,39 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 Align = Literal["left", "right"]
 """How a column of a table stands."""
+# Columns in which no table has room.
+_NARROWEST = 30
 STORE = click.argument("store", type=click.Path(path_type=Path))
 """A store, or whatever `load` takes."""
 PROGRESS = click.option("--progress/--no-progress", default=None, help="A bar; on a terminal by default.")
 
 
-def open_store(path: Path) -> Store:
-    """Open a store; other vectors by way of `load`, which converts them into its cache the first time."""
+def open_store(path: Path, *, target: Path | None = None) -> Store:
+    """Open a store; other vectors by way of `load`, which converts them into its cache the first time.
+
+    What will be written to `target` is none of what is read.
+    """
+    if target is not None:
+        check_apart(target, path)
     return load(path, progress=bar(None))
+
+
+class _Words(click.File):
+    """A list of words, one a line."""
+
+    name = "filename"
+
+    def __init__(self) -> None:
+        super().__init__(encoding="utf-8-sig")
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "-" and sys.stdin is None:
+            self.fail("there is no standard input to read words from", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+WORDS_FILE = _Words()
+"""The type of an argument that names a list of words."""
 
 
 def json_option(command: _F) -> _F:
@@ -70,12 +96,14 @@ def _drawn(columns: Mapping[str, Align], rows: Sequence[Sequence[str]]) -> str |
     except ImportError:
         return None
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for name, justify in columns.items():
-        table.add_column(name, justify=justify, overflow="fold")
-    for row in rows:
-        # Words are no markup, and no colours.
-        table.add_row(*(Text(printable(cell)) for cell in row))
     console = Console()
+    if console.width < _NARROWEST:
+        return None
+    for name, justify in columns.items():
+        table.add_column(name, justify=justify, overflow="fold", no_wrap=justify == "right")
+    for row in rows:
+        # Words are no markup, and no colours, and stand on one line.
+        table.add_row(*(Text(printable(cell).translate({9: "\\t", 10: "\\n"})) for cell in row))
     with console.capture() as captured:
         console.print(table)
     return captured.get()

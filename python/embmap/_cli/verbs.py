@@ -16,17 +16,17 @@ from .._dtype import Dtype
 from .._export.safetensors_head import head_of_one
 from .._ingest.hub import pull as pull_store
 from .._ingest.hub import push as push_store
-from .._ingest.keep import words_of_lines
+from .._ingest.keep import rows_of_lines, words_of_lines
 from .._ingest.merge import merge as merge_stores
 from .._paths import check_apart
 from .._query.evaluate import Analogies
 from .._query.evaluate import evaluate as evaluate_store
 from .._query.forms import Form
 from .._store import Store
-from .output import PROGRESS, STORE, Align, bar, json_option, open_store, report, show, show_table
+from .output import PROGRESS, STORE, WORDS_FILE, Align, bar, json_option, open_store, report, show, show_table
 
 _TARGET = click.argument("target", type=click.Path(path_type=Path))
-_WORDS = click.argument("words", type=click.File(encoding="utf-8-sig"))
+_WORDS = click.argument("words", type=WORDS_FILE)
 _OF_A_SECTION: dict[str, Align] = {
     "section": "left", "right": "right", "questions": "right", "accuracy": "right", "skipped": "right",
 }  # fmt: skip
@@ -48,7 +48,7 @@ def select(store: Path, words: Any, target: Path, missing: OnMissing, ngrams: bo
     """Write a store of some of the words, one a line in the file WORDS, in that order."""
     check_apart(target, Path(words.name))
     with (
-        open_store(store) as opened,
+        open_store(store, target=target) as opened,
         opened.select(words_of_lines(words), target, missing=missing, ngrams=ngrams) as made,
     ):
         _made(json, made)
@@ -79,7 +79,7 @@ def merge(stores: tuple[Path, ...], target: Path, progress: bool | None, json: b
 @STORE
 @_WORDS
 @_TARGET
-@click.option("--padding", is_flag=True, help="One row of zeros before the words.")
+@click.option("--padding", is_flag=True, help="One row of zeros before the words, if the first line is not empty.")
 @click.option(
     "--oov",
     type=click.Choice(["normal", "zeros", "mean", "fitted", "subword"]),
@@ -104,8 +104,9 @@ def matrix(store: Path, words: Any, target: Path, padding: bool, json: bool, **o
     if target.suffix not in (".npy", ".safetensors"):
         raise click.UsageError("TARGET must end in .npy or .safetensors")
     check_apart(target, store, Path(words.name))
-    # A line without a word is the padding's, and has a row as any other.
-    vocabulary = [*([""] if padding else []), *(line.rstrip("\r\n") for line in words)]
+    vocabulary = rows_of_lines(words)
+    if padding and vocabulary[:1] != [""]:
+        vocabulary.insert(0, "")
     with open_store(store) as opened:
         made = opened.matrix(vocabulary, **options)
     with new_file(target) as temporary, temporary.open("wb") as file:
@@ -136,7 +137,7 @@ def matrix(store: Path, words: Any, target: Path, padding: bool, json: bool, **o
 @json_option
 def graph(store: Path, target: Path, k: int, restrict: int | None, progress: bool | None, json: bool) -> None:
     """Write the nearest words of every word, exactly: a sparse matrix (.npz) or a table (.parquet)."""
-    with open_store(store) as opened:
+    with open_store(store, target=target) as opened:
         made = opened.knn_graph(target, k, restrict=restrict, progress=bar(progress))
     report(json, asdict(made), str(made))
 
@@ -145,6 +146,7 @@ def graph(store: Path, target: Path, k: int, restrict: int | None, progress: boo
 @STORE
 @click.argument("questions", type=click.Path(path_type=Path))
 @click.option("--method", type=click.Choice(["3cosadd", "3cosmul"]), default="3cosadd", show_default=True)
+@click.option("--ignore-case/--case-sensitive", "case_insensitive", default=True, help="Whether case is a difference.")
 @click.option(
     "--restrict", type=click.IntRange(min=1), default=300_000, show_default=True, help="Only the first N words."
 )

@@ -116,6 +116,10 @@ class CoreStore(_Store):
         """Open a store that was made of this one."""
         return type(self)(path)
 
+    def _files(self) -> tuple[Path, ...]:
+        """Name what is mapped."""
+        return (self.path,)
+
     def _copy_into(self, writer: Writer, ids: NDArray[np.int64]) -> None:
         """Append rows by id to a store that is being written."""
         writer.copy(self, ids)

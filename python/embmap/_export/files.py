@@ -111,7 +111,7 @@ def export(
             raise ValueError(f"{name} must be {least} or more, not {number}")
     if limit is not None and words is None:
         check_order(store, limit, "limit")
-    check_apart(path, store.path)
+    check_apart(path, *store._files())
     ids = None if words is None else _ids_of(store, words)
     if ids is not None and limit is not None:
         ids = ids[:limit]

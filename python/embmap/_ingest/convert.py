@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import io
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -342,9 +343,10 @@ def convert(
     source = local(source)
     target = default_target(source, member) if target is None else local(target)
     noted = as_json(metadata, ("source", "embmap", "conversion"))
-    check_apart(target, source, *(local(path) for path in (words, keep) if isinstance(path, os.PathLike)))
-    if isinstance(words, str):
-        check_apart(target, local(words))
+    lists = [words if isinstance(words, (str, os.PathLike)) else None, keep if isinstance(keep, os.PathLike) else None]
+    if isinstance(keep, io.TextIOBase):
+        lists.append(str(getattr(keep, "name", "")) or None)
+    check_apart(target, source, *(local(path) for path in lists if path is not None))
     if shards is not None and not 1 <= shards <= _MOST_SHARDS:
         raise ValueError(f"shards must be between 1 and {_MOST_SHARDS}, not {shards}")
     if shards is not None and limit is not None:

@@ -41,6 +41,18 @@ def words_of_lines(lines: Iterable[str]) -> list[str]:
     return words
 
 
+def rows_of_lines(lines: Iterable[str]) -> list[str]:
+    """Give what stands in each line, for its row: empty lines are rows too, but at the end; counts behind tabs are none."""
+    words = [line.strip(" \t\r\n") for line in lines]
+    while words and not words[-1]:
+        words.pop()
+    counted = [re.fullmatch(r"(.*\S)[ \t]*\t[0-9]+", word) for word in words if word]
+    if counted and all(counted):
+        names = iter(counted)
+        return [(found[1] if (found := next(names)) else word) if word else "" for word in words]
+    return words
+
+
 def _with_trimmed(words: Iterable[str]) -> Iterator[str]:
     # A word may end with a space, but that of a line that was read ends with what ended the line.
     for word in words:

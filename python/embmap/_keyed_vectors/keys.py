@@ -70,9 +70,11 @@ class Keys(Refused):
     def norms(self) -> NDArray[np.float32]:
         """Lengths of the rows."""
         inverse = self._store._inverse_norms(0, len(self))
-        norms = np.divide(1, inverse, out=np.zeros_like(inverse), where=inverse > 0)
+        with np.errstate(over="ignore"):
+            norms = np.divide(1, inverse, out=np.zeros_like(inverse), where=inverse > 0)
         extreme = extreme_lengths(inverse)
-        norms[extreme] = np.linalg.norm(self._store.take(extreme).astype(np.float64), axis=1)
+        with np.errstate(over="ignore"):
+            norms[extreme] = np.linalg.norm(self._store.take(extreme).astype(np.float64), axis=1)
         return norms
 
     def get_normed_vectors(self) -> NDArray[np.float32]:

@@ -173,6 +173,8 @@ class SimilarKeys(Keys):
         """Give the words that are closer to `key1` than `key2` is, in row order; KeyError where one has no row."""
         own, other = self.get_index(key1), self.get_index(key2)
         query = unit(self.get_vector(key1))
+        if not query.any():
+            return []
         cosines = self._over_norms(query, range(len(self)))
         # Rows in the same direction are equally close, which rounding would hide.
         doubtful = np.flatnonzero(np.abs(cosines - cosines[other]) < 1e-5)

@@ -48,6 +48,9 @@ def encode(
         raise ValueError(f"unknown must be 'skip' or 'count', not {unknown!r}")
     if max_length is not None and max_length < 1:
         raise ValueError(f"max_length must be positive, not {max_length}")
+    if isinstance(texts, Mapping) or len(getattr(texts, "shape", ())) > 1:
+        # Iterating over these gives the names of columns.
+        raise TypeError(f"expected an iterable of texts, found a {type(texts).__name__}")
     many = [texts] if isinstance(texts, str) else list(texts)
     if many and python_text(many[0]) is not many[0]:
         many = [python_text(text) for text in many]

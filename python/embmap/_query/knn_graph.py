@@ -74,7 +74,7 @@ def knn_graph(
     writers = {".npz": partial(_write_npz, path.parent), ".parquet": _write_parquet}
     if path.suffix not in writers:
         raise ValueError(f"{path}: expected the suffix {' or '.join(writers)}, found {path.suffix!r}")
-    check_apart(path, store.path)
+    check_apart(path, *store._files())
     k = min(k, max(rows - 1, 0))
 
     def fill(write: _Write) -> None:

@@ -84,6 +84,8 @@ def _rows_by_policy(
 
 
 def _as_row(values: Any, dim: int, name: str) -> NDArray[np.float32]:
+    if np.ma.is_masked(values):
+        raise ValueError(f"{name} has masked numbers: filled() says what stands in their places")
     row = np.asarray(values)
     if row.dtype.kind == "c":
         raise TypeError(f"{name} must have real numbers, not {row.dtype}")

@@ -69,7 +69,7 @@ def project(
     pa = need("pyarrow", "a map of words in Parquet")
     parquet = need("pyarrow.parquet", "a map of words in Parquet", "pyarrow")
     target = local(target)
-    check_apart(target, store.path)
+    check_apart(target, *store._files())
     rows = len(store) if limit is None else first_rows(store, limit, "limit")
     k = min(k, max(rows - 1, 0))
     vectors = unit(store.take(np.arange(rows))).astype(np.float32)
@@ -128,7 +128,7 @@ def plot(store: CoreStore, words: list[str], target: str | os.PathLike[str]) -> 
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
     target = local(target)
-    check_apart(target, store.path)
+    check_apart(target, *store._files())
     with new_file(target) as temporary:
         figure.savefig(temporary, dpi=150, format=target.suffix[1:] or "png")
     pyplot.close(figure)

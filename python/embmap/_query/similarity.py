@@ -75,7 +75,7 @@ def first_rows(store: CoreStore, restrict: int, name: str = "restrict") -> int:
 
 def check_order(store: CoreStore, restrict: int, name: str = "restrict") -> None:
     """Raise ValueError where the first so many rows are not the source's first."""
-    if not store._in_source_order and restrict < len(store):
+    if not store._in_source_order and 0 < restrict < len(store):
         raise ValueError(
             f"{store.path}: the rows of a store in several files are not in the source's order, so that {name}={restrict} "
             "would take any words: pass the words themselves, or leave it out"

@@ -38,7 +38,7 @@ def padded(
         raise ValueError(f"length must not be negative, not {length}")
     words, lengths = flatten(texts, length)
     width = length if length is not None else int(lengths.max(initial=0))
-    ids = np.full((len(lengths), width), padding, np.int64)
+    ids = np.full((len(lengths), width), as_int(padding), np.int64)
     ids[np.arange(width) < lengths[:, None]] = find(words)
     return ids
 
@@ -57,12 +57,14 @@ def pooled(
         )
     given = None
     if weights is not None:
-        if not isinstance(weights, Mapping):
+        # A Series of pandas is none, and answers as one does.
+        if not hasattr(weights, "get"):
             raise TypeError(f"weights must be a mapping word -> weight, not {type(weights).__name__}")
-        given = np.fromiter((weights.get(word, 0.0) for word in words), np.float32, len(words))
+        with np.errstate(over="ignore"):
+            given = np.fromiter((weights.get(word, 0.0) for word in words), np.float32, len(words))
         if not (finite := np.isfinite(given)).all():
             word = words[int(np.argmin(finite))]
-            raise ValueError(f"weights must be finite, and that of {word!r} is {weights[word]!r}")
+            raise ValueError(f"weights must be finite, and that of {word!r} is {weights.get(word)!r}")
     return store._pool(store.indices(words), lengths.astype(np.uintp), given, pool != "sum")
 
 

@@ -102,7 +102,7 @@ def build(
         if not least <= number <= MOST_CANDIDATES:
             raise ValueError(f"{name} must be from {least} to {MOST_CANDIDATES}, not {number}")
     path = _beside(store) if path is None else local(path)
-    check_apart(path, store.path)
+    check_apart(path, *store._files())
     with new_file(path) as temporary:
         graph = _usearch.Index(
             ndim=store.dim,

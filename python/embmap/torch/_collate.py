@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import index as as_int
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,7 @@ class Collate:
         Longer texts are cut at their end; by default as many ids as the batch's longest has.
     padding : int, optional
         What follows the words of a shorter text. By default ``len(store)``, as for a layer with ``padding_idx=len(store)``;
-        of a mapping, 0.
+        of a matrix, its ``padding_idx``; of a mapping, 0.
     missing : int, optional
         What stands for a word without a row; the padding by default.
 
@@ -61,14 +62,19 @@ class Collate:
         padding: int | None = None,
         missing: int | None = None,
     ) -> None:
-        if not isinstance(rows, CoreStore):
-            rows = rows.index if isinstance(rows, Matrix) else contents(rows)
-        if not isinstance(rows, (CoreStore, Mapping)):
+        if isinstance(rows, Matrix):
+            if padding is None and rows.padding_idx is None:
+                raise ValueError("the matrix has no row for the padding: say which with padding=")
+            padding = rows.padding_idx if padding is None else padding
+            rows = rows.index
+        given: Any = rows if isinstance(rows, CoreStore) else contents(rows)
+        if not hasattr(given, "get"):
             raise TypeError(f"rows must be a store or a mapping word -> row, not {type(rows).__name__}")
         if padding is None:
-            padding = len(rows) if isinstance(rows, CoreStore) else 0
-        self.rows = rows
-        self.length, self.padding, self.missing = length, padding, padding if missing is None else missing
+            padding = len(given) if isinstance(given, CoreStore) else 0
+        self.rows: CoreStore | Mapping[str, int] = given
+        self.length, self.padding = length, as_int(padding)
+        self.missing = self.padding if missing is None else as_int(missing)
 
     def __call__(self, batch: Sequence[Any]) -> Any:
         """Make a batch of samples.
@@ -97,7 +103,10 @@ class Collate:
     def _find(self, words: list[str]) -> NDArray[np.int64]:
         if isinstance(self.rows, CoreStore):
             return self.rows.indices(words, missing=self.missing)
-        return np.fromiter((self.rows.get(word, self.missing) for word in words), np.int64, len(words))
+        ids = np.array([self.rows.get(word, self.missing) for word in words])
+        if len(ids) and ids.dtype.kind not in "iu":
+            raise TypeError(f"rows must be int, found {ids.dtype}")
+        return ids.astype(np.int64)
 
     def __repr__(self) -> str:
         """Say what it makes of words."""
