@@ -117,8 +117,11 @@ class TokenRows:
             self._rows = np.append(self._rows, np.full(missing, _UNASKED))
         known = self._rows
         rows = known[tokens]
-        if (rows == _UNASKED).any():
-            new = np.unique(tokens[rows == _UNASKED])
+        if (unasked := rows == _UNASKED).any():
+            # Marking them takes a tenth of the time that sorting them does.
+            is_new = np.zeros(len(known), bool)
+            is_new[tokens[unasked]] = True
+            new = np.flatnonzero(is_new)
             known[new] = self._store.indices([self._tokenizer.id_to_token(token) for token in new.tolist()])
             rows = known[tokens]
         return rows
