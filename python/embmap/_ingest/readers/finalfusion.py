@@ -153,6 +153,8 @@ def _word(file: _File) -> str:
 def _plain(file: _File) -> Matrix:
     rows, dim, number = file.fields("QII")
     _check_type(file, number, _FLOAT32)
+    if not dim:
+        raise refusal(file.path, "rows without numbers are no vectors")
     file.align()
     matrix: NDArray[np.float32] = file.array("<f4", rows, dim)
     return matrix
@@ -197,9 +199,11 @@ class _Quantized:
         if codes.max(initial=0) >= self._table.shape[1]:
             raise refusal(self._path, "a row has a part that does not exist: the file is damaged")
         found = self._table[np.arange(self._table.shape[0]), codes].reshape(len(codes), self.shape[1])
-        if self._projection is not None:
-            found = found @ self._projection.T
-        return found if self._norms is None else found * self._norms[rows, None]
+        # What is no number is said of its row.
+        with np.errstate(over="ignore", invalid="ignore"):
+            if self._projection is not None:
+                found = found @ self._projection.T
+            return found if self._norms is None else found * self._norms[rows, None]
 
 
 class _Part:
@@ -212,4 +216,5 @@ class _Part:
     def __getitem__(self, rows: slice) -> NDArray[np.float32]:
         first, last, _ = rows.indices(self.shape[0])
         found: NDArray[np.float32] = self._matrix[self._start + first : self._start + last]
-        return found if self._norms is None else found * self._norms[rows, None]
+        with np.errstate(over="ignore", invalid="ignore"):
+            return found if self._norms is None else found * self._norms[rows, None]

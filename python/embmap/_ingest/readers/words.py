@@ -80,7 +80,7 @@ def files_of(words: Any) -> tuple[Path, ...]:
 def _is_json(text: str) -> bool:
     try:
         return isinstance(json.loads(text), (dict, list))
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
 
 

@@ -190,7 +190,9 @@ impl Table {
         self.shape.glued = glued && options.dim != Some(dim) && self.is_glued(&body);
         self.shape.dim = dim + usize::from(self.shape.glued);
         let first = &self.records[0];
-        let names: Vec<&[u8]> = first.iter().skip(first.len().saturating_sub(dim)).collect();
+        let ended = self.shape.trailing && first.iter().next_back().is_some_and(<[u8]>::is_empty);
+        let width = first.len() - usize::from(ended);
+        let names: Vec<&[u8]> = first.iter().take(width).skip(width.saturating_sub(dim)).collect();
         let named = self.records.len() > 1
             && (fields - 1..=fields + usize::from(self.shape.trailing)).contains(&first.len())
             && (are_names(&names)
@@ -220,10 +222,18 @@ impl Table {
         let counting = steps(|one, next| one + 1 == next) && numbers.as_ref().is_some_and(|numbers| numbers[0] < 2);
         match lead {
             // pandas gives its index no name.
-            1 if counting && body.len() > 1 && self.shape.named && first.len() == fields && first[0].is_empty() => {
+            1 if counting
+                && options.dim != Some(dim)
+                && body.len() > 1
+                && self.shape.named
+                && first.len() == fields
+                && first[0].is_empty()
+                && 2 * body.iter().filter(|record| !is_fraction(&record[1])).count() > body.len() =>
+            {
                 let reason = format!(
                     "the first column, which has no name, counts the rows, and all others are numbers, as in {:?}: where one of \
-                     those has the words, read the table with pandas, and give words and matrix to embmap.write()",
+                     those has the words, read the table with pandas, and give words and matrix to embmap.write(); where the numbers \
+                     of the rows are the words, say dim={dim}",
                     self.shown(body[0])
                 );
                 return Some(Err((2, reason)));
@@ -333,7 +343,8 @@ pub(super) fn swallows_rows(field: &[u8], delimiter: u8, fields: usize) -> bool 
             let parts: Vec<&[u8]> = line.split(|&byte| byte == delimiter).collect();
             // A number of the row may stand before the word.
             let numbers = fields.saturating_sub(2).max(1);
-            parts.len() >= fields && parts[parts.len() - numbers..].iter().all(|part| is_number(part.trim_ascii()))
+            // In prose a blank stands behind a comma.
+            parts.len() >= fields && parts[parts.len() - numbers..].iter().all(|part| is_number(part.trim_ascii_end()))
         })
 }
 
@@ -346,7 +357,7 @@ fn escapes_quotes(text: &[u8], delimiter: u8) -> bool {
         escapes |= before(at) == Some(&b'\\') && !ends(text.get(at + 1));
         // One of two that stand within a field.
         let doubled = text.get(at + 1) == Some(&b'"') && !ends(text.get(at + 2));
-        if doubled && !ends(before(at)) && before(at) != Some(&b'\\') {
+        if doubled && !ends(before(at)) {
             return false;
         }
     }
@@ -355,10 +366,9 @@ fn escapes_quotes(text: &[u8], delimiter: u8) -> bool {
 
 /// Whether fields can be names of columns of numbers, and not missing values.
 fn are_names(fields: &[&[u8]]) -> bool {
-    let mut seen = HashSet::new();
     fields.iter().all(|field| {
         let name = field.trim_ascii();
-        !is_number(name) && !MISSING.iter().any(|missing| name.eq_ignore_ascii_case(missing)) && seen.insert(name)
+        !is_number(name) && !MISSING.iter().any(|missing| name.eq_ignore_ascii_case(missing))
     })
 }
 
@@ -412,6 +422,11 @@ mod tests {
             ("a,1.5,2\n\"foo,3,4\nb,5,6\nx,5,7\n\"bar,7,8\nc,1,2\n", Shape { quoted: false, ..plain }),
             ("\"a,\nb\",1,2\nc,3,4\n", plain),
             ("\"C:\\\",1,2\nc,3,4\n", plain),
+            ("\"say \\\"\"hi\\\"\"\",1,2\nb,3,4\n", plain),
+            ("a,1,2\n\"Room, 12, 15\nfoo\",3,4\n", plain),
+            ("word,x,y,\na,1,2,\nb,3,4,\n", Shape { named: true, trailing: true, ..plain }),
+            ("word,v,v\na,1,2\nb,3,4\n", Shape { named: true, ..plain }),
+            (",x,y\n0,0.5,2\n1,0.25,1\n", Shape { named: true, ..plain }),
             ("\"say \"\"hi\"\"\",1,2\n\"c\",3,4\n", plain),
             ("label,x,y\n\"topic 1\",0.1,0.2\n\"topic 2\",0.3,0.4\n", Shape { named: true, ..plain }),
             ("topic 1,0.1,0.2\ntopic 2,0.3,0.4\n", plain),
