@@ -319,11 +319,9 @@ def export(store: Path, target: Path, words: Any, progress: bool | None, json: b
     to_stdout = target == Path("-")
     if to_stdout and options["format"] is None:
         raise click.UsageError("the standard output has no suffix: say what to write with --format")
-    if words is not None:
-        check_apart(target, Path(words.name))
     if to_stdout and sys.stdout is None:
         raise click.UsageError("there is no standard output to write to")
-    with open_store(store, target=target) as opened, ExitStack() as stack:
+    with open_store(store, target=target, words=words) as opened, ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory()) if to_stdout else None
         made = opened.export(
             Path(folder, "export") if folder else target,

@@ -27,13 +27,13 @@ STORE = click.argument("store", type=click.Path(path_type=Path))
 PROGRESS = click.option("--progress/--no-progress", default=None, help="A bar; on a terminal by default.")
 
 
-def open_store(path: Path, *, target: Path | None = None) -> Store:
+def open_store(path: Path, *, target: Path | None = None, words: TextIO | None = None) -> Store:
     """Open a store; other vectors by way of `load`, which converts them into its cache the first time.
 
-    What will be written to `target` is none of what is read.
+    `target` is where the answer goes, and must be none of what is read; a list of `words` is read besides.
     """
     if target is not None:
-        check_apart(target, path)
+        check_apart(target, path, *([] if words is None else [Path(words.name)]))
     return load(path, progress=bar(None))
 
 

@@ -18,7 +18,6 @@ from .._ingest.hub import pull as pull_store
 from .._ingest.hub import push as push_store
 from .._ingest.keep import rows_of_lines, words_of_lines
 from .._ingest.merge import merge as merge_stores
-from .._paths import check_apart
 from .._query.evaluate import Analogies
 from .._query.evaluate import evaluate as evaluate_store
 from .._query.forms import Form
@@ -46,9 +45,8 @@ def _made(json: bool, store: Store) -> None:
 @json_option
 def select(store: Path, words: Any, target: Path, missing: OnMissing, ngrams: bool, json: bool) -> None:
     """Write a store of some of the words, one a line in the file WORDS, in that order."""
-    check_apart(target, Path(words.name))
     with (
-        open_store(store, target=target) as opened,
+        open_store(store, target=target, words=words) as opened,
         opened.select(words_of_lines(words), target, missing=missing, ngrams=ngrams) as made,
     ):
         _made(json, made)
@@ -103,18 +101,17 @@ def matrix(store: Path, words: Any, target: Path, padding: bool, json: bool, **o
     """
     if target.suffix not in (".npy", ".safetensors"):
         raise click.UsageError("TARGET must end in .npy or .safetensors")
-    check_apart(target, store, Path(words.name))
-    vocabulary = rows_of_lines(words)
-    if padding and vocabulary[:1] != [""]:
-        vocabulary.insert(0, "")
-    with open_store(store) as opened:
+    with open_store(store, target=target, words=words) as opened:
+        vocabulary = rows_of_lines(words)
+        if padding and vocabulary[:1] != [""]:
+            vocabulary.insert(0, "")
         made = opened.matrix(vocabulary, **options)
     with new_file(target) as temporary, temporary.open("wb") as file:
         if target.suffix == ".npy":
             np.save(file, made.array)
         else:
-            words = jsonlib.dumps(vocabulary, ensure_ascii=False)
-            file.write(head_of_one("embedding.weight", "F32", made.shape, {"words": words}))
+            metadata = {"words": jsonlib.dumps(vocabulary, ensure_ascii=False)}
+            file.write(head_of_one("embedding.weight", "F32", made.shape, metadata))
             file.write(made.array.data)
     found = {
         "path": target,

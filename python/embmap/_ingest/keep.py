@@ -15,6 +15,7 @@ from .._words_like import WordsLike
 
 # A word, and how often it was counted: what GloVe's vocab_count writes, and most lists of frequencies.
 _COUNTED = re.compile(r"(\S+)[ \t]+[0-9]+(?:\.[0-9]+)?")
+_COUNTED_BY_TAB = re.compile(r"(.*\S)[ \t]*\t[0-9]+")
 
 
 def words_to_keep(keep: Any) -> WordsLike:
@@ -46,10 +47,9 @@ def rows_of_lines(lines: Iterable[str]) -> list[str]:
     words = [line.strip(" \t\r\n") for line in lines]
     while words and not words[-1]:
         words.pop()
-    counted = [re.fullmatch(r"(.*\S)[ \t]*\t[0-9]+", word) for word in words if word]
-    if counted and all(counted):
-        names = iter(counted)
-        return [(found[1] if (found := next(names)) else word) if word else "" for word in words]
+    counted = [_COUNTED_BY_TAB.fullmatch(word) for word in words]
+    if all(found or not word for found, word in zip(counted, words, strict=True)):
+        return [found[1] if found else "" for found in counted]
     return words
 
 

@@ -72,8 +72,7 @@ class Keys(Refused):
         inverse = self._store._inverse_norms(0, len(self))
         with np.errstate(over="ignore"):
             norms = np.divide(1, inverse, out=np.zeros_like(inverse), where=inverse > 0)
-        extreme = extreme_lengths(inverse)
-        with np.errstate(over="ignore"):
+            extreme = extreme_lengths(inverse)
             norms[extreme] = np.linalg.norm(self._store.take(extreme).astype(np.float64), axis=1)
         return norms
 
@@ -269,12 +268,7 @@ class Keys(Refused):
 
     def _over_norms(self, vector: Vector, rows: range) -> NDArray[np.float32]:
         """Give the products of a vector with each of the rows, over the length of the row; 0 for rows of zeros."""
-        out = np.empty(len(rows), np.float32)
-        for start in range(rows.start, rows.stop, _ROWS):
-            stop = min(start + _ROWS, rows.stop)
-            query = vector.astype(np.float32, copy=False)
-            out[start - rows.start : stop - rows.start] = over_lengths(self._store, start, stop, query)
-        return out
+        return over_lengths(self._store, rows, vector.astype(np.float32, copy=False))
 
 
 def _raise_missing(key: object) -> NoReturn:

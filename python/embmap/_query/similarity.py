@@ -144,23 +144,23 @@ def all_cosines(
     _check_finite(mean)
     query = unit(mean).astype(np.float32)
     rows, _ = _candidates(store, restrict)
-    cosines = np.empty(rows, np.float32)
+    return over_lengths(store, range(rows), query)
+
+
+def over_lengths(store: CoreStore, rows: range, query: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Give the products of `query` with each of some rows, over the length of the row; 0 for rows of zeros."""
+    products = np.empty(len(rows), np.float32)
     step = max(_BLOCK // store.dim, 1)
-    for start in range(0, rows, step):
-        stop = min(start + step, rows)
-        cosines[start:stop] = over_lengths(store, start, stop, query)
-    return cosines
-
-
-def over_lengths(store: CoreStore, start: int, stop: int, query: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Give the products of `query` with some of the rows, over the length of each; 0 for rows of zeros."""
-    inverse = store._inverse_norms(start, stop)
-    block = store._block(start, stop).astype(np.float32, copy=False)
-    with np.errstate(over="ignore", invalid="ignore"):
-        products: NDArray[np.float32] = block @ query * inverse
-    extreme = extreme_lengths(inverse)
-    if len(extreme):
-        products[extreme] = unit(block[extreme]) @ query.astype(np.float64)
+    for start in range(rows.start, rows.stop, step):
+        stop = min(start + step, rows.stop)
+        some = products[start - rows.start : stop - rows.start]
+        inverse = store._inverse_norms(start, stop)
+        block = store._block(start, stop).astype(np.float32, copy=False)
+        with np.errstate(over="ignore", invalid="ignore"):
+            some[:] = block @ query * inverse
+        extreme = extreme_lengths(inverse)
+        if len(extreme):
+            some[extreme] = unit(block[extreme]) @ query.astype(np.float64)
     return products
 
 

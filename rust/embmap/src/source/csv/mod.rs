@@ -14,7 +14,7 @@ use std::{
 use csv::{ByteRecord, ErrorKind, Reader, ReaderBuilder};
 
 pub(crate) use shape::Shape;
-use shape::swallows_rows;
+use shape::{swallows_rows, unglued};
 
 use crate::{
     error::{Error, Result},
@@ -133,15 +133,14 @@ impl Shape {
         let mut word = field(first);
         let mut filled = 0;
         if self.glued {
-            let space = word.iter().rposition(|byte| matches!(byte, b' ' | b'\t'));
-            let Some(space) = space else {
+            let Some((before, number)) = unglued(word) else {
                 return Err((
                     Fault::FieldCount,
                     "expected a word, a space and its first number, found no space".into(),
                 ));
             };
-            row[0] = row::number(&word[space + 1..], 0, dim)?;
-            (word, filled) = (&word[..space], 1);
+            row[0] = row::number(number, 0, dim)?;
+            (word, filled) = (before, 1);
         }
         for (i, value) in row.iter_mut().enumerate().skip(filled) {
             *value = row::number(field(first + 1 + i - filled).trim_ascii(), i, dim)?;

@@ -10,7 +10,7 @@ use crate::source::{
     options::{Options, Separator},
     text::{
         columns,
-        fields::{MISSING, are_numbers, is_fraction, is_number, shown},
+        fields::{are_numbers, is_fraction, is_name, is_number, shown},
         in_another_encoding,
         layout::{COUNTED, Layout, Problem, is_counting},
         no_words,
@@ -83,8 +83,7 @@ impl Shape {
     /// The word of a record.
     pub(super) fn word<'r>(&self, record: &'r ByteRecord) -> Option<&'r [u8]> {
         let field = record.get(usize::from(self.numbered))?;
-        let end = if self.glued { field.iter().rposition(|byte| matches!(byte, b' ' | b'\t'))? } else { field.len() };
-        Some(&field[..end])
+        if self.glued { Some(unglued(field)?.0) } else { Some(field) }
     }
 }
 
@@ -182,11 +181,10 @@ impl Table {
             return None;
         }
         let lead = fields - dim;
-        let tail = |field: &[u8]| {
-            let space = field.iter().rposition(|byte| matches!(byte, b' ' | b'\t'))?;
-            Some((space, is_number(&field[space + 1..])))
+        let ends = |record: &&ByteRecord| {
+            unglued(&record[0]).is_some_and(|(word, number)| !word.is_empty() && is_number(number))
         };
-        let glued = lead == 1 && body.iter().all(|record| matches!(tail(&record[0]), Some((1.., true))));
+        let glued = lead == 1 && body.iter().all(ends);
         self.shape.glued = glued && options.dim != Some(dim) && self.is_glued(&body);
         self.shape.dim = dim + usize::from(self.shape.glued);
         let first = &self.records[0];
@@ -195,7 +193,7 @@ impl Table {
         let names: Vec<&[u8]> = first.iter().take(width).skip(width.saturating_sub(dim)).collect();
         let named = self.records.len() > 1
             && (fields - 1..=fields + usize::from(self.shape.trailing)).contains(&first.len())
-            && (are_names(&names)
+            && (names.iter().all(|name| is_name(name.trim_ascii()))
                 || is_counting(&names) && (first.len() < fields || first[0].is_empty())
                 || (dim >= COUNTED
                     && is_counting(&names)
@@ -255,19 +253,16 @@ impl Table {
     fn is_glued(&self, body: &[&ByteRecord]) -> bool {
         let most = |count: usize| 2 * count > body.len();
         let first = &self.records[0];
-        let named = first.len() == body[0].len() && are_names(&first.iter().skip(1).collect::<Vec<_>>());
+        let named = first.len() == body[0].len() && first.iter().skip(1).all(|name| is_name(name.trim_ascii()));
         // "word x,y,z" names the first number too.
         if named && !first[0].contains(&b' ') {
             return false;
         }
-        let ends = |record: &&&ByteRecord| {
-            record[0].rsplit(|byte| matches!(byte, b' ' | b'\t')).next().is_some_and(is_fraction)
-        };
-        let others = |record: &&&ByteRecord| record.iter().skip(1).any(is_fraction);
-        let words: HashSet<&[u8]> =
-            body.iter().filter_map(|record| record[0].rsplitn(2, |byte| matches!(byte, b' ' | b'\t')).nth(1)).collect();
+        let parts: Vec<(&[u8], &[u8])> = body.iter().filter_map(|record| unglued(&record[0])).collect();
+        let words: HashSet<&[u8]> = parts.iter().map(|(word, _)| *word).collect();
         let fields: HashSet<&[u8]> = body.iter().map(|record| &record[0]).collect();
-        let whole = most(body.iter().filter(others).count()) && !most(body.iter().filter(ends).count());
+        let fractions = body.iter().filter(|record| record.iter().skip(1).any(is_fraction)).count();
+        let whole = most(fractions) && !most(parts.iter().filter(|(_, number)| is_fraction(number)).count());
         !whole && 2 * words.len() > fields.len()
     }
 
@@ -364,12 +359,10 @@ fn escapes_quotes(text: &[u8], delimiter: u8) -> bool {
     escapes
 }
 
-/// Whether fields can be names of columns of numbers, and not missing values.
-fn are_names(fields: &[&[u8]]) -> bool {
-    fields.iter().all(|field| {
-        let name = field.trim_ascii();
-        !is_number(name) && !MISSING.iter().any(|missing| name.eq_ignore_ascii_case(missing))
-    })
+/// The word and the first number that share a field, with a blank between them.
+pub(super) fn unglued(field: &[u8]) -> Option<(&[u8], &[u8])> {
+    let space = field.iter().rposition(|byte| matches!(byte, b' ' | b'\t'))?;
+    Some((&field[..space], &field[space + 1..]))
 }
 
 #[cfg(test)]

@@ -75,11 +75,11 @@ impl Rows<'_> {
                 ),
             ));
         }
-        let ended = |end: u8| words.iter().filter(|word| word.len() > 1 && word.ends_with(&[end])).count();
-        if let Some(&end) = ENDS.iter().find(|&&end| words.len() > 1 && most(ended(end)))
+        let ended = |end: u8| words.iter().filter(move |word| word.len() > 1 && word.ends_with(&[end]));
+        if let Some(&end) = ENDS.iter().find(|&&end| words.len() > 1 && most(ended(end).count()))
             && !settled
         {
-            let (end, of) = (char::from(end), words.iter().find(|word| word.len() > 1 && word.ends_with(&[end])));
+            let (end, of) = (char::from(end), ended(end).next());
             return Some((
                 0,
                 format!(

@@ -87,7 +87,12 @@ pub(crate) fn are_numbers(words: &[&[u8]]) -> bool {
 }
 
 /// What stands for a number that is missing.
-pub(crate) const MISSING: [&[u8]; 9] = [b"", b"na", b"n/a", b"<na>", b"null", b"none", b"nil", b"?", b"-"];
+const MISSING: [&[u8]; 9] = [b"", b"na", b"n/a", b"<na>", b"null", b"none", b"nil", b"?", b"-"];
+
+/// Whether a field can be the name of a column of numbers: no number, nor what stands for one.
+pub(crate) fn is_name(field: &[u8]) -> bool {
+    !is_number(field) && !MISSING.iter().any(|missing| field.eq_ignore_ascii_case(missing))
+}
 
 /// How many numbers a line ends in, however they are separated.
 pub(crate) fn numbers(line: &[u8]) -> usize {

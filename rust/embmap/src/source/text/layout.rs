@@ -2,7 +2,7 @@
 
 use super::{
     doubts,
-    fields::{MISSING, are_numbers, is_fraction, is_number, is_sparse, numbers, shown},
+    fields::{are_numbers, is_fraction, is_name, is_number, is_sparse, numbers, shown},
     padding,
     row::{column, is_space, trim_end, trim_spaces_start},
 };
@@ -160,8 +160,7 @@ impl Layout {
         if rest.is_empty() || fields.len() > self.dim + 2 {
             return false;
         }
-        let is_missing = |name: &[u8]| MISSING.iter().any(|missing| name.eq_ignore_ascii_case(missing));
-        if names.iter().all(|name| !is_missing(name) && !is_number(name)) {
+        if names.iter().all(|name| is_name(name)) {
             return true;
         }
         // pandas leaves the column of words without a name, where nobody gave it one.
