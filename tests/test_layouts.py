@@ -8,7 +8,7 @@ import zlib
 import numpy as np
 import pytest
 from conftest import convert_text, store_of
-from hypothesis import given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 import embmap
@@ -465,11 +465,66 @@ def test_what_would_become_other_words_is_refused(tmp_path, text, reason):
 
 
 def test_a_quote_behind_the_first_rows_swallows_none(tmp_path):
-    """Whatever was believed of quotes before."""
+    """Whatever was believed of quotes before, rows behind it are rows."""
     rows = "".join(f'"w{i}",{i},0.5\n' for i in range(30_000))
-    with pytest.raises(embmap.ParseError, match="a quote opens here, and rows stand before the next one") as raised:
-        convert_text(tmp_path, rows + '"12\\"",1,2\n"b",3,4\n"c",5,6\n', on_bad_row="skip")
-    assert raised.value.line == 30_001
-    # Words over several lines are words.
-    store = store_of(tmp_path, rows + '"a\nb, c",1,2\n')
-    assert store.word(-1) == "a\nb, c"
+    store = store_of(tmp_path, rows + '"12\\"",1,2\n"a\nb, c",3,4\n"c",5,6\n')
+    assert [store.word(i) for i in (-3, -2, -1)] == ['12"', "a\nb, c", "c"]
+    broken = rows + '"oops,1,2\n"b",3,4\n"foo"bar,5,6\n"c",7,8\n'
+    with pytest.raises(embmap.ParseError, match="a quote opens a field, and none closes it") as raised:
+        convert_text(tmp_path, broken)
+    assert (raised.value.line, raised.value.byte_offset) == (30_001, len(rows))
+    report = convert_text(tmp_path, broken, on_bad_row="skip")
+    assert (report.rows, [row.line for row in report.rejected_rows]) == (30_002, [30_001, 30_003])
+    # Where no word is in quotes, they are what a word begins with.
+    plain = "".join(f"w{i},{i},0.5\n" for i in range(30_000))
+    store = store_of(tmp_path, plain + '",1,2\n"oops,3,4\n"new, york",5,6\n')
+    assert [store.word(i) for i in (-3, -2, -1)] == ['"', '"oops', "new, york"]
+
+
+def test_a_table_says_in_which_row_it_was_cut(tmp_path):
+    with pytest.raises(embmap.ParseError, match="the file ends in this row: it was cut short"):
+        convert_text(tmp_path, "word,x,y\na,1,2\nb,3,4\nc,5")
+
+
+def r_table(words, delimiter):
+    """What R's ``write.table`` writes: quotes behind a backslash, which itself stands alone."""
+    names = delimiter.join(["\"V1\"", "\"V2\""])
+    rows = ['"' + word.replace('"', '\\"') + f'"{delimiter}{i}{delimiter}0.5' for i, word in enumerate(words)]
+    return "\n".join([names, *rows, ""])
+
+
+def csv_table(words, delimiter, quoting):
+    text = io.StringIO()
+    writer = csv.writer(text, delimiter=delimiter, quoting=quoting, lineterminator="\n")
+    writer.writerows([["word", "x", "y"], *([word, i, 0.5] for i, word in enumerate(words))])
+    return text.getvalue()
+
+
+PLAIN = st.text("abc", min_size=1, max_size=4)
+ODD = st.text("ab\",;\\ 1.'", min_size=1, max_size=5).filter(lambda word: word.strip(" "))
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(PLAIN | ODD, min_size=2, max_size=30, unique=True),
+    st.sampled_from(",;\t"),
+    st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONNUMERIC]),
+)
+def test_what_pythons_csv_writes_is_read_or_refused(tmp_path, words, delimiter, quoting):
+    read_or_refused(tmp_path, csv_table(words, delimiter, quoting), words)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(PLAIN | ODD, min_size=2, max_size=30, unique=True), st.sampled_from(", \t"))
+def test_what_r_writes_is_read_or_refused(tmp_path, words, delimiter):
+    read_or_refused(tmp_path, r_table(words, delimiter), words)
+
+
+def read_or_refused(tmp_path, text, words):
+    """Words that look like something else are a reason to ask, and none for other words."""
+    try:
+        store = store_of(tmp_path, text)
+    except embmap.ParseError:
+        assume(False)
+    assert list(store) == words
+    assert store.vectors[:, 0].tolist() == list(range(len(words)))

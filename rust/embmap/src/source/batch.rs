@@ -133,12 +133,6 @@ impl<'a> Batch<'a> {
         self.crc.update(bytes);
     }
 
-    /// Says which source bytes the batch was made from, where that was not known before.
-    pub(crate) fn account(&mut self, bytes: &[u8]) {
-        self.bytes = bytes.len() as u64;
-        self.crc.update(bytes);
-    }
-
     /// Appends a row: `read` fills its numbers and returns its word, or says why it cannot.
     pub(crate) fn push_with<'w>(
         &mut self,

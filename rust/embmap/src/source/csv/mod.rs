@@ -1,8 +1,10 @@
 //! Tables: text whose fields may be in quotes, that may have a line of names and numbers of its rows.
 //!
-//! What spreadsheets, pandas and R write. The `csv` crate reads it, one record after the other; vectors that come so are few, and
-//! what counts is that a comma in a word is no separator. A row is `word, number, …, number` or `row number, word, number, …`.
+//! What spreadsheets, pandas and R write. One record is read after the other, as a quote may hold a newline; vectors that come
+//! so are few, and what counts is that a comma in a word is no separator. A row is `word, number, …, number` or `row number, word,
+//! number, …`.
 
+mod record;
 mod shape;
 
 use std::{
@@ -11,25 +13,24 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use csv::{ByteRecord, ErrorKind, Reader, ReaderBuilder};
-
+use record::{Form, Next, Record};
 pub(crate) use shape::Shape;
-use shape::{swallows_rows, unglued};
+use shape::{Quotes, unglued, without_mark};
 
 use crate::{
-    error::{Error, Result},
+    error::Result,
     source::{
         Envelope, Source, SourceError,
         batch::{Batch, Fault, RowPosition},
         container::{Input, Progress, Sequential},
-        head::Head,
+        head::{BlockError, Head, LONGEST_LINE, broken, fill},
         options::Separator,
         text::row,
     },
 };
 
-/// Source bytes from which a batch is full.
-const BATCH_BYTES: u64 = 1 << 20;
+/// Source bytes of a batch, where a record has no more.
+const BATCH_BYTES: usize = 1 << 20;
 
 /// A table, ready to be read.
 pub(crate) struct CsvSource {
@@ -43,29 +44,23 @@ pub(crate) struct CsvSource {
 
 /// Where reading has come.
 struct State {
-    reader: Reader<Kept>,
-    sequence: u64,
-    /// Source bytes before the first that has not been given out.
-    given: u64,
-    /// The line of the next batch's first row, counted from 1.
-    line: u64,
-    /// Whether the next record has names.
-    named: bool,
+    rest: Box<dyn Read + Send>,
+    /// What was read and not yet given out, from byte `offset` of the text on.
+    text: Vec<u8>,
+    offset: u64,
+    /// Why no more can be read.
+    failure: Option<io::Error>,
+    /// Whether nothing stands behind `text`.
     ended: bool,
+    sequence: u64,
 }
 
-/// A reader that keeps what was read until it is asked for, as checksums are those of the bytes of each batch.
-struct Kept {
-    inner: Box<dyn Read + Send>,
-    bytes: Vec<u8>,
-}
-
-impl Read for Kept {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.inner.read(buffer)?;
-        self.bytes.extend_from_slice(&buffer[..read]);
-        Ok(read)
-    }
+/// Whole records, which a thread reads while others take those behind them.
+#[derive(Default)]
+pub(crate) struct Records {
+    text: Vec<u8>,
+    offset: u64,
+    record: Record,
 }
 
 impl CsvSource {
@@ -75,47 +70,71 @@ impl CsvSource {
             Input::File(_, length) => Some(*length),
             Input::Stream(_) => None,
         };
-        let (start, failure) = (head.bytes.len() as u64, head.failure);
-        let rest = Sequential::new(input, start);
+        let rest = Sequential::new(input, head.bytes.len() as u64);
         let progress = rest.progress();
-        let failed = failure.map(|error| Failed(Some(error)));
-        let inner: Box<dyn Read + Send> = match failed {
-            Some(failed) => Box::new(io::Cursor::new(head.bytes).chain(failed)),
-            None => Box::new(io::Cursor::new(head.bytes).chain(rest)),
+        let state = State {
+            rest: Box::new(rest),
+            text: head.bytes,
+            offset: 0,
+            failure: head.failure,
+            ended: false,
+            sequence: 0,
         };
-        let reader = shape.reader(Kept { inner, bytes: Vec::new() });
-        let state = State { reader, sequence: 0, given: 0, line: 1, named: shape.named, ended: false };
         CsvSource { path: path.to_path_buf(), shape, state: Mutex::new(state), progress, length }
     }
 }
 
-/// What could not be read behind the head.
-struct Failed(Option<io::Error>);
+impl State {
+    /// Takes the next records out of the text; none where it has ended.
+    fn take(&mut self, form: &Form, records: &mut Records) -> Result<(), BlockError> {
+        records.offset = self.offset;
+        let mut wanted = BATCH_BYTES;
+        let end = loop {
+            self.read(wanted);
+            let end = form.whole(&self.text, self.ended, &mut records.record);
+            if end > 0 || self.ended {
+                break end;
+            }
+            let error = match self.failure.take() {
+                Some(failure) => broken(failure, &self.text, self.offset),
+                None if self.text.len() > 2 * LONGEST_LINE => BlockError::long_line(&[], self.offset),
+                None => {
+                    wanted = 2 * wanted.max(self.text.len());
+                    continue;
+                }
+            };
+            self.text.clear();
+            self.ended = true;
+            return Err(error);
+        };
+        let behind = self.text.split_off(end);
+        records.text = std::mem::replace(&mut self.text, behind);
+        self.offset += end as u64;
+        self.sequence += 1;
+        Ok(())
+    }
 
-impl Read for Failed {
-    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-        Err(self.0.take().unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into()))
+    /// Reads on until the text has `wanted` bytes, or all that there are.
+    fn read(&mut self, wanted: usize) {
+        let mut filled = self.text.len();
+        if self.ended || self.failure.is_some() || filled >= wanted {
+            return;
+        }
+        self.text.resize(wanted, 0);
+        self.failure = fill(&mut self.rest, &mut self.text, &mut filled).err();
+        self.ended = filled < wanted && self.failure.is_none();
+        self.text.truncate(filled);
     }
 }
 
 impl Shape {
-    /// A reader of such a table, names and all.
-    fn reader<R: Read>(&self, bytes: R) -> Reader<R> {
-        let mut builder = ReaderBuilder::new();
-        builder.delimiter(self.delimiter).quoting(self.quoted).has_headers(false).flexible(true);
-        if self.escaped {
-            builder.escape(Some(b'\\')).double_quote(false);
-        }
-        builder.from_reader(bytes)
-    }
-
-    /// How many fields a record has.
-    fn fields(&self) -> usize {
-        usize::from(self.numbered) + 1 + self.dim - usize::from(self.glued)
-    }
-
     /// Fills `row` with the numbers of a record and gives its word; on failure says what was expected and what was found.
-    fn read<'a>(&self, record: &'a ByteRecord, row: &mut [f32]) -> Result<&'a [u8], (Fault, String)> {
+    fn read<'a>(&self, record: &'a Record, row: &mut [f32]) -> Result<&'a [u8], (Fault, String)> {
+        if record.unclosed && self.quotes == Quotes::Seen {
+            let reason = "a quote opens a field, and none closes it before the next separator or the end of the row: write it \
+                          twice, as \"\", within quotes";
+            return Err((Fault::FieldCount, reason.into()));
+        }
         let mut fields = record.len();
         while fields > 0 && self.trailing && record.get(fields - 1).is_some_and(<[u8]>::is_empty) {
             fields -= 1;
@@ -153,7 +172,7 @@ impl Shape {
 }
 
 impl Source for CsvSource {
-    type Scratch = ByteRecord;
+    type Scratch = Records;
 
     fn path(&self) -> &Path {
         &self.path
@@ -191,79 +210,46 @@ impl Source for CsvSource {
     }
 
     fn trailer(&self) -> Envelope {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut framing = Envelope::default();
-        framing.add(&state.reader.get_ref().bytes);
-        framing
+        Envelope::default()
     }
 
-    fn next(&self, record: &mut ByteRecord, batch: &mut Batch) -> Result<bool, SourceError> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let state = &mut *state;
-        batch.sequence = state.sequence;
-        if state.ended {
-            return Ok(false);
+    fn next(&self, records: &mut Records, batch: &mut Batch) -> Result<bool, SourceError> {
+        let form = self.shape.form();
+        {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            batch.sequence = state.sequence;
+            state.take(&form, records).map_err(|error| error.into_source_error(&self.path))?;
         }
-        batch.begin(&[]);
-        let (start, first_line) = (state.given, state.line);
-        while state.reader.position().byte() - start < BATCH_BYTES {
-            let (offset, line) = (state.reader.position().byte(), state.reader.position().line());
-            match state.reader.read_byte_record(record) {
-                Ok(true) => {}
-                Ok(false) => {
-                    state.ended = true;
-                    break;
-                }
-                Err(error) => {
-                    state.ended = true;
-                    let ErrorKind::Io(error) = error.into_kind() else {
-                        unreachable!("records of any length, of bytes");
-                    };
-                    let lines = line - first_line;
-                    if error.raw_os_error().is_some() || error.get_ref().is_none() {
-                        return Err(SourceError::Refused(Error::io(&self.path)(error)));
-                    }
-                    return Err(SourceError::Malformed { lines, byte_offset: offset, reason: error.to_string() });
-                }
-            }
-            // Blank lines before a record are passed over.
-            let line = record.position().map_or(line, csv::Position::line);
-            let origin =
-                RowPosition { line: line - first_line, offset: record.position().map_or(offset, csv::Position::byte) };
-            if std::mem::take(&mut state.named) {
-                continue;
-            }
-            let width = self.shape.fields();
-            if record.as_slice().contains(&b'\n')
-                && record.iter().any(|field| swallows_rows(field, self.shape.delimiter, width))
+        let Records { text, offset, record } = records;
+        let text: &[u8] = text;
+        batch.begin(text);
+        let is_first = *offset == 0;
+        let mut named = is_first && self.shape.named;
+        let mut rest = if is_first { without_mark(text) } else { text };
+        loop {
+            let origin = RowPosition { line: batch.lines, offset: *offset + (text.len() - rest.len()) as u64 };
+            let (length, is_record) = match form.next(rest, true, record) {
+                Next::End | Next::Part => break,
+                Next::Blank(length) => (length, false),
+                Next::Record(length) => (length, true),
+            };
+            let (read, behind) = rest.split_at(length);
+            rest = behind;
+            batch.lines += memchr::memchr_iter(form.newline, read).count() as u64;
+            if !is_record
+                || std::mem::take(&mut named)
+                || self.shape.word(record).is_some_and(|word| !batch.wants(word))
             {
-                state.ended = true;
-                return Err(SourceError::Malformed {
-                    lines: origin.line,
-                    byte_offset: origin.offset,
-                    reason: "a quote opens here, and rows stand before the next one: it is no quote, or one with a backslash, \
-                             unlike those of the first rows; write the table anew with pandas, or give words and matrix to \
-                             embmap.write()"
-                        .into(),
-                });
-            }
-            let word = self.shape.word(record);
-            if word.is_some_and(|word| !batch.wants(word)) {
                 continue;
             }
             batch.push_with(origin, |row| self.shape.read(record, row));
+            if !read.ends_with(&[form.newline]) {
+                batch.cut_at(origin.offset);
+            }
             if batch.is_refused() {
                 break;
             }
         }
-        state.sequence += 1;
-        state.line = state.reader.position().line();
-        state.given = state.reader.position().byte();
-        batch.lines = state.line - first_line;
-        let bytes = &mut state.reader.get_mut().bytes;
-        let given = ((state.given - start) as usize).min(bytes.len());
-        batch.account(&bytes[..given]);
-        bytes.drain(..given);
-        Ok(true)
+        Ok(!text.is_empty())
     }
 }

@@ -2,8 +2,7 @@
 
 use std::collections::HashSet;
 
-use csv::{ByteRecord, ReaderBuilder};
-
+use super::record::{Form, Record};
 use crate::source::{
     encoding::Utf8Errors,
     head::Head,
@@ -20,14 +19,26 @@ use crate::source::{
 /// Records looked at.
 const SAMPLE_RECORDS: usize = 1000;
 
+/// What quotes around a field are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Quotes {
+    /// Bytes like others: more of them are not closed than hold what would need them.
+    Bytes,
+    /// No part of the field where they are closed; the first records have none.
+    Unseen,
+    /// No part of the field, and closed in each record.
+    Seen,
+}
+
 /// How a table is to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Shape {
     pub delimiter: u8,
-    /// Whether a quote at the start of a field is no part of it.
-    pub quoted: bool,
-    /// Whether a quote inside is written with a backslash, as R does, and not twice.
-    pub escaped: bool,
+    /// What ends a line.
+    pub newline: u8,
+    pub quotes: Quotes,
+    /// Whether a blank stands before numbers.
+    pub blanks: bool,
     /// Whether the first record names the columns.
     pub named: bool,
     /// Whether the row's own number stands before the word.
@@ -70,6 +81,22 @@ impl Shape {
         }
     }
 
+    /// How many fields a record has, one behind a delimiter that ends it not counted.
+    pub(super) fn fields(&self) -> usize {
+        usize::from(self.numbered) + 1 + self.dim - usize::from(self.glued)
+    }
+
+    /// What its records look like.
+    pub(super) fn form(&self) -> Form {
+        Form {
+            delimiter: self.delimiter,
+            newline: self.newline,
+            quoting: self.quotes != Quotes::Bytes,
+            fields: Some(self.fields() + usize::from(self.trailing)),
+            blanks: self.blanks,
+        }
+    }
+
     /// What separates the fields.
     pub(crate) fn separator(&self) -> Separator {
         match self.delimiter {
@@ -81,7 +108,7 @@ impl Shape {
     }
 
     /// The word of a record.
-    pub(super) fn word<'r>(&self, record: &'r ByteRecord) -> Option<&'r [u8]> {
+    pub(super) fn word<'r>(&self, record: &'r Record) -> Option<&'r [u8]> {
         let field = record.get(usize::from(self.numbered))?;
         if self.glued { Some(unglued(field)?.0) } else { Some(field) }
     }
@@ -90,57 +117,56 @@ impl Shape {
 /// The first records, read one way.
 struct Table {
     shape: Shape,
-    records: Vec<ByteRecord>,
+    records: Vec<Record>,
 }
 
 impl Table {
-    /// The records of `head`, with quotes where those make sense; `None` where no delimiter stands in most of them.
+    /// The records of `head`; `None` where no delimiter stands in most of them.
     fn of(head: &Head, delimiter: u8, options: &Options) -> Option<Table> {
-        let plain = Table::read(head, delimiter, false, false);
-        let quoted = Table::read(head, delimiter, true, false);
-        // R writes a quote in a word with a backslash.
-        let escaped = Table::read(head, delimiter, true, true);
-        let best = [quoted, escaped, plain].into_iter().flatten().max_by_key(|table| {
-            let (fields, count) = table.commonest();
-            let odd = table.records.len() - count;
-            let all = || table.records.iter().flatten();
-            let swallowing = all().filter(|field| swallows_rows(field, delimiter, fields)).count();
-            // A quote that is left is a word's own, or one that was not understood.
-            let left = all().filter(|field| field.len() > 1 && field.contains(&b'"')).count();
-            let like_it = table.shape.escaped == escapes_quotes(head.whole_lines(), delimiter);
-            (std::cmp::Reverse((odd + swallowing, left)), fields, table.shape.quoted, like_it)
-        })?;
-        let (fields, count) = best.commonest();
+        let text = without_mark(head.whole_lines());
+        let newline = if memchr::memchr2(b'\n', b'\r', text).is_some() && memchr::memchr(b'\n', text).is_none() {
+            b'\r'
+        } else {
+            b'\n'
+        };
+        let ended = head.whole_lines().len() == head.bytes.len();
+        // What a line has alone tells how many fields a record has, and that tells which lines are one record.
+        let mut form = Form { delimiter, newline, quoting: true, fields: None, blanks: false };
+        let lines = text.split(|&byte| byte == newline).flat_map(|line| form.records(line, true)).take(SAMPLE_RECORDS);
+        let lines: Vec<Record> = lines.collect();
+        let (fields, _) = commonest(&lines)?;
+        form.fields = Some(fields);
+        let blank = |record: &&Record| record.iter().skip(1).any(|field| field.starts_with(b" "));
+        form.blanks = 2 * lines.iter().filter(blank).count() > lines.len();
+        let mut records: Vec<Record> = form.records(text, ended).take(SAMPLE_RECORDS).collect();
+        let count = |is: fn(&&Record) -> bool| records.iter().filter(is).count();
+        let (unclosed, needed, quoted) =
+            (count(|record| record.unclosed), count(|record| record.needed), count(|record| record.quoted > 0));
+        let all = 2 * quoted > records.len();
+        let quotes = match (all || unclosed <= needed, quoted) {
+            (false, _) => Quotes::Bytes,
+            (true, 0) => Quotes::Unseen,
+            (true, _) => Quotes::Seen,
+        };
+        if quotes == Quotes::Bytes {
+            form.quoting = false;
+            records = form.records(text, ended).take(SAMPLE_RECORDS).collect();
+        }
+        let (fields, count) = commonest(&records)?;
         // Names may be one fewer, and one record in ten anything.
-        let enough = fields > 1 && 10 * (count + 1) >= 9 * best.records.len();
-        (enough || options.separator != Separator::Auto).then_some(best)
-    }
-
-    fn read(head: &Head, delimiter: u8, quoted: bool, escaped: bool) -> Option<Table> {
-        let text = head.whole_lines();
-        let shape =
-            Shape { delimiter, quoted, escaped, named: false, numbered: false, glued: false, trailing: false, dim: 0 };
-        let mut builder = ReaderBuilder::new();
-        builder.delimiter(delimiter).quoting(quoted).has_headers(false).flexible(true);
-        if escaped {
-            builder.escape(Some(b'\\')).double_quote(false);
-        }
-        let mut reader = builder.from_reader(text);
-        let mut records: Vec<ByteRecord> = reader.byte_records().take(SAMPLE_RECORDS).map_while(Result::ok).collect();
-        // The last one may go on behind the head.
-        if records.len() > 1 && records.len() < SAMPLE_RECORDS && text.len() < head.bytes.len() {
-            records.pop();
-        }
-        (!records.is_empty()).then_some(Table { shape, records })
-    }
-
-    /// How many fields most records have, and how many those are.
-    fn commonest(&self) -> (usize, usize) {
-        let mut counts = std::collections::BTreeMap::new();
-        for record in &self.records {
-            *counts.entry(record.len()).or_insert(0) += 1;
-        }
-        counts.into_iter().max_by_key(|(_, count)| *count).unwrap_or((0, 0))
+        let enough = fields > 1 && 10 * (count + 1) >= 9 * records.len();
+        let shape = Shape {
+            delimiter,
+            newline,
+            quotes,
+            blanks: form.blanks,
+            named: false,
+            numbered: false,
+            glued: false,
+            trailing: false,
+            dim: 0,
+        };
+        (enough || options.separator != Separator::Auto).then_some(Table { shape, records })
     }
 
     /// What the records are, or why they are not read; `None` where they are no rows of numbers.
@@ -150,9 +176,9 @@ impl Table {
         {
             return Some(Err((1, decimal_commas(&line))));
         }
-        let (mut fields, _) = self.commonest();
-        let usual = |record: &&ByteRecord| record.len() == fields;
-        let body: Vec<&ByteRecord> = self.records.iter().skip(1).filter(usual).collect();
+        let (mut fields, _) = commonest(&self.records)?;
+        let usual = |record: &&Record| record.len() == fields;
+        let body: Vec<&Record> = self.records.iter().skip(1).filter(usual).collect();
         let mut body = if body.is_empty() { self.records.iter().filter(usual).collect() } else { body };
         let delimiter = char::from(self.shape.delimiter);
         if fields > 2 && body.iter().all(|record| record[fields - 1].is_empty()) {
@@ -172,8 +198,7 @@ impl Table {
         if 2 * with_commas > body.len() || halves {
             return Some(Err((1, decimal_commas(&self.shown(body[0])))));
         }
-        let numbers =
-            |record: &ByteRecord| (1..fields).rev().take_while(|&i| is_number(record[i].trim_ascii())).count();
+        let numbers = |record: &Record| (1..fields).rev().take_while(|&i| is_number(record[i].trim_ascii())).count();
         let mut dims: Vec<usize> = body.iter().map(|record| numbers(record)).collect();
         dims.sort_unstable();
         let dim = dims[dims.len() / 2];
@@ -181,11 +206,7 @@ impl Table {
             return None;
         }
         let lead = fields - dim;
-        let ends = |record: &&ByteRecord| {
-            unglued(&record[0]).is_some_and(|(word, number)| !word.is_empty() && is_number(number))
-        };
-        let glued = lead == 1 && body.iter().all(ends);
-        self.shape.glued = glued && options.dim != Some(dim) && self.is_glued(&body);
+        self.shape.glued = lead == 1 && options.dim != Some(dim) && self.is_glued(&body);
         self.shape.dim = dim + usize::from(self.shape.glued);
         let first = &self.records[0];
         let ended = self.shape.trailing && first.iter().next_back().is_some_and(<[u8]>::is_empty);
@@ -250,7 +271,7 @@ impl Table {
     }
 
     /// Whether the number that ends each first field is the first of the vector, and not the end of a word, as of "topic 1".
-    fn is_glued(&self, body: &[&ByteRecord]) -> bool {
+    fn is_glued(&self, body: &[&Record]) -> bool {
         let most = |count: usize| 2 * count > body.len();
         let first = &self.records[0];
         let named = first.len() == body[0].len() && first.iter().skip(1).all(|name| is_name(name.trim_ascii()));
@@ -258,11 +279,17 @@ impl Table {
         if named && !first[0].contains(&b' ') {
             return false;
         }
-        let parts: Vec<(&[u8], &[u8])> = body.iter().filter_map(|record| unglued(&record[0])).collect();
+        let parts = body.iter().filter_map(|record| unglued(&record[0]));
+        let parts: Vec<(&[u8], &[u8])> = parts.filter(|(word, number)| !word.is_empty() && is_number(number)).collect();
+        let fraction_ends = parts.iter().filter(|(_, number)| is_fraction(number)).count();
+        // Whole numbers that end some of the words are these words' own.
+        if parts.len() < body.len() && !most(fraction_ends) {
+            return false;
+        }
         let words: HashSet<&[u8]> = parts.iter().map(|(word, _)| *word).collect();
         let fields: HashSet<&[u8]> = body.iter().map(|record| &record[0]).collect();
         let fractions = body.iter().filter(|record| record.iter().skip(1).any(is_fraction)).count();
-        let whole = most(fractions) && !most(parts.iter().filter(|(_, number)| is_fraction(number)).count());
+        let whole = most(fractions) && !most(fraction_ends);
         !whole && 2 * words.len() > fields.len()
     }
 
@@ -290,12 +317,12 @@ impl Table {
     }
 
     /// A record for a message.
-    fn shown(&self, record: &ByteRecord) -> String {
+    fn shown(&self, record: &Record) -> String {
         shown(&record.iter().collect::<Vec<_>>().join(&self.shape.delimiter))
     }
 
     /// The shape, unless the records would be misread.
-    fn checked(&self, body: &[&ByteRecord], options: &Options) -> Result<Shape, Problem> {
+    fn checked(&self, body: &[&Record], options: &Options) -> Result<Shape, Problem> {
         let (shape, line) = (self.shape, 1 + u64::from(self.shape.named));
         if let Some(asked) = options.dim.filter(|&asked| asked != shape.dim) {
             return Err((line, format!("expected vectors of dimension {asked}, found {}", shape.dim)));
@@ -331,32 +358,34 @@ fn decimal_commas(row: &str) -> String {
     )
 }
 
-/// Whether a field holds lines that are rows themselves: a quote before them is none.
-pub(super) fn swallows_rows(field: &[u8], delimiter: u8, fields: usize) -> bool {
-    field.contains(&b'\n')
-        && field.split(|&byte| byte == b'\n').any(|line| {
-            let parts: Vec<&[u8]> = line.split(|&byte| byte == delimiter).collect();
-            // A number of the row may stand before the word.
-            let numbers = fields.saturating_sub(2).max(1);
-            // In prose a blank stands behind a comma.
-            parts.len() >= fields && parts[parts.len() - numbers..].iter().all(|part| is_number(part.trim_ascii_end()))
-        })
+/// How many fields most records have, and how many those are.
+fn commonest(records: &[Record]) -> Option<(usize, usize)> {
+    let mut counts = std::collections::BTreeMap::new();
+    for record in records {
+        *counts.entry(record.len()).or_insert(0) += 1;
+    }
+    counts.into_iter().max_by_key(|(_, count)| *count)
 }
 
-/// Whether quotes in a word are written with a backslash, and not twice.
-fn escapes_quotes(text: &[u8], delimiter: u8) -> bool {
-    let ends = |byte: Option<&u8>| byte.is_none_or(|&byte| byte == delimiter || matches!(byte, b'\r' | b'\n'));
-    let before = |at: usize| at.checked_sub(1).and_then(|at| text.get(at));
-    let mut escapes = false;
-    for at in memchr::memchr_iter(b'"', text) {
-        escapes |= before(at) == Some(&b'\\') && !ends(text.get(at + 1));
-        // One of two that stand within a field.
-        let doubled = text.get(at + 1) == Some(&b'"') && !ends(text.get(at + 2));
-        if doubled && !ends(before(at)) {
-            return false;
-        }
+/// A text without its byte-order mark.
+pub(super) fn without_mark(text: &[u8]) -> &[u8] {
+    text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
+}
+
+/// Whether a line has the `fields` of a row, its last ones numbers.
+pub(super) fn ends_in_numbers(line: &[u8], delimiter: u8, fields: usize, blanks: bool) -> bool {
+    let mut parts: Vec<&[u8]> = line.split(|&byte| byte == delimiter).collect();
+    if parts.len() < fields {
+        return false;
     }
-    escapes
+    // A number of the row may stand before the word, and a delimiter behind the last one.
+    let numbers = fields.saturating_sub(2).max(1);
+    parts.pop_if(|last| last.is_empty());
+    let is_number = |part: &&[u8]| {
+        let part = if blanks { part.trim_ascii() } else { part.trim_ascii_end() };
+        is_number(part.strip_prefix(b"\"").and_then(|part| part.strip_suffix(b"\"")).unwrap_or(part))
+    };
+    parts.len() >= numbers && parts[parts.len() - numbers..].iter().all(is_number)
 }
 
 /// The word and the first number that share a field, with a blank between them.
@@ -386,45 +415,49 @@ mod tests {
     fn delimiter_quotes_names_and_numbers_come_from_the_content() {
         let plain = Shape {
             delimiter: b',',
-            quoted: true,
-            escaped: false,
+            newline: b'\n',
+            quotes: Quotes::Unseen,
+            blanks: false,
             named: false,
             numbered: false,
             glued: false,
             trailing: false,
             dim: 2,
         };
+        let (seen, bytes) = (Shape { quotes: Quotes::Seen, ..plain }, Shape { quotes: Quotes::Bytes, ..plain });
         for (text, shape) in [
             ("a,1,2\nb,3,4\n", plain),
-            ("a, 1, 2\nb, 3, 4\n", plain),
+            ("a,1,2\rb,3,4\r", Shape { newline: b'\r', ..plain }),
+            ("a, 1, 2\nb, 3, 4\n", Shape { blanks: true, ..plain }),
             ("a;1.5;2\nb;3;4\n", Shape { delimiter: b';', ..plain }),
             ("word,x,y\na,1,2\nb,3,4\n", Shape { named: true, ..plain }),
             (",0,1\na,1.5,2\nb,3,4\n", Shape { named: true, ..plain }),
             (",word,0,1\n0,a,1.5,2\n1,b,3,4\n", Shape { named: true, numbered: true, ..plain }),
             ("a,1,2,\nb,3,4,\n", Shape { trailing: true, ..plain }),
             ("a 1,2\nb 3,4\n", Shape { glued: true, ..plain }),
-            ("\",\",1,2\n\"\"\"\",3,4\n", plain),
-            ("\",1,2\nb,3,4\nc,5,6\n", Shape { quoted: false, ..plain }),
-            ("\"x\" \"y\"\n\"a\" 1 2\n\"\\\"\" 3 4\n", Shape { delimiter: b' ', named: true, escaped: true, ..plain }),
-            ("\"a\" 1 2\n\"b\" 3 4\n", Shape { delimiter: b' ', ..plain }),
-            (
-                "\"V1\" \"V2\"\n\"12\\\"\" 1 2\n\"b\" 3 4\n",
-                Shape { delimiter: b' ', named: true, escaped: true, ..plain },
-            ),
-            ("\"o\\\"clock\" 1 2\n\"b\" 3 4\n", Shape { delimiter: b' ', escaped: true, ..plain }),
-            ("a,1.5,2\n\"foo,3,4\nb,5,6\nx,5,7\n\"bar,7,8\nc,1,2\n", Shape { quoted: false, ..plain }),
-            ("\"a,\nb\",1,2\nc,3,4\n", plain),
-            ("\"C:\\\",1,2\nc,3,4\n", plain),
-            ("\"say \\\"\"hi\\\"\"\",1,2\nb,3,4\n", plain),
-            ("a,1,2\n\"Room, 12, 15\nfoo\",3,4\n", plain),
+            ("\",\",1,2\n\"\"\"\",3,4\n", seen),
+            ("\",1,2\nb,3,4\nc,5,6\n", bytes),
+            ("\",1,2\nb,3,4\n\",5,6\n", bytes),
+            ("\"x\" \"y\"\n\"a\" 1 2\n\"\\\"\" 3 4\n", Shape { delimiter: b' ', named: true, ..seen }),
+            ("\"x\" \"y\"\n\"a\" 1 2\n\"\\\" 5 6\n\"\\\"\" 3 4\n", Shape { delimiter: b' ', named: true, ..seen }),
+            ("\"a\" 1 2\n\"b\" 3 4\n", Shape { delimiter: b' ', ..seen }),
+            ("\"o\\\"clock\" 1 2\n\"b\" 3 4\n", Shape { delimiter: b' ', ..seen }),
+            ("a,1.5,2\n\"foo,3,4\nb,5,6\nx,5,7\n\"bar,7,8\nc,1,2\n", bytes),
+            ("\"a,b\",1.5,2\n\"foo,3,4\nb,5,6\n", seen),
+            ("\"a,\nb\",1,2\nc,3,4\n", seen),
+            ("\"C:\\\",1,2\nc,3,4\n", seen),
+            ("\"say \\\"\"hi\\\"\"\",1,2\nb,3,4\n", seen),
+            ("a,1,2\n\"Room, 12, 15\nfoo\",3,4\n", seen),
             ("word,x,y,\na,1,2,\nb,3,4,\n", Shape { named: true, trailing: true, ..plain }),
             ("word,v,v\na,1,2\nb,3,4\n", Shape { named: true, ..plain }),
             (",x,y\n0,0.5,2\n1,0.25,1\n", Shape { named: true, ..plain }),
-            ("\"say \"\"hi\"\"\",1,2\n\"c\",3,4\n", plain),
-            ("label,x,y\n\"topic 1\",0.1,0.2\n\"topic 2\",0.3,0.4\n", Shape { named: true, ..plain }),
+            ("\"say \"\"hi\"\"\",1,2\n\"c\",3,4\n", seen),
+            ("label,x,y\n\"topic 1\",0.1,0.2\n\"topic 2\",0.3,0.4\n", Shape { named: true, ..seen }),
             ("topic 1,0.1,0.2\ntopic 2,0.3,0.4\n", plain),
             ("a 0.5,0.1,0.2\nb 0.25,0.3,0.4\n", Shape { glued: true, dim: 3, ..plain }),
             ("word x,y\na 1,2\nb 3,4\n", Shape { glued: true, named: true, ..plain }),
+            ("the 0.5,0.1\nof 0.25,0.3\nto 0.5,0.3\nodd,0.3\n", Shape { glued: true, ..plain }),
+            ("topic 1;1;2\nRocky 3;1;2\nother;3;4\n", Shape { delimiter: b';', ..plain }),
             ("the,NA,NA\nb,1,2\nc,3,4\n", plain),
             ("word\tx\ty\na\t1\t2\nb\t3\t4\n", Shape { delimiter: b'\t', named: true, ..plain }),
             ("0\ta\t1\t2\n1\tb\t3\t4\n", Shape { delimiter: b'\t', numbered: true, ..plain }),
@@ -447,6 +480,7 @@ mod tests {
             ("a 0,5 1e-3\nb 0,5 1,5E-02\n", "decimal commas"),
             (",id,x\n0,31,0.5\n1,1029,0.25\n", "counts the rows"),
             ("0,0\n0.5,0.25\n-0.5,0.125\n", "without words"),
+            ("0,0\n0.5,0.25\n-0.5,0.125\n1.5,0.5\nodd,0.5\n", "without words"),
             ("x,y,z\n0,0,0\n0.5,0.25,1\n-0.5,0.125,2\n", "without words"),
         ] {
             let found = find(text).and_then(Result::err).unwrap_or_default();

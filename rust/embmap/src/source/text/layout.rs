@@ -144,8 +144,8 @@ impl Layout {
         if are_numbered(&words) && (spaced || is_free) {
             (self.numbered, self.table) = (spaced, !spaced);
         }
-        let quoted = |word: &&[u8]| word.len() > 1 && word.starts_with(b"\"") && word.ends_with(b"\"");
-        self.table |= is_free && !words.is_empty() && words.iter().all(quoted);
+        let quoted = |word: &&&[u8]| word.len() > 1 && word.starts_with(b"\"") && word.ends_with(b"\"");
+        self.table |= is_free && 2 * words.iter().filter(quoted).count() > words.len();
         self
     }
 
