@@ -455,6 +455,7 @@ def test_words_are_those_that_were_written(tmp_path, text, words, dim):
         ("5\tthe\t0.1\t0.2\n9\triver\t0.3\t0.4\n", "2 columns"),
         ("1984,novel,0.1,0.2\n1985,novel,0.3,0.4\n", "2 columns"),
         ("word,0,1,2\nthe,.1,.2,.3\nriver,.4,.5,.6\n", "header=True or header=False"),
+        ("word\t0\t1\t2\nthe\t.1\t.2\t.3\nriver\t.4\t.5\t.6\n", "header=True or header=False"),
         ("the\t0,1\t0,2\nriver\t0,4\t0,5\n", "decimal commas"),
         (",movieId,a,b\n0,31,.1,.2\n1,1029,.3,.4\n", "counts the rows"),
     ],
@@ -479,6 +480,21 @@ def test_a_quote_behind_the_first_rows_swallows_none(tmp_path):
     plain = "".join(f"w{i},{i},0.5\n" for i in range(30_000))
     store = store_of(tmp_path, plain + '",1,2\n"oops,3,4\n"new, york",5,6\n')
     assert [store.word(i) for i in (-3, -2, -1)] == ['"', '"oops', "new, york"]
+
+
+@pytest.mark.parametrize("separator", [" ", "\t", ",", ";"])
+def test_header_says_whether_a_line_has_names_or_numbers(tmp_path, separator):
+    text = "word 0 1 2\nthe .1 .2 .3\nriver .4 .5 .6\n".replace(" ", separator)
+    assert list(store_of(tmp_path, text, header=True)) == ["the", "river"]
+    store = store_of(tmp_path, text, header=False)
+    assert (list(store), store["word"].tolist()) == (["word", "the", "river"], [0, 1, 2])
+    if separator in " \t":
+        with pytest.raises(embmap.ParseError, match='expected a header "rows dim" or names'):
+            convert_text(tmp_path, text.split("\n", 1)[1], header=True)
+    names = "word a b c\n".replace(" ", separator)
+    assert list(store_of(tmp_path, names + text.split("\n", 1)[1], header=True)) == ["the", "river"]
+    with pytest.raises(embmap.ParseError, match="is not a number"):
+        convert_text(tmp_path, names + text.split("\n", 1)[1], header=False)
 
 
 def test_a_table_says_in_which_row_it_was_cut(tmp_path):

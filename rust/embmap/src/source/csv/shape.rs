@@ -12,7 +12,7 @@ use crate::source::{
         fields::{are_numbers, is_fraction, is_name, is_number, shown},
         in_another_encoding,
         layout::{COUNTED, Layout, Problem, is_counting},
-        no_words,
+        names_or_numbers, no_words,
     },
 };
 
@@ -222,11 +222,7 @@ impl Table {
         if !named && options.header.is_none() && dim > 1 && lead == 1 && is_counting(&names) && first.len() == fields {
             let fractions = body.iter().filter(|record| record.iter().skip(1).any(is_fraction)).count();
             if 2 * fractions > body.len() {
-                let reason = format!(
-                    "the first row, {:?}, names the columns by numbers or is a vector: say which with header=True or header=False",
-                    self.shown(first)
-                );
-                return Some(Err((1, reason)));
+                return Some(Err((1, names_or_numbers(&self.shown(first)))));
             }
         }
         self.shape.named = options.header.unwrap_or(named);

@@ -101,6 +101,13 @@ impl Rows<'_> {
     }
 }
 
+/// Why a first row whose numbers count is not read, where the others have fractions.
+pub(crate) fn names_or_numbers(row: &str) -> String {
+    format!(
+        "the first row, {row:?}, names the columns by numbers or is a vector: say which with header=True or header=False"
+    )
+}
+
 /// Why rows with several columns before the numbers, the first of which has `field`, are not read.
 pub(crate) fn columns(lead: usize, delimiter: char, field: &[u8]) -> String {
     format!(

@@ -65,9 +65,8 @@ impl Layout {
         }
         let has_header = match (options.header, announced) {
             (None | Some(true), None) if of_a_graph.is_some() => true,
-            (Some(true), None) => {
-                return Err((1, format!("expected a header \"rows dim\", found {:?}", shown(first))));
-            }
+            // One of names, then.
+            (Some(true), None) => false,
             (Some(asked), _) => asked,
             (None, None) => false,
             (None, Some((_, announced_dim))) => match second.map(numbers) {
@@ -94,6 +93,13 @@ impl Layout {
             asked => asked,
         };
         let found = expected.unwrap_or_else(|| commonest_dim(&sample, separator));
+        let named = options.header == Some(true) && !has_header;
+        if named && !(sample.len() > 1 && can_be_names(first, separator, found)) {
+            return Err((
+                1,
+                format!("expected a header \"rows dim\" or names of the columns, found {:?}", shown(first)),
+            ));
+        }
         if found == 0 {
             return Err((body_line, doubts::no_numbers(&sample, first)));
         }
@@ -115,16 +121,20 @@ impl Layout {
         if let Some(asked) = options.dim.filter(|&asked| asked != found) {
             return Err((body_line, format!("expected vectors of dimension {asked}, found {found}")));
         }
+        if options.header.is_none() && separator == Separator::Tab && names_or_numbers(&sample, found) {
+            return Err((body_line, doubts::names_or_numbers(&shown(sample[0]))));
+        }
         let layout =
             Layout { separator, numbered: false, dim: found, rows, body: body as u64, body_line, table: false };
-        layout.with_names_and_numbers(head, &sample).checked(&sample, options)
+        let named = options.header != Some(false) && (named || layout.has_names(&sample));
+        layout.with_names_and_numbers(head, &sample, named).checked(&sample, options)
     }
 
     /// The same once a line of names is passed over, or has made it a table, and numbers of the rows have.
-    fn with_names_and_numbers(mut self, head: &[u8], sample: &[&[u8]]) -> Layout {
+    fn with_names_and_numbers(mut self, head: &[u8], sample: &[&[u8]], named: bool) -> Layout {
         let spaced = self.separator == Separator::Spaces;
         let mut rows = sample;
-        if self.rows.is_none() && self.has_names(sample) {
+        if named {
             rows = &sample[1..];
             if spaced {
                 // pandas puts the name of its index on a line of its own.
@@ -153,6 +163,9 @@ impl Layout {
     /// fractions. There may be a name for the column of words.
     fn has_names(&self, sample: &[&[u8]]) -> bool {
         let [first, rest @ ..] = sample else { return false };
+        if self.rows.is_some() {
+            return false;
+        }
         let fields: Vec<&[u8]> = self.separator.fields(first).collect();
         let Some(names) = fields.len().checked_sub(self.dim).and_then(|start| fields.get(start..)) else {
             return false;
@@ -165,9 +178,8 @@ impl Layout {
         }
         // pandas leaves the column of words without a name, where nobody gave it one.
         let nameless = fields.len() == self.dim || fields[0].is_empty();
-        let fraction = |line: &&[u8]| self.separator.fields(line).skip(1).any(is_fraction);
-        let fractions = || 2 * rest.iter().filter(|line| fraction(line)).count() > rest.len();
-        self.dim > 1 && is_counting(names) && (nameless || (self.dim >= COUNTED && fractions()))
+        let counted = || self.dim >= COUNTED && are_fractions(rest, self.separator);
+        self.dim > 1 && is_counting(names) && (nameless || counted())
     }
 
     /// The word of a row, `None` where it has too few fields.
@@ -253,6 +265,29 @@ fn floret_table(line: &[u8]) -> Option<(u64, usize)> {
 
 fn ambiguous(line: &[u8]) -> String {
     format!("{:?} can be a header or a row of one number; say which with header=True or header=False", shown(line))
+}
+
+/// Whether a line can name the columns, of which the last `dim` are numbers, where somebody says that it does.
+fn can_be_names(line: &[u8], separator: Separator, dim: usize) -> bool {
+    let fields: Vec<&[u8]> = separator.fields(line).collect();
+    let names = fields.len().checked_sub(dim).and_then(|start| fields.get(start..));
+    names.is_some_and(|names| names.iter().all(|name| !is_number(name)) || is_counting(names))
+}
+
+/// Whether a table's first line can name its columns by numbers, and can be a row: the others have fractions.
+fn names_or_numbers(sample: &[&[u8]], dim: usize) -> bool {
+    let [first, rest @ ..] = sample else { return false };
+    let fields: Vec<&[u8]> = Separator::Tab.fields(first).collect();
+    (2..COUNTED).contains(&dim)
+        && fields.len() == dim + 1
+        && !fields[0].is_empty()
+        && is_counting(&fields[1..])
+        && are_fractions(rest, Separator::Tab)
+}
+
+/// Whether most lines have a fraction.
+fn are_fractions(lines: &[&[u8]], separator: Separator) -> bool {
+    2 * lines.iter().filter(|line| separator.fields(line).skip(1).any(is_fraction)).count() > lines.len()
 }
 
 /// Whether tabs separate the fields: the last of them is a number then.

@@ -35,7 +35,7 @@ use crate::{
     sys::{pread::read_at, simd::Kernel},
 };
 use block::LineBlock;
-pub(crate) use doubts::{columns, in_another_encoding, no_words};
+pub(crate) use doubts::{columns, in_another_encoding, names_or_numbers, no_words};
 use file::FileBlocks;
 use kernels::{Positions, Scanned};
 pub(crate) use layout::Layout;
