@@ -504,7 +504,7 @@ def test_a_table_says_in_which_row_it_was_cut(tmp_path):
 
 def r_table(words, delimiter):
     """What R's ``write.table`` writes: quotes behind a backslash, which itself stands alone."""
-    names = delimiter.join(["\"V1\"", "\"V2\""])
+    names = delimiter.join(['"V1"', '"V2"'])
     rows = ['"' + word.replace('"', '\\"') + f'"{delimiter}{i}{delimiter}0.5' for i, word in enumerate(words)]
     return "\n".join([names, *rows, ""])
 

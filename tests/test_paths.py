@@ -1,5 +1,6 @@
 """Paths as people write them."""
 
+import contextlib
 import os
 import shutil
 from pathlib import Path
@@ -103,3 +104,27 @@ def test_a_file_whose_name_looks_like_a_url_comes_first(home, monkeypatch):
     (home / "s3:" / "b").mkdir(parents=True)
     shutil.copy(home / "a b" / "v.txt", home / "s3:" / "b")
     assert embmap.convert("s3://b/v.txt", "v.embmap").rows == 6
+
+
+def test_a_path_where_a_store_is_wanted_says_so(tmp_path):
+    pytest.importorskip("torch")
+    path = tmp_path / "v.embmap"
+    wants = [
+        embmap.torch.embedding,
+        lambda store: embmap.torch.embedding(store, ["king"]),
+        embmap.torch.embedding_bag,
+        embmap.torch.HostEmbedding,
+        embmap.torch.tensor,
+        lambda store: embmap.torch.sharded_embedding(store, None),
+        lambda store: embmap.evaluate(store, "questions.txt"),
+    ]
+    with contextlib.suppress(ImportError):
+        wants += [embmap.ann.build, embmap.ann.open]
+    with contextlib.suppress(ImportError):
+        wants.append(embmap.jax.array)
+    for wanted in wants:
+        for given in (path, str(path)):
+            with pytest.raises(
+                TypeError, match=r"expected a store, found a path: embmap.load\('.*v.embmap'\) opens it"
+            ):
+                wanted(given)

@@ -208,6 +208,9 @@ def test_a_word_list_with_counts(made, tmp_path):
         ('{"a": 0, "b": 0, "c": 2, "d": 3}', "row 0 has two words, 'a' and 'b'"),
         ('{"a": 9}', "'a' has row 9"),
         ('{"a": [1]}', "expected a JSON list of words"),
+        ('{"model": {"vocab": 5}}', "tokens and their ids: it is damaged"),
+        ('{"model": {"vocab": [[[1], 2]]}}', "tokens and their ids: it is damaged"),
+        ('{"model": {"vocab": {}}, "added_tokens": [{"id": 0, "content": []}]}', "tokens and their ids: it is damaged"),
         (b"a\nb\xff\nc\nd\n", "not utf-8 at byte 3: encoding="),
     ],
 )
@@ -607,6 +610,10 @@ def test_lines_of_json_may_begin_with_whole_numbers(tmp_path):
         ('word,count\n"new, york",5\nriver,7\n', "words.csv", ["new, york", "river"]),
         ("\tword\tcount\n0\tthe\t5\n1\triver\t7\n", "words.tsv", ["the", "river"]),
         ("id\tname\n5\tthe\n9\triver\n", "words.tsv", ["the", "river"]),
+        ("2\triver\n1\tthe\n", "words.tsv", ["the", "river"]),
+        ("2 river\n1 the\n", "words.txt", ["the", "river"]),
+        ("the\t2\nriver\t1\n", "words.tsv", ["the", "river"]),
+        ("the\t1" + "0" * 5000 + "\nriver\t0\n", "words.tsv", ["the", "river"]),
     ],
 )
 def test_lists_of_words_are_read_as_they_are_meant(tmp_path, text, name, words):

@@ -13,6 +13,7 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
+from ._core.store import check_open
 from ._query.matrix import Matrix
 from ._store import Store
 
@@ -42,6 +43,7 @@ def array(store: Store, sharding: jax.sharding.Sharding | None = None, *, dtype:
     >>> table.shape, table.dtype
     ((6, 4), dtype('float32'))
     """
+    check_open(store)
     stored = np.dtype(jax.numpy.bfloat16 if store.dtype == "bfloat16" else store.dtype)
     natural = np.dtype(np.float32) if stored == np.int8 else stored
     wanted = natural if dtype is None else np.dtype(dtype)
@@ -115,6 +117,7 @@ def initializer(source: Store | Matrix) -> Callable[..., jax.Array]:
     >>> embmap.jax.initializer(matrix)(None, (3, 4), "float32").shape
     (3, 4)
     """
+    check_open(source)
     shape = source.shape if isinstance(source, Matrix) else (len(source), source.dim)
 
     def initialize(key: Any, wanted: tuple[int, ...], dtype: Any = np.float32, *_: Any, **__: Any) -> jax.Array:

@@ -10,6 +10,7 @@ need("keras", "embmap.keras")
 
 import keras
 
+from ._core.store import check_open
 from ._core.vocabulary import Vocab
 from ._query.forms import Fallback
 from ._query.matrix import Matrix
@@ -75,6 +76,7 @@ def embedding(
     >>> layer.input_dim, layer.output_dim, layer.trainable
     (3, 4, False)
     """
+    check_open(store)
     if taken := sorted({"weights", "embeddings_initializer"} & options.keys()):
         raise TypeError(f"{taken[0]} is not for embmap.keras.embedding: the rows are the store's")
     matrix = store.matrix(

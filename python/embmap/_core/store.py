@@ -163,6 +163,12 @@ class CoreStore(_Store):
         return _notebook.facts_html(type(self).__name__, facts, rows)
 
 
+def check_open(store: object) -> None:
+    """Raise TypeError for the path of a store where the store is wanted."""
+    if isinstance(store, (str, os.PathLike)):
+        raise TypeError(f"expected a store, found a path: embmap.load({os.fspath(store)!r}) opens it")
+
+
 def _as_ids(ids: ArrayLike) -> NDArray[np.int64]:
     array = np.asarray(ids)
     if array.size == 0:

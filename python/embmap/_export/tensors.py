@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from .._choices import TensorMode
-from .._core.store import CoreStore
+from .._core.store import CoreStore, check_open
 from .to_device import natural_dtype, rows_on
 
 
@@ -42,6 +42,7 @@ def tensor(
     >>> table.shape, table.dtype
     (torch.Size([6, 4]), torch.float32)
     """
+    check_open(store)
     if mode not in ("cow", "readonly", "copy"):
         raise ValueError(f"mode must be 'cow', 'readonly' or 'copy', not {mode!r}")
     if dtype is not None and not dtype.is_floating_point:

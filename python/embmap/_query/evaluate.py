@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._choices import OnBadRow
+from .._core.store import check_open
 from .._notebook import Readable
 from .._progress import Progress, shown
 from . import judgements as _judgements
@@ -209,6 +210,7 @@ def evaluate(
     >>> embmap.evaluate(store, "pairs.txt").pairs
     2
     """
+    check_open(store)
     if method not in ("3cosadd", "3cosmul"):
         raise ValueError(f"method must be '3cosadd' or '3cosmul', not {method!r}")
     if restrict < 1:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._atomic_file import new_file
+from .._core.store import check_open
 from .._errors import FormatError
 from .._paths import check_apart, local
 from .._progress import Progress, shown
@@ -91,6 +92,7 @@ def build(
     >>> index.path.name
     'vectors.embmap.usearch'
     """
+    check_open(store)
     if dtype not in VECTOR_BYTES:
         raise ValueError(f"dtype must be one of {', '.join(VECTOR_BYTES)}, not {dtype!r}")
     for name, number, least in (
@@ -158,6 +160,7 @@ def open(store: Store, path: str | os.PathLike[str] | None = None) -> Approximat
     >>> len(index), index.dtype, index.expansion_search
     (6, 'bf16', 64)
     """
+    check_open(store)
     return ApproximateIndex(store, _beside(store) if path is None else local(path))
 
 

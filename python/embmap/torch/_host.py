@@ -10,6 +10,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 import torch
 
+from .._core.store import check_open
 from .._embmap import distinct
 from .._export.in_place import shown_on
 from .._export.tensors import tensor
@@ -89,6 +90,7 @@ class HostEmbedding(torch.nn.Module):
         learn: bool = False,
     ) -> None:
         super().__init__()
+        check_open(store)
         padding_idx = padding_row(store, padding_idx)
         dtype = dtype or natural_dtype(store)
         if not dtype.is_floating_point:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from .._core.store import check_open
 from .._core.vocabulary import Vocab
 from .._export.tensors import tensor
 from .._export.to_device import array_on, natural_dtype, rows_on
@@ -148,6 +149,7 @@ def _weight(
     dtype: torch.dtype | None,
 ) -> tuple[torch.Tensor, int | None]:
     """Give a layer's weight, and the row of the padding in it."""
+    check_open(store)
     if vocab is None:
         given = {
             "start": start != 0,

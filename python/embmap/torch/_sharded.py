@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import torch
 
+from .._core.store import check_open
 from .._export.to_device import natural_dtype, rows_on
 from .._store import Store
 from ._layers import padding_row
@@ -61,6 +62,7 @@ def sharded_embedding(
     """
     from torch.distributed.tensor import DTensor, Replicate, Shard, distribute_module
 
+    check_open(store)
     if dim not in (0, 1):
         raise ValueError(f"dim must be 0, rows, or 1, columns, not {dim!r}")
     if mesh.ndim != 1:

@@ -90,16 +90,12 @@ def _of_json(path: Path, text: str, rows: int) -> list[str]:
     except (ValueError, RecursionError) as error:
         raise refusal(path, f"the words are no JSON: {error}") from None
     if isinstance(found, dict) and isinstance(model := found.get("model"), dict) and "vocab" in model:
-        vocabulary = model["vocab"]
-        if isinstance(vocabulary, list):
-            # Of a Unigram model: tokens with their scores.
-            vocabulary = {entry[0]: i for i, entry in enumerate(vocabulary) if isinstance(entry, list) and entry}
-        added = found.get("added_tokens") or []
-        found = dict(vocabulary) | {
-            token["content"]: token["id"]
-            for token in added
-            if isinstance(token, dict) and {"content", "id"} <= token.keys()
-        }
+        try:
+            found = _of_tokenizer(model["vocab"], found.get("added_tokens") or [])
+        except (TypeError, ValueError):
+            raise refusal(
+                path, "this tokenizer.json has something else than tokens and their ids: it is damaged"
+            ) from None
     if isinstance(found, list) and all(isinstance(word, str) for word in found):
         return found
     if isinstance(found, dict):
@@ -111,6 +107,14 @@ def _of_json(path: Path, text: str, rows: int) -> list[str]:
         if all(isinstance(row, int) and not isinstance(row, bool) for row in numbers.values()):
             return _by_row(path, numbers, rows)
     raise refusal(path, "expected a JSON list of words, an object word -> row, or a tokenizer.json")
+
+
+def _of_tokenizer(vocabulary: Any, added: Any) -> dict[str, int]:
+    if isinstance(vocabulary, list):
+        # Of a Unigram model: tokens with their scores.
+        vocabulary = {entry[0]: i for i, entry in enumerate(vocabulary) if isinstance(entry, list) and entry}
+    tokens = [token for token in added if isinstance(token, dict) and {"content", "id"} <= token.keys()]
+    return dict(vocabulary) | {token["content"]: token["id"] for token in tokens}
 
 
 def _by_row(path: Path, mapping: Mapping[str, int], rows: int) -> list[str]:
@@ -171,18 +175,22 @@ def _of_table(path: Path, table: list[list[str]], rows: int, column: str | None)
         return [row[by_name[0]] if by_name[0] < len(row) else "" for row in table]
     if all(len(row) == 2 for row in table):
         first, second = zip(*table, strict=True) if table else ((), ())
-        for numbers, words in ((first, second), (second, first)):
-            order = _permutation(numbers)
+        # Numbers behind words that end in 1 may be counts.
+        for numbers, words, least in ((first, second, 1), (second, first, 0)):
+            order = _permutation(numbers, least)
             if order is not None:
                 return [words[i] for i in order]
     return [row[0] if row else "" for row in table]
 
 
-def _permutation(numbers: Sequence[str]) -> list[int] | None:
-    """Tell where each row is named, if these are the numbers of all rows."""
-    if not all(number.isascii() and number.isdecimal() for number in numbers):
+def _permutation(numbers: Sequence[str], least: int = 1) -> list[int] | None:
+    """Tell where each row is named, if these are the numbers of all rows, counted from 0 or from up to `least`."""
+    longest = len(str(len(numbers)))
+    if not all(number.isascii() and number.isdecimal() and len(number) <= longest for number in numbers):
         return None
-    found = np.array([int(number) for number in numbers], dtype=object)
-    if sorted(found) != list(range(len(found))):
+    found = np.array([int(number) for number in numbers], np.int64)
+    order = np.argsort(found, kind="stable")
+    counted = np.arange(len(found))
+    if not any(np.array_equal(found[order], first + counted) for first in range(least + 1)):
         return None
-    return [int(i) for i in np.argsort(found.astype(np.int64))]
+    return order.tolist()
