@@ -476,6 +476,34 @@ def test_a_table_says_which_columns_it_has(tmp_path):
         embmap.convert(tmp_path / "v.txt", word_column="word")
 
 
+def test_a_data_frame_has_a_column_for_each_number(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    rows = np.random.default_rng(0).normal(size=(20_000, 3)).astype(np.float32)
+    words = [f"w{i}" for i in range(len(rows))]
+    named = pandas.DataFrame(rows, index=words, columns=["x", "y", "z"])
+    beside = named.reset_index(names="word")
+    for frame in (named, beside, beside.iloc[::-1].iloc[::-1].set_index(np.arange(len(rows))[::-1])):
+        frame.to_parquet(tmp_path / "v.parquet")
+        with embmap.open(embmap.convert(tmp_path / "v.parquet").path) as store:
+            assert list(store) == words
+            np.testing.assert_array_equal(store.vectors, rows)
+    beside.to_json(tmp_path / "v.jsonl", orient="records", lines=True, double_precision=15)
+    with embmap.open(embmap.convert(tmp_path / "v.jsonl").path) as store:
+        np.testing.assert_allclose(store.vectors, rows, rtol=1e-6)
+    for other, reason in (
+        (beside.assign(n=1), "or floats in all columns"),
+        (beside.drop(columns=["x", "y"]), "or floats"),
+    ):
+        other.to_parquet(tmp_path / "v.parquet")
+        with pytest.raises(embmap.ParseError, match=reason):
+            embmap.convert(tmp_path / "v.parquet")
+    beside.loc[7, "y"] = None
+    beside.astype({"y": "Float32"}).to_parquet(tmp_path / "v.parquet")
+    with pytest.raises(embmap.ParseError, match="row 8 lacks a number"):
+        embmap.convert(tmp_path / "v.parquet")
+
+
 def test_a_folder_of_spacy(made, tmp_path):
     for path in (made["spacy"], made["spacy"] / "vocab"):
         with embmap.open(embmap.convert(path, tmp_path / "v.embmap").path) as store:

@@ -1,9 +1,13 @@
-"""Tables with a column of words and one of vectors: Parquet, Arrow, Feather, JSON lines; a file or a folder of them."""
+"""Tables of words and vectors: Parquet, Arrow, Feather, JSON lines; a file or a folder of them.
+
+Vectors are a column of lists, or a column for each of their numbers, as a data frame has them.
+"""
 
 from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +20,8 @@ from .rows import Block, Rows, refusal
 
 WORDS = ("word", "token", "key", "text", "term", "name", "entity", "label", "id", "title")
 VECTORS = ("vector", "embedding", "embeddings", "vectors", "vec", "emb", "values", "value", "features")
+# What pandas calls an index without a name.
+_INDEX = re.compile(r"__index_level_[0-9]+__")
 # Rows that are looked at together.
 _ROWS = 1 << 14
 PARQUET, ARROW, LINES = (".parquet",), (".arrow", ".feather", ".ipc"), (".jsonl", ".ndjson")
@@ -28,12 +34,9 @@ def of_table(path: Path, files: tuple[Path, ...], word: str | None, vector: str 
     schema, _total, _ = readers[0]
     _check_names(path, schema)
     word = _chosen(path, schema, word, WORDS, lambda kind: _is_text(pa, kind), "word", "text")
-    others = [name for name in schema.names if name != word]
-    schema_of_others = pa.schema([schema.field(name) for name in others])
-    vector = _chosen(
-        path, schema_of_others, vector, VECTORS, lambda kind: _is_vector(pa, kind), "vector", "lists of numbers"
-    )
-    blocks = _blocks(pa, path, [batches for _, _, batches in readers], word, vector)
+    others = pa.schema([field for field in schema if field.name != word])
+    vectors = _columns(pa, path, others, vector)
+    blocks = _blocks(pa, path, [batches for _, _, batches in readers], word, vectors)
     first = next(blocks, None)
     if first is None:
         raise refusal(path, f"this is {_name(path)} without rows")
@@ -153,15 +156,29 @@ def _chosen(
     raise refusal(path, f"this is {_name(path)} without one column of {what}: {how}")
 
 
-def _blocks(pa: Any, path: Path, readers: list[Iterator[Any]], word: str, vector: str) -> Iterator[Block]:
+def _columns(pa: Any, path: Path, schema: Any, named: str | None) -> list[str]:
+    """Choose the column of vectors, or all of those that have a number of each."""
+    numbers = [field for field in schema if not _INDEX.fullmatch(field.name)]
+    is_wide = len(numbers) > 1 and all(pa.types.is_floating(field.type) for field in numbers)
+    if named is None and is_wide:
+        return [field.name for field in numbers]
+    what = "lists of numbers, or floats in all columns but that of the words"
+    return [_chosen(path, schema, named, VECTORS, lambda kind: _is_vector(pa, kind), "vector", what)]
+
+
+def _blocks(pa: Any, path: Path, readers: list[Iterator[Any]], word: str, vectors: list[str]) -> Iterator[Block]:
     done, dim = 0, None
     for batches in readers:
         for batch in batches:
-            if word not in batch.schema.names or vector not in batch.schema.names:
+            if not {word, *vectors} <= set(batch.schema.names):
                 raise refusal(path, f"from row {done + 1} on the columns are {', '.join(batch.schema.names)}")
             for start in range(0, batch.num_rows, _ROWS):
                 words = _texts(pa, path, batch.column(word).slice(start, _ROWS), done)
-                matrix = _matrix(pa, path, batch.column(vector).slice(start, _ROWS), done, dim)
+                columns = [batch.column(name).slice(start, _ROWS) for name in vectors]
+                if len(columns) == 1:
+                    matrix = _matrix(pa, path, columns[0], done, dim)
+                else:
+                    matrix = _side_by_side(path, columns, done)
                 dim = matrix.shape[1]
                 yield words, matrix
                 done += len(words)
@@ -206,6 +223,15 @@ def _matrix(pa: Any, path: Path, column: Any, start: int, dim: int | None) -> ND
     if not dim:
         raise refusal(path, "rows without numbers are no vectors")
     return np.asarray(numbers.to_numpy(zero_copy_only=False)).reshape(-1, dim)
+
+
+def _side_by_side(path: Path, columns: list[Any], start: int) -> NDArray[Any]:
+    """Give vectors whose numbers have a column each."""
+    for column in columns:
+        if column.null_count:
+            row = start + int(np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))[0])
+            raise refusal(path, f"row {row + 1} lacks a number")
+    return np.column_stack([column.to_numpy(zero_copy_only=False) for column in columns])
 
 
 def _decoded(path: Path, texts: list[str], start: int, dim: int | None) -> NDArray[np.float32]:
