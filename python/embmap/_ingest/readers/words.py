@@ -193,4 +193,4 @@ def _permutation(numbers: Sequence[str], least: int = 1) -> list[int] | None:
     counted = np.arange(len(found))
     if not any(np.array_equal(found[order], first + counted) for first in range(least + 1)):
         return None
-    return order.tolist()
+    return [int(i) for i in order]
