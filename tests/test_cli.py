@@ -350,10 +350,13 @@ def test_did_you_mean(files):
 def test_quiet_and_verbose(files, tmp_path):
     text, _ = files
     assert run("-q", "convert", text, tmp_path / "q.embmap").output == ""
+    assert run("convert", text, tmp_path / "q.embmap", "--quiet").output == ""
     assert run("-q", "lookup", tmp_path / "q.embmap", "king").stdout != ""
     assert json.loads(run("-q", "convert", text, tmp_path / "q.embmap", "--json").stdout)["rows"] == 6
     assert "Traceback" not in run("info", tmp_path / "none").stderr
     assert "Traceback" in run("-v", "info", tmp_path / "none").stderr
+    assert "Traceback" in run("info", "-v", tmp_path / "none").stderr
+    assert run("cache", "list", "-q").exit_code == 0
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

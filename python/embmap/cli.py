@@ -26,10 +26,12 @@ from ._cli.output import (
     WORDS_FILE,
     Align,
     bar,
+    is_said,
     is_terminal,
     json_option,
     open_store,
     report,
+    said,
     show,
     show_table,
 )
@@ -43,8 +45,22 @@ from ._open import opened as open_stored
 from ._paths import check_apart
 
 
+def _everywhere() -> list[click.Parameter]:
+    """Make the options that may stand before a verb or behind it."""
+    flag: dict[str, Any] = {"is_flag": True, "expose_value": False, "callback": said}
+    return [
+        click.Option(["-q", "--quiet"], help="No report and no bar: answers and errors alone.", **flag),
+        click.Option(["-v", "--verbose"], help="Where something fails, say where in the code.", **flag),
+    ]
+
+
 class _Commands(click.Group):
     """A group whose commands end with exit code 1 and one line where they fail."""
+
+    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
+        for command in (cmd, *(cmd.commands.values() if isinstance(cmd, click.Group) else ())):
+            command.params += _everywhere()
+        super().add_command(cmd, name)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -52,7 +68,7 @@ class _Commands(click.Group):
         except BrokenPipeError:
             raise
         except (EmbmapError, ImportError, KeyError, MemoryError, OSError, ValueError) as error:
-            if ctx.params.get("verbose"):
+            if is_said(ctx, "verbose"):
                 traceback.print_exc()
             of = self.get_command(ctx, ctx.invoked_subcommand or "")
             options = (
@@ -75,14 +91,14 @@ class _Commands(click.Group):
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="embmap")
-@click.option("-q", "--quiet", is_flag=True, help="No report and no bar: answers and errors alone.")
-@click.option("-v", "--verbose", is_flag=True, help="Where something fails, say where in the code.")
-def main(quiet: bool, verbose: bool) -> None:
+def main() -> None:
     """Pretrained word vectors in one memory-mapped file.
 
     A STORE is what convert makes; other files of vectors will do, and are converted into a cache the first time.
     """
 
+
+main.params += _everywhere()
 
 for verb in (*verbs.COMMANDS, *looking.COMMANDS):
     main.add_command(verb)

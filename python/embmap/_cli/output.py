@@ -137,5 +137,16 @@ def bar(progress: bool | None) -> bool:
     return progress
 
 
+def said(ctx: click.Context, option: click.Parameter, value: bool) -> None:
+    """Keep a flag for all of the command line, wherever it stands."""
+    if value:
+        ctx.meta[f"embmap.{option.name}"] = True
+
+
+def is_said(ctx: click.Context, name: str) -> bool:
+    """Tell whether a flag was given that may stand anywhere."""
+    return f"embmap.{name}" in ctx.meta
+
+
 def _is_quiet() -> bool:
-    return bool(click.get_current_context().find_root().params.get("quiet"))
+    return is_said(click.get_current_context(), "quiet")
