@@ -4,7 +4,7 @@
 //! quote is written twice, as RFC 4180 and pandas do, or behind a backslash, as R does; of the two ways, a record is read in the
 //! one that closes each of its quotes and gives as many fields as the others have. Where neither does, the quote is none.
 
-use super::shape::ends_in_numbers;
+use crate::source::text::fields::is_number;
 
 /// The most lines that a field in quotes may have, and the most bytes of those behind the first.
 const MOST_LINES: usize = 100;
@@ -193,9 +193,18 @@ impl Form {
         self.fields.is_none_or(|fields| fields == record.len())
     }
 
-    /// Whether a line is a row whatever its quotes are: one before it opens no field that this one closes.
+    /// Whether a line is a row whatever its quotes are, its last fields numbers: one before it opens no field that this one closes.
     fn is_row(&self, line: &[u8]) -> bool {
-        self.fields.is_some_and(|fields| ends_in_numbers(line, self.delimiter, fields, self.blanks))
+        let mut parts: Vec<&[u8]> = line.split(|&byte| byte == self.delimiter).collect();
+        let Some(fields) = self.fields.filter(|&fields| fields <= parts.len()) else { return false };
+        // A number of the row may stand before the word, and a delimiter behind the last one.
+        let numbers = fields.saturating_sub(2).max(1);
+        parts.pop_if(|last| last.is_empty());
+        let is_number = |part: &&[u8]| {
+            let part = if self.blanks { part.trim_ascii() } else { part.trim_ascii_end() };
+            is_number(part.strip_prefix(b"\"").and_then(|part| part.strip_suffix(b"\"")).unwrap_or(part))
+        };
+        parts.len() >= numbers && parts[parts.len() - numbers..].iter().all(is_number)
     }
 
     /// Takes apart a line, or several, in the way that closes all quotes.

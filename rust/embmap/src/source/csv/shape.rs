@@ -368,22 +368,6 @@ pub(super) fn without_mark(text: &[u8]) -> &[u8] {
     text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
 }
 
-/// Whether a line has the `fields` of a row, its last ones numbers.
-pub(super) fn ends_in_numbers(line: &[u8], delimiter: u8, fields: usize, blanks: bool) -> bool {
-    let mut parts: Vec<&[u8]> = line.split(|&byte| byte == delimiter).collect();
-    if parts.len() < fields {
-        return false;
-    }
-    // A number of the row may stand before the word, and a delimiter behind the last one.
-    let numbers = fields.saturating_sub(2).max(1);
-    parts.pop_if(|last| last.is_empty());
-    let is_number = |part: &&[u8]| {
-        let part = if blanks { part.trim_ascii() } else { part.trim_ascii_end() };
-        is_number(part.strip_prefix(b"\"").and_then(|part| part.strip_suffix(b"\"")).unwrap_or(part))
-    };
-    parts.len() >= numbers && parts[parts.len() - numbers..].iter().all(is_number)
-}
-
 /// The word and the first number that share a field, with a blank between them.
 pub(super) fn unglued(field: &[u8]) -> Option<(&[u8], &[u8])> {
     let space = field.iter().rposition(|byte| matches!(byte, b' ' | b'\t'))?;
