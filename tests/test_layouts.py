@@ -497,6 +497,38 @@ def test_header_says_whether_a_line_has_names_or_numbers(tmp_path, separator):
         convert_text(tmp_path, names + text.split("\n", 1)[1], header=False)
 
 
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("end", ["\n", "\r\n", ",\n", "\r"])
+@pytest.mark.parametrize("numbered", [False, True])
+def test_long_tables_are_read_row_by_row(tmp_path, end, numbered, threads):
+    """Rows with quotes, words over several lines and bad rows among those that are read at once."""
+    count = 40_000
+    rows = np.random.default_rng(3).normal(size=(count, 4)).round(3).astype(np.float32)
+    words, lines, bad, line, newline = [], [], [], 1, end.strip(",")
+    for i, row in enumerate(rows.tolist()):
+        word = f"w{i}"
+        if i % 1000 == 7:
+            word = f'new, "york" {i}'
+        if i % 1000 == 8 and end != "\r":
+            word = f"two\nlines {i}"
+        words.append(word)
+        quoted = '"' + word.replace('"', '""') + '"' if set(word) & set(',"\n') else word
+        numbers = ",".join(f"{x:.3f}" for x in row)
+        lines.append((f"{i}," if numbered else "") + f"{quoted},{numbers}{end}")
+        line += 1 + word.count("\n")
+        if i % 10_000 == 9_999:
+            lines.append(f"odd,1,2{end}")
+            bad.append(line)
+            line += 1
+    text = "".join(lines).removesuffix(newline)
+    report = convert_text(tmp_path, text, on_bad_row="skip", threads=threads)
+    assert [row.line for row in report.rejected_rows] == bad
+    raw = text.encode()
+    assert all(raw[row.byte_offset :].startswith(b"odd,") for row in report.rejected_rows)
+    assert (report.bytes_read, report.checksum) == (len(raw), f"crc32:{zlib.crc32(raw):08x}")
+    assert_read(embmap.open(report.path), words, rows)
+
+
 def test_a_table_says_in_which_row_it_was_cut(tmp_path):
     with pytest.raises(embmap.ParseError, match="the file ends in this row: it was cut short"):
         convert_text(tmp_path, "word,x,y\na,1,2\nb,3,4\nc,5")

@@ -1,7 +1,7 @@
 //! Tables: text whose fields may be in quotes, that may have a line of names and numbers of its rows.
 //!
-//! What spreadsheets, pandas and R write. One record is read after the other, as a quote may hold a newline; vectors that come
-//! so are few, and what counts is that a comma in a word is no separator. A row is `word, number, …, number` or `row number, word,
+//! What spreadsheets, pandas and R write. Where a record ends is found one after the other, as a quote may hold a newline; lines
+//! without quotes are read as those of text are. What counts is that a comma in a word is no separator. A row is `word, number, …, number` or `row number, word,
 //! number, …`.
 
 mod record;
@@ -25,8 +25,14 @@ use crate::{
         container::{Input, Progress, Sequential},
         head::{BlockError, Head, LONGEST_LINE, broken, fill},
         options::Separator,
-        text::row,
+        text::{
+            PIECE_BYTES,
+            block::LineBlock,
+            kernels::{Positions, Scanned},
+            row,
+        },
     },
+    sys::simd::Kernel,
 };
 
 /// Source bytes of a batch, where a record has no more.
@@ -36,6 +42,8 @@ const BATCH_BYTES: usize = 1 << 20;
 pub(crate) struct CsvSource {
     path: PathBuf,
     shape: Shape,
+    form: Form,
+    kernel: Kernel,
     state: Mutex<State>,
     progress: Option<Progress>,
     /// Bytes of a file.
@@ -58,8 +66,8 @@ struct State {
 /// Whole records, which a thread reads while others take those behind them.
 #[derive(Default)]
 pub(crate) struct Records {
-    text: Vec<u8>,
-    offset: u64,
+    block: LineBlock,
+    marks: Positions,
     record: Record,
 }
 
@@ -80,14 +88,21 @@ impl CsvSource {
             ended: false,
             sequence: 0,
         };
-        CsvSource { path: path.to_path_buf(), shape, state: Mutex::new(state), progress, length }
+        CsvSource {
+            path: path.to_path_buf(),
+            form: shape.form(),
+            shape,
+            kernel: Kernel::detect(),
+            state: Mutex::new(state),
+            progress,
+            length,
+        }
     }
 }
 
 impl State {
     /// Takes the next records out of the text; none where it has ended.
     fn take(&mut self, form: &Form, records: &mut Records) -> Result<(), BlockError> {
-        records.offset = self.offset;
         let mut wanted = BATCH_BYTES;
         let end = loop {
             self.read(wanted);
@@ -107,8 +122,13 @@ impl State {
             self.ended = true;
             return Err(error);
         };
-        let behind = self.text.split_off(end);
-        records.text = std::mem::replace(&mut self.text, behind);
+        let block = &mut records.block;
+        block.room(end).copy_from_slice(&self.text[..end]);
+        block.set(0, end, self.offset);
+        if end > 0 && self.text[end - 1] != b'\n' {
+            block.end_line();
+        }
+        self.text.drain(..end);
         self.offset += end as u64;
         self.sequence += 1;
         Ok(())
@@ -128,27 +148,35 @@ impl State {
 }
 
 impl Shape {
-    /// Fills `row` with the numbers of a record and gives its word; on failure says what was expected and what was found.
-    fn read<'a>(&self, record: &'a Record, row: &mut [f32]) -> Result<&'a [u8], (Fault, String)> {
+    /// Says what is wrong with a record whose fields are too many, too few, or begin where nothing ends them.
+    fn check(&self, record: &Record) -> Result<(), (Fault, String)> {
         if record.unclosed && self.quotes == Quotes::Seen {
             let reason = "a quote opens a field, and none closes it before the next separator or the end of the row: write it \
                           twice, as \"\", within quotes";
             return Err((Fault::FieldCount, reason.into()));
         }
+        let is_empty = |field: usize| record.get(field).is_some_and(<[u8]>::is_empty);
         let mut fields = record.len();
-        while fields > 0 && self.trailing && record.get(fields - 1).is_some_and(<[u8]>::is_empty) {
+        while fields > 0 && self.trailing && is_empty(fields - 1) {
             fields -= 1;
         }
-        let field = |i: usize| record.get(i).unwrap_or_default();
-        let (dim, first, expected) = (row.len(), usize::from(self.numbered), self.fields());
-        if fields != expected {
-            let reason = format!(
-                "expected {expected} fields separated by {:?}, a word and {}, found {fields}",
-                char::from(self.delimiter),
-                row::numbers(dim)
-            );
-            return Err((Fault::FieldCount, reason));
+        let expected = self.fields();
+        if fields == expected {
+            return Ok(());
         }
+        let reason = format!(
+            "expected {expected} fields separated by {:?}, a word and {}, found {fields}",
+            char::from(self.delimiter),
+            row::numbers(self.dim)
+        );
+        Err((Fault::FieldCount, reason))
+    }
+
+    /// Fills `row` with the numbers of a record and gives its word; on failure says what was expected and what was found.
+    fn read<'a>(&self, record: &'a Record, row: &mut [f32]) -> Result<&'a [u8], (Fault, String)> {
+        self.check(record)?;
+        let field = |i: usize| record.get(i).unwrap_or_default();
+        let (dim, first) = (row.len(), usize::from(self.numbered));
         let mut word = field(first);
         let mut filled = 0;
         if self.glued {
@@ -214,42 +242,127 @@ impl Source for CsvSource {
     }
 
     fn next(&self, records: &mut Records, batch: &mut Batch) -> Result<bool, SourceError> {
-        let form = self.shape.form();
         {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             batch.sequence = state.sequence;
-            state.take(&form, records).map_err(|error| error.into_source_error(&self.path))?;
+            state.take(&self.form, records).map_err(|error| error.into_source_error(&self.path))?;
         }
-        let Records { text, offset, record } = records;
-        let text: &[u8] = text;
-        batch.begin(text);
-        let is_first = *offset == 0;
-        let mut named = is_first && self.shape.named;
-        let mut rest = if is_first { without_mark(text) } else { text };
-        loop {
-            let origin = RowPosition { line: batch.lines, offset: *offset + (text.len() - rest.len()) as u64 };
-            let (length, is_record) = match form.next(rest, true, record) {
-                Next::End | Next::Part => break,
-                Next::Blank(length) => (length, false),
-                Next::Record(length) => (length, true),
-            };
-            let (read, behind) = rest.split_at(length);
-            rest = behind;
-            batch.lines += memchr::memchr_iter(form.newline, read).count() as u64;
-            if !is_record
-                || std::mem::take(&mut named)
-                || self.shape.word(record).is_some_and(|word| !batch.wants(word))
-            {
+        let Records { block, marks, record } = records;
+        batch.begin(block.original());
+        let mut cursor = Cursor { source: self, text: block.original(), offset: block.offset, at: 0 };
+        if block.offset == 0 {
+            cursor.at = block.original().len() - without_mark(block.original()).len();
+            if self.shape.named {
+                cursor.pass_over_names(record, batch);
+            }
+        }
+        if self.form.newline == b'\n' && !self.shape.glued {
+            for piece in block.pieces(PIECE_BYTES) {
+                if batch.is_refused() {
+                    break;
+                }
+                let lines = Scanned::new(self.kernel, piece, self.shape.delimiter, marks);
+                cursor.lines(lines.behind(usize::from(self.shape.numbered)), block, record, batch);
+            }
+        } else {
+            while !batch.is_refused() && cursor.record(record, batch) {}
+        }
+        if let Some(offset) = block.unended().filter(|_| self.form.newline == b'\n') {
+            batch.cut_at(offset);
+        }
+        Ok(!block.original().is_empty())
+    }
+}
+
+/// How far the records of a block are read.
+struct Cursor<'a> {
+    source: &'a CsvSource,
+    text: &'a [u8],
+    /// The place of the block in the source.
+    offset: u64,
+    at: usize,
+}
+
+impl Cursor<'_> {
+    /// Reads lines: those that are a record in the usual form at once, what else begins on one as it is written.
+    fn lines(&mut self, mut lines: Scanned, block: &LineBlock, record: &mut Record, batch: &mut Batch) {
+        let CsvSource { shape, form, .. } = self.source;
+        for i in 0..lines.len() {
+            let (line, start) = lines.line(i);
+            let begin = (block.offset_of(start) - self.offset) as usize;
+            if begin + line.len() <= self.at {
+                // A record that began before has taken it.
                 continue;
             }
-            batch.push_with(origin, |row| self.shape.read(record, row));
-            if !read.ends_with(&[form.newline]) {
-                batch.cut_at(origin.offset);
+            let word = lines.fast_word(i, shape.dim);
+            // The first one may have a byte-order mark before its word.
+            let usual = begin == self.at
+                && !(form.quoting && line.contains(&b'"'))
+                && (shape.trailing || !ends_with(line, shape.delimiter));
+            let Some(word) = word.filter(|_| usual) else {
+                self.record(record, batch);
+                if batch.is_refused() {
+                    return;
+                }
+                continue;
+            };
+            let origin = RowPosition { line: batch.lines, offset: self.offset + self.at as u64 };
+            batch.lines += 1;
+            // The last line may have its newline here alone.
+            self.at = (self.at + line.len()).min(self.text.len());
+            if !batch.wants(word) {
+                continue;
             }
+            batch.push_with(origin, |row| match lines.parse_fast(i, row) {
+                Some(word) => Ok(word),
+                None => {
+                    form.next(line, true, record);
+                    shape.read(record, row)
+                }
+            });
             if batch.is_refused() {
-                break;
+                return;
             }
         }
-        Ok(!text.is_empty())
     }
+
+    /// Reads the next record; `false` where there is none.
+    fn record(&mut self, record: &mut Record, batch: &mut Batch) -> bool {
+        let shape = &self.source.shape;
+        let Some((origin, is_record)) = self.advance(record, batch) else { return false };
+        if !is_record || shape.word(record).is_some_and(|word| !batch.wants(word)) {
+            return true;
+        }
+        // Room for a row is made where the record has one.
+        match shape.check(record) {
+            Ok(()) => batch.push_with(origin, |row| shape.read(record, row)),
+            Err((fault, reason)) => batch.reject(origin, fault, reason),
+        }
+        true
+    }
+
+    /// Passes over blank lines and the record that names the columns.
+    fn pass_over_names(&mut self, record: &mut Record, batch: &mut Batch) {
+        while let Some((_, false)) = self.advance(record, batch) {}
+    }
+
+    /// Takes apart the next record, or passes over a blank line; says where it began, and whether it is a record.
+    fn advance(&mut self, record: &mut Record, batch: &mut Batch) -> Option<(RowPosition, bool)> {
+        let form = &self.source.form;
+        let (length, is_record) = match form.next(&self.text[self.at..], true, record) {
+            Next::End | Next::Part => return None,
+            Next::Blank(length) => (length, false),
+            Next::Record(length) => (length, true),
+        };
+        let origin = RowPosition { line: batch.lines, offset: self.offset + self.at as u64 };
+        batch.lines += memchr::memchr_iter(form.newline, &self.text[self.at..self.at + length]).count() as u64;
+        self.at += length;
+        Some((origin, is_record))
+    }
+}
+
+/// Whether a delimiter ends a line.
+fn ends_with(line: &[u8], delimiter: u8) -> bool {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    line.strip_suffix(b"\r").unwrap_or(line).last() == Some(&delimiter)
 }

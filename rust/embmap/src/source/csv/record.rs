@@ -127,14 +127,19 @@ impl Form {
         if ended {
             return text.len();
         }
-        if !self.quoting || memchr::memchr(b'"', text).is_none() {
-            return memchr::memrchr(self.newline, text).map_or(0, |newline| newline + 1);
-        }
+        let lines = |text: &[u8]| memchr::memrchr(self.newline, text).map_or(0, |newline| newline + 1);
         let mut end = 0;
-        while let Next::Blank(length) | Next::Record(length) = self.next(&text[end..], ended, record) {
-            end += length;
+        // A line without a quote is a record, unless one before it goes on there.
+        while self.quoting
+            && let Some(quote) = memchr::memchr(b'"', &text[end..])
+        {
+            end += lines(&text[end..end + quote]);
+            match self.next(&text[end..], ended, record) {
+                Next::Blank(length) | Next::Record(length) => end += length,
+                Next::Part | Next::End => return end,
+            }
         }
-        end
+        end + lines(&text[end..])
     }
 
     /// Takes apart the first record of `text`, behind which more may stand unless it has `ended`.

@@ -17,7 +17,7 @@ pub(crate) struct LineBlock {
 
 impl LineBlock {
     /// The first `length` bytes of room for text, and one more for a newline that a last line may lack.
-    pub(super) fn room(&mut self, length: usize) -> &mut [u8] {
+    pub(crate) fn room(&mut self, length: usize) -> &mut [u8] {
         let needed = FRONT + length + 1 + BACK;
         if self.buffer.len() < needed {
             self.buffer.resize(needed, 0);
@@ -26,12 +26,12 @@ impl LineBlock {
     }
 
     /// Says that the lines are bytes `from..to` of the room, at `offset` of the text.
-    pub(super) fn set(&mut self, from: usize, to: usize, offset: u64) {
+    pub(crate) fn set(&mut self, from: usize, to: usize, offset: u64) {
         (self.from, self.to, self.offset, self.unended) = (from, to, offset, false);
     }
 
     /// Ends the last line, which has no newline in the text.
-    pub(super) fn end_line(&mut self) {
+    pub(crate) fn end_line(&mut self) {
         self.buffer[FRONT + self.to] = b'\n';
         self.to += 1;
         self.unended = true;

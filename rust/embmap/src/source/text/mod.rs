@@ -5,7 +5,7 @@
 //! are padded to columns, any number of spaces is one separator, and words lose theirs. Carriage returns and separators at the
 //! end of a line, a byte-order mark, and blank lines at the end of the file are passed over.
 
-mod block;
+pub(crate) mod block;
 mod doubts;
 pub(crate) mod fields;
 mod file;
@@ -45,7 +45,7 @@ use stream::{StreamBlocks, is_blank};
 const WIDE_DIM: usize = 10_000;
 
 /// Bytes that go through both stages at a time.
-const PIECE_BYTES: usize = 64 << 10;
+pub(crate) const PIECE_BYTES: usize = 64 << 10;
 
 /// Text vectors, ready to be read by several threads.
 pub(crate) struct TextSource {

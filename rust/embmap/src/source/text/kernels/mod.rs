@@ -62,6 +62,8 @@ pub(crate) struct Scanned<'a> {
     text: Padded<'a>,
     places: &'a mut [u32],
     newlines: &'a [u32],
+    /// Fields before the word.
+    lead: usize,
 }
 
 impl<'a> Scanned<'a> {
@@ -88,7 +90,12 @@ impl<'a> Scanned<'a> {
             Isa::Avx512Vbmi2 => unsafe { avx512::index_vbmi2(text, separator, places, newlines) },
         };
         let places = &mut places[..found];
-        Scanned { kernel, text, places, newlines }
+        Scanned { kernel, text, places, newlines, lead: 0 }
+    }
+
+    /// The same of lines that have so many fields before the word.
+    pub(crate) fn behind(self, lead: usize) -> Scanned<'a> {
+        Scanned { lead, ..self }
     }
 
     /// How many lines.
@@ -123,8 +130,18 @@ impl<'a> Scanned<'a> {
     #[inline]
     pub(crate) fn fast_word(&self, i: usize, dim: usize) -> Option<&'a [u8]> {
         let (first, last, _) = self.ends(i);
-        let (start, end) = (self.start(i), self.places[first] as usize);
-        (last - first == dim && end > start).then(|| &self.text.buffer[start..end])
+        if last - first != dim + self.lead {
+            return None;
+        }
+        let (start, end) = self.word(i, first);
+        (end > start).then(|| &self.text.buffer[start..end])
+    }
+
+    /// Where the word of line `i` starts and ends, whose fields end from place `first` on.
+    #[inline]
+    fn word(&self, i: usize, first: usize) -> (usize, usize) {
+        let start = if self.lead == 0 { self.start(i) } else { self.places[first + self.lead - 1] as usize + 1 };
+        (start, self.places[first + self.lead] as usize)
     }
 
     /// The first and the last place of line `i` that end a field, and whether a carriage return ends the line.
@@ -146,15 +163,18 @@ impl<'a> Scanned<'a> {
     #[allow(unsafe_code)]
     pub(crate) fn parse_fast(&mut self, i: usize, row: &mut [f32]) -> Option<&'a [u8]> {
         let (first, last, returned) = self.ends(i);
-        let (start, end) = (self.start(i), self.places[self.newlines[i] as usize] as usize);
+        if last - first != row.len() + self.lead {
+            return None;
+        }
+        let ((start, word_end), end) = (self.word(i, first), self.places[self.newlines[i] as usize] as usize);
         let buffer = self.text.buffer;
-        if last - first != row.len() || self.places[first] as usize == start {
+        if word_end == start {
             return None;
         }
         // The carriage return is not the last number's.
         let shortened = u32::from(returned && self.places[last] as usize == end);
         self.places[last] -= shortened;
-        let ends = &self.places[first..=last];
+        let ends = &self.places[first + self.lead..=last];
         let good = match self.kernel.isa() {
             Isa::Scalar => scalar::row(buffer, ends, row),
             #[cfg(target_arch = "x86_64")]
