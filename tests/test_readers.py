@@ -481,7 +481,7 @@ def test_a_data_frame_has_a_column_for_each_number(tmp_path):
     pytest.importorskip("pyarrow")
     rows = np.random.default_rng(0).normal(size=(20_000, 3)).astype(np.float32)
     words = [f"w{i}" for i in range(len(rows))]
-    named = pandas.DataFrame(rows, index=words, columns=["x", "y", "z"])
+    named = pandas.DataFrame(rows, index=words, columns=["d0", "d1", "d2"])
     beside = named.reset_index(names="word")
     for frame in (named, beside, beside.iloc[::-1].iloc[::-1].set_index(np.arange(len(rows))[::-1])):
         frame.to_parquet(tmp_path / "v.parquet")
@@ -493,13 +493,14 @@ def test_a_data_frame_has_a_column_for_each_number(tmp_path):
         np.testing.assert_allclose(store.vectors, rows, rtol=1e-6)
     for other, reason in (
         (beside.assign(n=1), "or floats in all columns"),
-        (beside.drop(columns=["x", "y"]), "or floats"),
+        (beside.assign(n=1.0), "or floats"),
+        (beside.drop(columns=["d0", "d1"]), "or floats"),
     ):
         other.to_parquet(tmp_path / "v.parquet")
         with pytest.raises(embmap.ParseError, match=reason):
             embmap.convert(tmp_path / "v.parquet")
-    beside.loc[7, "y"] = None
-    beside.astype({"y": "Float32"}).to_parquet(tmp_path / "v.parquet")
+    beside.loc[7, "d1"] = None
+    beside.astype({"d1": "Float32"}).to_parquet(tmp_path / "v.parquet")
     with pytest.raises(embmap.ParseError, match="row 8 lacks a number"):
         embmap.convert(tmp_path / "v.parquet")
 
@@ -641,6 +642,8 @@ def test_lines_of_json_may_begin_with_whole_numbers(tmp_path):
         ("2\triver\n1\tthe\n", "words.tsv", ["the", "river"]),
         ("2 river\n1 the\n", "words.txt", ["the", "river"]),
         ("the\t2\nriver\t1\n", "words.tsv", ["the", "river"]),
+        ("2\t5\n1\t7\n", "words.tsv", ["2", "1"]),
+        ("001\triver\n000\tthe\n", "words.tsv", ["the", "river"]),
         ("the\t1" + "0" * 5000 + "\nriver\t0\n", "words.tsv", ["the", "river"]),
     ],
 )

@@ -262,7 +262,7 @@ def convert(
         from the first rows by default; so are a line of names, numbers of the rows, and the quotes that R writes.
     word_column, vector_column : str, optional
         The columns of a table, by name; found by their names and types by default. Vectors are lists of numbers, of fixed
-        length or not, or the base64 of float32 numbers, or all other columns where those are floats.
+        length or not, or the base64 of float32 numbers, or floats in all other columns, which are counted.
         Of a text of words, the column may be given by its place, from 0.
     encoding : str
         How the words are written, by Python's name: ``"latin-1"``, ``"cp1252"``, ``"gbk"``, ``"utf-16"``, ... Of UTF-16 with

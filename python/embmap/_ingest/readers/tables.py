@@ -22,6 +22,8 @@ WORDS = ("word", "token", "key", "text", "term", "name", "entity", "label", "id"
 VECTORS = ("vector", "embedding", "embeddings", "vectors", "vec", "emb", "values", "value", "features")
 # What pandas calls an index without a name.
 _INDEX = re.compile(r"__index_level_[0-9]+__")
+# A column of one number of each vector: d0, dim_1, V2, 3.
+_NUMBERED = re.compile(r"(.*?)([0-9]+)")
 # Rows that are looked at together.
 _ROWS = 1 << 14
 PARQUET, ARROW, LINES = (".parquet",), (".arrow", ".feather", ".ipc"), (".jsonl", ".ndjson")
@@ -157,12 +159,18 @@ def _chosen(
 
 
 def _columns(pa: Any, path: Path, schema: Any, named: str | None) -> list[str]:
-    """Choose the column of vectors, or all of those that have a number of each."""
+    """Choose the column of vectors, or those that have a number of each and say so in their names."""
     numbers = [field for field in schema if not _INDEX.fullmatch(field.name)]
-    is_wide = len(numbers) > 1 and all(pa.types.is_floating(field.type) for field in numbers)
+    places = [_NUMBERED.fullmatch(field.name) for field in numbers]
+    found = [(place[1], int(place[2])) for place in places if place and len(place[2]) < 8]
+    is_wide = (
+        len(found) == len(numbers) > 1
+        and all(pa.types.is_floating(field.type) for field in numbers)
+        and found in ([(found[0][0], first + i) for i in range(len(found))] for first in (0, 1))
+    )
     if named is None and is_wide:
         return [field.name for field in numbers]
-    what = "lists of numbers, or floats in all columns but that of the words"
+    what = "lists of numbers, or floats in all columns but that of the words, which are counted, as d0, d1, ..."
     return [_chosen(path, schema, named, VECTORS, lambda kind: _is_vector(pa, kind), "vector", what)]
 
 

@@ -175,9 +175,10 @@ def _of_table(path: Path, table: list[list[str]], rows: int, column: str | None)
         return [row[by_name[0]] if by_name[0] < len(row) else "" for row in table]
     if all(len(row) == 2 for row in table):
         first, second = zip(*table, strict=True) if table else ((), ())
-        # Numbers behind words that end in 1 may be counts.
-        for numbers, words, least in ((first, second, 1), (second, first, 0)):
-            order = _permutation(numbers, least)
+        for numbers, words in ((first, second), (second, first)):
+            # Numbers from 1 on may be counts, or ids of rows with labels.
+            is_named = words is second and len(set(words)) == len(words) and not any(map(str.isdecimal, words))
+            order = _permutation(numbers, 1 if is_named else 0)
             if order is not None:
                 return [words[i] for i in order]
     return [row[0] if row else "" for row in table]
@@ -186,7 +187,7 @@ def _of_table(path: Path, table: list[list[str]], rows: int, column: str | None)
 def _permutation(numbers: Sequence[str], least: int = 1) -> list[int] | None:
     """Tell where each row is named, if these are the numbers of all rows, counted from 0 or from up to `least`."""
     longest = len(str(len(numbers)))
-    if not all(number.isascii() and number.isdecimal() and len(number) <= longest for number in numbers):
+    if not all(number.isascii() and number.isdecimal() and len(number.lstrip("0")) <= longest for number in numbers):
         return None
     found = np.array([int(number) for number in numbers], np.int64)
     order = np.argsort(found, kind="stable")

@@ -1,8 +1,8 @@
 //! Tables: text whose fields may be in quotes, that may have a line of names and numbers of its rows.
 //!
 //! What spreadsheets, pandas and R write. Where a record ends is found one after the other, as a quote may hold a newline; lines
-//! without quotes are read as those of text are. What counts is that a comma in a word is no separator. A row is `word, number, …, number` or `row number, word,
-//! number, …`.
+//! without quotes are read as those of text are. What counts is that a comma in a word is no separator. A row is `word, number, …,
+//! number` or `row number, word, number, …`.
 
 mod record;
 mod shape;
@@ -13,7 +13,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use record::{Form, Next, Record};
+use record::{Form, Next, Record, Records};
 pub(crate) use shape::Shape;
 use shape::{Quotes, unglued, without_mark};
 
@@ -65,7 +65,7 @@ struct State {
 
 /// Whole records, which a thread reads while others take those behind them.
 #[derive(Default)]
-pub(crate) struct Records {
+pub(crate) struct Taken {
     block: LineBlock,
     marks: Positions,
     record: Record,
@@ -102,11 +102,11 @@ impl CsvSource {
 
 impl State {
     /// Takes the next records out of the text; none where it has ended.
-    fn take(&mut self, form: &Form, records: &mut Records) -> Result<(), BlockError> {
+    fn take(&mut self, form: &Form, taken: &mut Taken) -> Result<(), BlockError> {
         let mut wanted = BATCH_BYTES;
         let end = loop {
             self.read(wanted);
-            let end = form.whole(&self.text, self.ended, &mut records.record);
+            let end = Records::new(*form, &self.text, self.ended).whole(&mut taken.record);
             if end > 0 || self.ended {
                 break end;
             }
@@ -122,7 +122,7 @@ impl State {
             self.ended = true;
             return Err(error);
         };
-        let block = &mut records.block;
+        let block = &mut taken.block;
         block.room(end).copy_from_slice(&self.text[..end]);
         block.set(0, end, self.offset);
         if end > 0 && self.text[end - 1] != b'\n' {
@@ -200,7 +200,7 @@ impl Shape {
 }
 
 impl Source for CsvSource {
-    type Scratch = Records;
+    type Scratch = Taken;
 
     fn path(&self) -> &Path {
         &self.path
@@ -241,17 +241,18 @@ impl Source for CsvSource {
         Envelope::default()
     }
 
-    fn next(&self, records: &mut Records, batch: &mut Batch) -> Result<bool, SourceError> {
+    fn next(&self, taken: &mut Taken, batch: &mut Batch) -> Result<bool, SourceError> {
         {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             batch.sequence = state.sequence;
-            state.take(&self.form, records).map_err(|error| error.into_source_error(&self.path))?;
+            state.take(&self.form, taken).map_err(|error| error.into_source_error(&self.path))?;
         }
-        let Records { block, marks, record } = records;
+        let Taken { block, marks, record } = taken;
         batch.begin(block.original());
-        let mut cursor = Cursor { source: self, text: block.original(), offset: block.offset, at: 0 };
+        let records = Records::new(self.form, block.original(), true);
+        let mut cursor = Cursor { source: self, records, offset: block.offset };
         if block.offset == 0 {
-            cursor.at = block.original().len() - without_mark(block.original()).len();
+            cursor.records.at = block.original().len() - without_mark(block.original()).len();
             if self.shape.named {
                 cursor.pass_over_names(record, batch);
             }
@@ -267,9 +268,6 @@ impl Source for CsvSource {
         } else {
             while !batch.is_refused() && cursor.record(record, batch) {}
         }
-        if let Some(offset) = block.unended().filter(|_| self.form.newline == b'\n') {
-            batch.cut_at(offset);
-        }
         Ok(!block.original().is_empty())
     }
 }
@@ -277,10 +275,9 @@ impl Source for CsvSource {
 /// How far the records of a block are read.
 struct Cursor<'a> {
     source: &'a CsvSource,
-    text: &'a [u8],
+    records: Records<'a>,
     /// The place of the block in the source.
     offset: u64,
-    at: usize,
 }
 
 impl Cursor<'_> {
@@ -290,13 +287,13 @@ impl Cursor<'_> {
         for i in 0..lines.len() {
             let (line, start) = lines.line(i);
             let begin = (block.offset_of(start) - self.offset) as usize;
-            if begin + line.len() <= self.at {
+            if begin + line.len() <= self.records.at {
                 // A record that began before has taken it.
                 continue;
             }
             let word = lines.fast_word(i, shape.dim);
             // The first one may have a byte-order mark before its word.
-            let usual = begin == self.at
+            let usual = begin == self.records.at
                 && !(form.quoting && line.contains(&b'"'))
                 && (shape.trailing || !ends_with(line, shape.delimiter));
             let Some(word) = word.filter(|_| usual) else {
@@ -306,17 +303,16 @@ impl Cursor<'_> {
                 }
                 continue;
             };
-            let origin = RowPosition { line: batch.lines, offset: self.offset + self.at as u64 };
+            let origin = self.origin(batch);
             batch.lines += 1;
-            // The last line may have its newline here alone.
-            self.at = (self.at + line.len()).min(self.text.len());
+            self.records.at += line.len();
             if !batch.wants(word) {
                 continue;
             }
             batch.push_with(origin, |row| match lines.parse_fast(i, row) {
                 Some(word) => Ok(word),
                 None => {
-                    form.next(line, true, record);
+                    Records::new(*form, line, true).next(record);
                     shape.read(record, row)
                 }
             });
@@ -348,16 +344,19 @@ impl Cursor<'_> {
 
     /// Takes apart the next record, or passes over a blank line; says where it began, and whether it is a record.
     fn advance(&mut self, record: &mut Record, batch: &mut Batch) -> Option<(RowPosition, bool)> {
-        let form = &self.source.form;
-        let (length, is_record) = match form.next(&self.text[self.at..], true, record) {
+        let origin = self.origin(batch);
+        let (length, is_record) = match self.records.next(record) {
             Next::End | Next::Part => return None,
             Next::Blank(length) => (length, false),
             Next::Record(length) => (length, true),
         };
-        let origin = RowPosition { line: batch.lines, offset: self.offset + self.at as u64 };
-        batch.lines += memchr::memchr_iter(form.newline, &self.text[self.at..self.at + length]).count() as u64;
-        self.at += length;
+        let read = self.records.before(length);
+        batch.lines += memchr::memchr_iter(self.source.form.newline, read).count() as u64;
         Some((origin, is_record))
+    }
+
+    fn origin(&self, batch: &Batch) -> RowPosition {
+        RowPosition { line: batch.lines, offset: self.offset + self.records.at as u64 }
     }
 }
 

@@ -1,14 +1,14 @@
 //! A record of a table, and the quotes of its fields.
 //!
-//! A quote opens a field where it is its first byte, and closes it where a delimiter or the end of the line follows. Within, a
-//! quote is written twice, as RFC 4180 and pandas do, or behind a backslash, as R does; of the two ways, a record is read in the
-//! one that closes each of its quotes and gives as many fields as the others have. Where neither does, the quote is none.
+//! A quote opens a field where it is its first byte, and closes it where no other stands before the next delimiter or the end of
+//! the line. Within, a quote is written twice, as RFC 4180 and pandas do, or behind a backslash, as R does; of the two ways, a
+//! record is read in the one that closes each of its quotes and gives as many fields as the others have. Where neither does, the
+//! quote is none.
 
 use crate::source::text::fields::is_number;
 
-/// The most lines that a field in quotes may have, and the most bytes of those behind the first.
-const MOST_LINES: usize = 100;
-const MOST_BYTES: usize = 64 << 10;
+/// The most bytes behind the line that a field in quotes begins on.
+const MOST_BYTES: usize = 1 << 20;
 
 /// The fields of a record, without their quotes.
 #[derive(Debug, Default, Clone)]
@@ -21,6 +21,8 @@ pub(crate) struct Record {
     pub(super) needed: bool,
     /// Whether a quote opens a field that nothing closes: its fields are those of a line without quotes.
     pub(super) unclosed: bool,
+    /// Whether the last field that was in quotes goes over several lines.
+    spans: bool,
 }
 
 impl Record {
@@ -61,18 +63,21 @@ impl std::ops::Index<usize> for Record {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Inner {
     Twice,
+    /// Behind a backslash, which itself is written once.
     Backslash,
+    /// Behind a backslash, which itself is written twice.
+    Escaped,
 }
 
-/// What the quotes of a text are.
+/// Where a record ends whose quotes are read in one way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Quotes {
-    /// Each one is closed.
-    Closed,
-    /// The last one may be closed on a later line.
-    Open,
-    /// Something else than a delimiter stands behind one that closes.
-    Broken,
+enum End {
+    /// Behind its last byte; each quote is closed.
+    At(usize),
+    /// Behind what has been read.
+    Beyond,
+    /// Nowhere: no quote closes what one has opened, or rows stand before it.
+    Nowhere,
 }
 
 /// What is known of a table's records before one is read.
@@ -83,13 +88,15 @@ pub(super) struct Form {
     pub newline: u8,
     /// Whether quotes around a field are no part of it.
     pub quoting: bool,
+    /// Whether a backslash in quotes is written twice where it stands for itself.
+    pub escapes: bool,
     /// How many fields most records have, once that is known.
     pub fields: Option<usize>,
     /// Whether a blank stands before numbers.
     pub blanks: bool,
 }
 
-/// What stands at the beginning of a text.
+/// What stands next in a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Next {
     /// Nothing.
@@ -102,97 +109,133 @@ pub(super) enum Next {
     Part,
 }
 
-impl Form {
-    /// The records of `text`, behind which more may stand unless it has `ended`.
-    pub(super) fn records(self, text: &[u8], ended: bool) -> impl Iterator<Item = Record> {
-        let mut rest = text;
+/// Takes the records of a text apart, one after the other.
+pub(super) struct Records<'t> {
+    form: Form,
+    text: &'t [u8],
+    /// Whether nothing stands behind the text.
+    ended: bool,
+    /// Where the next record begins.
+    pub at: usize,
+    /// Where the last quote was given up that nothing closes: what was read once in vain is not read again.
+    barren: usize,
+}
+
+impl<'t> Records<'t> {
+    pub(super) fn new(form: Form, text: &'t [u8], ended: bool) -> Records<'t> {
+        Records { form, text, ended, at: 0, barren: 0 }
+    }
+
+    /// The records from here on.
+    pub(super) fn all(mut self) -> impl Iterator<Item = Record> {
         std::iter::from_fn(move || {
             let mut record = Record::default();
             loop {
-                let (length, is_record) = match self.next(rest, ended, &mut record) {
+                match self.next(&mut record) {
                     Next::End | Next::Part => return None,
-                    Next::Blank(length) => (length, false),
-                    Next::Record(length) => (length, true),
-                };
-                rest = &rest[length..];
-                if is_record {
-                    return Some(record);
+                    Next::Blank(_) => {}
+                    Next::Record(_) => return Some(record),
                 }
             }
         })
     }
 
-    /// How many bytes of `text` are whole records, behind which more may stand unless it has `ended`.
-    pub(super) fn whole(&self, text: &[u8], ended: bool, record: &mut Record) -> usize {
-        if ended {
-            return text.len();
-        }
-        let lines = |text: &[u8]| memchr::memrchr(self.newline, text).map_or(0, |newline| newline + 1);
-        let mut end = 0;
-        // A line without a quote is a record, unless one before it goes on there.
-        while self.quoting
-            && let Some(quote) = memchr::memchr(b'"', &text[end..])
-        {
-            end += lines(&text[end..end + quote]);
-            match self.next(&text[end..], ended, record) {
-                Next::Blank(length) | Next::Record(length) => end += length,
-                Next::Part | Next::End => return end,
-            }
-        }
-        end + lines(&text[end..])
+    /// The last bytes that were read.
+    pub(super) fn before(&self, length: usize) -> &'t [u8] {
+        &self.text[self.at - length..self.at]
     }
 
-    /// Takes apart the first record of `text`, behind which more may stand unless it has `ended`.
-    pub(super) fn next(&self, text: &[u8], ended: bool, record: &mut Record) -> Next {
-        if text.is_empty() {
-            return if ended { Next::End } else { Next::Part };
+    /// How many bytes are whole records.
+    pub(super) fn whole(&mut self, record: &mut Record) -> usize {
+        if self.ended {
+            return self.text.len();
         }
-        let Some(first) = self.line_end(text, 0, ended) else { return Next::Part };
-        let length = |line: usize| (line + 1).min(text.len());
-        let line = self.line(text, 0, first);
+        let newline = self.form.newline;
+        let lines = |text: &[u8]| memchr::memrchr(newline, text).map_or(0, |newline| newline + 1);
+        // A line without a quote is a record, unless one before it goes on there.
+        while self.form.quoting
+            && let Some(quote) = memchr::memchr(b'"', &self.text[self.at..])
+        {
+            self.at += lines(&self.text[self.at..self.at + quote]);
+            if let Next::Part | Next::End = self.next(record) {
+                return self.at;
+            }
+        }
+        self.at + lines(&self.text[self.at..])
+    }
+
+    /// Takes apart the next record.
+    pub(super) fn next(&mut self, record: &mut Record) -> Next {
+        // The last line may have been read with a newline that the text has not.
+        let rest = self.text.get(self.at..).unwrap_or_default();
+        if rest.is_empty() {
+            return if self.ended { Next::End } else { Next::Part };
+        }
+        let newline = memchr::memchr(self.form.newline, rest);
+        let Some(first) = newline.or(self.ended.then_some(rest.len())) else { return Next::Part };
+        let length = |end: usize| (end + 1).min(rest.len());
+        let line = without_return(&rest[..first]);
         if line.is_empty() {
+            self.at += length(first);
             return Next::Blank(length(first));
         }
-        match self.quotes(line, record) {
-            Quotes::Closed => return Next::Record(length(first)),
-            Quotes::Open if !self.is_row(line) => {
-                let mut end = first;
-                for _ in 1..MOST_LINES {
-                    let start = end + 1;
-                    if start >= text.len() || end - first > MOST_BYTES {
-                        if !ended && end - first <= MOST_BYTES {
-                            return Next::Part;
-                        }
-                        break;
-                    }
-                    let Some(next) = self.line_end(text, start, ended) else { return Next::Part };
-                    end = next;
-                    match self.quotes(self.line(text, 0, end), record) {
-                        Quotes::Closed if self.fits(record) => return Next::Record(length(end)),
-                        Quotes::Open if !self.is_row(self.line(text, start, end)) => {}
-                        _ => break,
-                    }
-                }
+        let end =
+            if self.form.quoting && line.contains(&b'"') { self.quoted(rest, first, record) } else { End::Nowhere };
+        let end = match end {
+            End::At(end) => end,
+            End::Beyond => return Next::Part,
+            End::Nowhere => {
+                record.clear();
+                self.form.plain(line, record);
+                record.unclosed = self.form.quoting && opens_a_field(line, self.form.delimiter);
+                first
             }
-            Quotes::Open | Quotes::Broken => {}
+        };
+        self.at += length(end);
+        Next::Record(length(end))
+    }
+
+    /// Reads a record with quotes, whose first line is `rest[..first]`, in the way that closes them all and gives as many
+    /// fields as others have.
+    fn quoted(&mut self, rest: &[u8], first: usize, record: &mut Record) -> End {
+        let form = self.form;
+        let (usual, other) =
+            if form.escapes { (Inner::Escaped, Inner::Twice) } else { (Inner::Twice, Inner::Backslash) };
+        let fits = |end: End, record: &Record| matches!(end, End::At(_)) && form.fits(record);
+        let (alone, _) = form.record(&rest[..first], End::At(first), usual, record);
+        if fits(alone, record) {
+            return alone;
         }
-        self.split(line, None, record);
-        record.unclosed = true;
-        Next::Record(length(first))
+        // A row is one, whatever its quotes are.
+        let is_alone = self.at < self.barren || form.is_row(without_return(&rest[..first]));
+        let limit = if is_alone { first } else { rest.len().min(first + MOST_BYTES) };
+        let behind = match (is_alone || limit == rest.len(), is_alone || self.ended) {
+            (true, true) => End::At(limit),
+            (true, false) => End::Beyond,
+            (false, _) => End::Nowhere,
+        };
+        let text = &rest[..limit];
+        let (first_end, mut reached) = form.record(text, behind, usual, record);
+        let has_other = form.escapes || rest[..first].windows(2).any(|pair| pair == b"\\\"");
+        if fits(first_end, record) || (!has_other && first_end != End::Nowhere) {
+            return first_end;
+        }
+        if has_other {
+            let (other_end, looked_at) = form.record(text, behind, other, record);
+            match (first_end, other_end) {
+                (_, End::At(_)) if form.fits(record) => return other_end,
+                (End::At(_), End::Nowhere | End::At(_)) => return form.record(text, behind, usual, record).0,
+                (End::Nowhere, End::Nowhere) => reached = reached.max(looked_at),
+                (End::Beyond, End::Nowhere) => return first_end,
+                (_, End::At(_) | End::Beyond) => return other_end,
+            }
+        }
+        self.barren = self.barren.max(self.at + reached);
+        End::Nowhere
     }
+}
 
-    /// Where the line that begins at `start` ends.
-    fn line_end(&self, text: &[u8], start: usize, ended: bool) -> Option<usize> {
-        let end = memchr::memchr(self.newline, &text[start..]).map(|end| start + end);
-        end.or(ended.then_some(text.len()))
-    }
-
-    /// A line or several, without the carriage return at the end.
-    fn line<'t>(&self, text: &'t [u8], start: usize, end: usize) -> &'t [u8] {
-        let line = &text[start..end];
-        line.strip_suffix(b"\r").unwrap_or(line)
-    }
-
+impl Form {
     /// Whether a record has as many fields as the others.
     fn fits(&self, record: &Record) -> bool {
         self.fields.is_none_or(|fields| fields == record.len())
@@ -212,82 +255,124 @@ impl Form {
         parts.len() >= numbers && parts[parts.len() - numbers..].iter().all(is_number)
     }
 
-    /// Takes apart a line, or several, in the way that closes all quotes.
-    fn quotes(&self, line: &[u8], record: &mut Record) -> Quotes {
-        if !self.quoting || !line.contains(&b'"') {
-            return self.split(line, None, record);
-        }
-        let twice = self.split(line, Some(Inner::Twice), record);
-        if twice == Quotes::Closed && self.fits(record) || !line.windows(2).any(|pair| pair == b"\\\"") {
-            return twice;
-        }
-        match self.split(line, Some(Inner::Backslash), record) {
-            Quotes::Closed if self.fits(record) || twice != Quotes::Closed => Quotes::Closed,
-            _ if twice == Quotes::Closed => self.split(line, Some(Inner::Twice), record),
-            Quotes::Open => Quotes::Open,
-            _ => twice,
+    /// Takes apart a line whose quotes are bytes like others.
+    fn plain(&self, line: &[u8], record: &mut Record) {
+        for field in line.split(|&byte| byte == self.delimiter) {
+            record.bytes.extend_from_slice(field);
+            record.end_field();
         }
     }
 
-    /// Takes apart a line, or several, with quotes in one way or as bytes like others.
-    fn split(&self, line: &[u8], inner: Option<Inner>, record: &mut Record) -> Quotes {
+    /// Takes apart the record that begins a text, with quotes in one way, and says how far it has looked; `behind` is where
+    /// a record ends that the whole text is.
+    fn record(&self, text: &[u8], behind: End, inner: Inner, record: &mut Record) -> (End, usize) {
         record.clear();
         let mut at = 0;
         loop {
-            if let Some(inner) = inner
-                && line.get(at) == Some(&b'"')
-            {
-                let Some(end) = self.quoted_field(line, at, inner, record) else { return Quotes::Open };
-                at = end;
-                if line.get(at).is_some_and(|&byte| byte != self.delimiter) {
-                    return Quotes::Broken;
+            let in_quotes = text.get(at) == Some(&b'"');
+            if in_quotes {
+                let Some(close) = self.quoted_field(text, at, inner, record) else {
+                    return (if behind == End::Beyond { behind } else { End::Nowhere }, text.len());
+                };
+                if self.has_rows(&text[at..close]) {
+                    return (End::Nowhere, close);
                 }
-            } else {
-                let end = memchr::memchr(self.delimiter, &line[at..]).map_or(line.len(), |end| at + end);
-                record.bytes.extend_from_slice(&line[at..end]);
-                at = end;
+                at = close;
             }
-            record.end_field();
-            if at == line.len() {
-                return Quotes::Closed;
+            let end = memchr::memchr2(self.delimiter, self.newline, &text[at..]).map(|end| at + end);
+            let is_last = end.is_none_or(|end| text[end] == self.newline);
+            let field = &text[at..end.unwrap_or(text.len())];
+            if !self.end_field(if is_last { without_return(field) } else { field }, in_quotes, record) {
+                return (End::Nowhere, end.unwrap_or(text.len()));
             }
-            at += 1;
+            match end {
+                None => return (behind, text.len()),
+                Some(end) if is_last => return (End::At(end), end),
+                Some(end) => at = end + 1,
+            }
         }
     }
 
-    /// Appends the field that the quote at `open` opens, and says where it ends; `None` where no quote closes it.
-    fn quoted_field(&self, line: &[u8], open: usize, inner: Inner, record: &mut Record) -> Option<usize> {
+    /// Ends a field with what stands before the delimiter, which may be more than a closing quote, but no other quote.
+    fn end_field(&self, rest: &[u8], in_quotes: bool, record: &mut Record) -> bool {
+        if in_quotes && (rest.contains(&b'"') || (record.spans && !rest.is_empty())) {
+            return false;
+        }
+        // Blanks between a quote and a delimiter are padding.
+        if !in_quotes || !rest.trim_ascii().is_empty() {
+            record.bytes.extend_from_slice(rest);
+        }
+        record.end_field();
+        true
+    }
+
+    /// Whether rows stand between two lines of a field.
+    fn has_rows(&self, field: &[u8]) -> bool {
+        let mut lines = field.split(|&byte| byte == self.newline);
+        lines.next();
+        lines.next_back();
+        lines.any(|line| self.is_row(without_return(line)))
+    }
+
+    /// Appends the field that the quote at `open` opens, and says what it ends before; `None` where no quote closes it.
+    fn quoted_field(&self, text: &[u8], open: usize, inner: Inner, record: &mut Record) -> Option<usize> {
         let (mut from, begin) = (open + 1, record.bytes.len());
         loop {
-            let quote = from + memchr::memchr(b'"', &line[from..])?;
-            let before = &line[from..quote];
-            match inner {
-                Inner::Twice if line.get(quote + 1) == Some(&b'"') => {
-                    record.bytes.extend_from_slice(before);
-                    from = quote + 2;
-                }
-                Inner::Backslash if before.ends_with(b"\\") => {
-                    record.bytes.extend_from_slice(&before[..before.len() - 1]);
-                    from = quote + 1;
-                }
-                _ => {
-                    record.bytes.extend_from_slice(before);
-                    record.quoted += 1;
-                    let special = |byte: &u8| *byte == self.delimiter || *byte == self.newline || *byte == b'"';
-                    record.needed |= record.bytes[begin..].iter().any(special);
-                    return Some(quote + 1);
-                }
+            let quote = from + memchr::memchr(b'"', &text[from..])?;
+            let before = &text[from..quote];
+            let backslashes = before.iter().rev().take_while(|&&byte| byte == b'\\').count();
+            let is_inner = match inner {
+                Inner::Twice => text.get(quote + 1) == Some(&b'"'),
+                Inner::Backslash => backslashes > 0,
+                Inner::Escaped => backslashes % 2 == 1,
+            };
+            let kept = if is_inner && inner != Inner::Twice { &before[..before.len() - 1] } else { before };
+            if inner == Inner::Escaped {
+                unescape(kept, &mut record.bytes);
+            } else {
+                record.bytes.extend_from_slice(kept);
+            }
+            if !is_inner {
+                record.quoted += 1;
+                let field = &record.bytes[begin..];
+                let special = |byte: &u8| *byte == self.delimiter || *byte == self.newline || *byte == b'"';
+                record.needed |= field.iter().any(special);
+                record.spans = field.contains(&self.newline);
+                return Some(quote + 1);
             }
             record.bytes.push(b'"');
+            from = quote + if inner == Inner::Twice { 2 } else { 1 };
         }
     }
+}
+
+/// Appends a text, each backslash that is written twice once.
+fn unescape(text: &[u8], bytes: &mut Vec<u8>) {
+    let mut rest = text;
+    while let Some(at) = memchr::memchr(b'\\', rest) {
+        bytes.extend_from_slice(&rest[..=at]);
+        rest = &rest[at + 1..];
+        rest = rest.strip_prefix(b"\\").unwrap_or(rest);
+    }
+    bytes.extend_from_slice(rest);
+}
+
+/// Whether a quote stands where a field begins.
+fn opens_a_field(line: &[u8], delimiter: u8) -> bool {
+    line.split(|&byte| byte == delimiter).any(|field| field.starts_with(b"\""))
+}
+
+/// A line without the carriage return at its end.
+fn without_return(line: &[u8]) -> &[u8] {
+    line.strip_suffix(b"\r").unwrap_or(line)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const FORM: Form = Form { delimiter: b',', newline: b'\n', quoting: true, fields: Some(3), blanks: false };
+    const FORM: Form =
+        Form { delimiter: b',', newline: b'\n', quoting: true, escapes: false, fields: Some(3), blanks: false };
 
     /// The records of a text, their fields with bars between them; `?` where a quote is not closed.
     fn records(text: &str, form: Form) -> Vec<String> {
@@ -295,7 +380,7 @@ mod tests {
             let fields: Vec<_> = record.iter().map(String::from_utf8_lossy).collect();
             format!("{}{}", fields.join("|"), if record.unclosed { "?" } else { "" })
         };
-        form.records(text.as_bytes(), true).map(shown).collect()
+        Records::new(form, text.as_bytes(), true).all().map(shown).collect()
     }
 
     #[test]
@@ -317,7 +402,13 @@ mod tests {
             ("\",1,2\nb,3,4\n\",5,6\n", FORM, &["\"|1|2?", "b|3|4", "\"|5|6?"]),
             ("\"foo,1,2\n\"bar,3,4\n", FORM, &["\"foo|1|2?", "\"bar|3|4?"]),
             ("\"foo,1,2\nbar\",3,4\n", FORM, &["\"foo|1|2?", "bar\"|3|4"]),
-            ("\"a\"b,1,2\n", FORM, &["\"a\"b|1|2?"]),
+            ("\"a\"b,1,2\n\"a\"b\",3,4\n", FORM, &["ab|1|2", "\"a\"b\"|3|4?"]),
+            ("\"a\" ,1,2\n\"b\" 3,4,5 \n", FORM, &["a|1|2", "b 3|4|5 "]),
+            ("\"a\nb\",1\n\"c\nd\" e,1,2\n", FORM, &["a\nb|1", "\"c?", "d\" e|1|2"]),
+            ("\"a\n1,2,3\nb\",1,2\n", FORM, &["\"a?", "1|2|3", "b\"|1|2"]),
+            // A backslash before a quote and before itself.
+            ("\"C:\\\\x\",1,2\n\"\\\"\\\\\",3,4\n", Form { escapes: true, ..FORM }, &["C:\\x|1|2", "\"\\|3|4"]),
+            ("\"12\\\"\nlong\" 1 2\n", spaced, &["12\"\nlong|1|2"]),
             ("\", 1, 2\nb, 3, 4\n\", 5, 6\n", Form { blanks: true, ..FORM }, &["\"| 1| 2?", "b| 3| 4", "\"| 5| 6?"]),
             // In prose a blank stands behind a comma.
             ("\"Room, 12, 15\nfoo\",3,4\n", FORM, &["Room, 12, 15\nfoo|3|4"]),
@@ -332,14 +423,22 @@ mod tests {
     fn a_part_is_none_of_the_records() {
         let mut record = Record::default();
         for (text, whole) in [("a,1,2\n\"b\nc\",3,", 6), ("\"\"\"\",1,2\n\nb,3", 10), ("b,1,2\nc,3", 6)] {
-            assert_eq!(FORM.whole(text.as_bytes(), false, &mut record), whole, "{text:?}");
-            assert_eq!(FORM.whole(text.as_bytes(), true, &mut record), text.len(), "{text:?}");
+            let text = text.as_bytes();
+            assert_eq!(Records::new(FORM, text, false).whole(&mut record), whole, "{text:?}");
+            assert_eq!(Records::new(FORM, text, true).whole(&mut record), text.len(), "{text:?}");
         }
         for part in ["", "a,1", "\"a\n", "\"a\nb\",1,"] {
-            assert_eq!(FORM.next(part.as_bytes(), false, &mut record), Next::Part, "{part:?}");
+            assert_eq!(Records::new(FORM, part.as_bytes(), false).next(&mut record), Next::Part, "{part:?}");
         }
+    }
+
+    #[test]
+    fn what_nothing_closes_is_read_once() {
+        let mut record = Record::default();
         let endless = "\"\n".to_string() + &"x\n".repeat(MOST_BYTES);
-        assert_eq!(FORM.next(endless.as_bytes(), false, &mut record), Next::Record(2));
+        let mut records = Records::new(FORM, endless.as_bytes(), false);
+        assert_eq!(records.next(&mut record), Next::Record(2));
         assert!(record.unclosed);
+        assert!(records.barren > MOST_BYTES);
     }
 }

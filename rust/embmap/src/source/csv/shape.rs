@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::record::{Form, Record};
+use super::record::{Form, Record, Records};
 use crate::source::{
     encoding::Utf8Errors,
     head::Head,
@@ -37,6 +37,8 @@ pub(crate) struct Shape {
     /// What ends a line.
     pub newline: u8,
     pub quotes: Quotes,
+    /// Whether a backslash in quotes is written twice where it stands for itself.
+    pub escapes: bool,
     /// Whether a blank stands before numbers.
     pub blanks: bool,
     /// Whether the first record names the columns.
@@ -92,6 +94,7 @@ impl Shape {
             delimiter: self.delimiter,
             newline: self.newline,
             quoting: self.quotes != Quotes::Bytes,
+            escapes: self.escapes,
             fields: Some(self.fields() + usize::from(self.trailing)),
             blanks: self.blanks,
         }
@@ -130,15 +133,32 @@ impl Table {
             b'\n'
         };
         let ended = head.whole_lines().len() == head.bytes.len();
-        // What a line has alone tells how many fields a record has, and that tells which lines are one record.
-        let mut form = Form { delimiter, newline, quoting: true, fields: None, blanks: false };
-        let lines = text.split(|&byte| byte == newline).flat_map(|line| form.records(line, true)).take(SAMPLE_RECORDS);
-        let lines: Vec<Record> = lines.collect();
-        let (fields, _) = commonest(&lines)?;
-        form.fields = Some(fields);
+        let mut form = Form {
+            delimiter,
+            newline,
+            quoting: true,
+            escapes: escapes_backslashes(text, delimiter),
+            fields: None,
+            blanks: false,
+        };
+        // How many fields a record has tells which lines are one, which tells how many fields it has: of what lines have alone,
+        // and of what they have where each quote is closed, the one counts that more records agree with.
+        let alone = text.split(|&byte| byte == newline).flat_map(|line| Records::new(form, line, true).all());
+        let alone: Vec<Record> = alone.take(SAMPLE_RECORDS).collect();
+        let read = |form: Form| -> Vec<Record> { Records::new(form, text, ended).all().take(SAMPLE_RECORDS).collect() };
+        let together = read(form);
         let blank = |record: &&Record| record.iter().skip(1).any(|field| field.starts_with(b" "));
-        form.blanks = 2 * lines.iter().filter(blank).count() > lines.len();
-        let mut records: Vec<Record> = form.records(text, ended).take(SAMPLE_RECORDS).collect();
+        form.blanks = 2 * alone.iter().filter(blank).count() > alone.len();
+        let mut records = [alone, together]
+            .iter()
+            .filter_map(|records| commonest(records))
+            .map(|(fields, _)| read(Form { fields: Some(fields), ..form }))
+            .min_by_key(|records| {
+                let (_, count) = commonest(records).unwrap_or_default();
+                let unclosed = records.iter().filter(|record| record.unclosed).count();
+                (unclosed + records.len() - count, records.len())
+            })?;
+        form.fields = commonest(&records).map(|(fields, _)| fields);
         let count = |is: fn(&&Record) -> bool| records.iter().filter(is).count();
         let (unclosed, needed, quoted) =
             (count(|record| record.unclosed), count(|record| record.needed), count(|record| record.quoted > 0));
@@ -150,15 +170,18 @@ impl Table {
         };
         if quotes == Quotes::Bytes {
             form.quoting = false;
-            records = form.records(text, ended).take(SAMPLE_RECORDS).collect();
+            records = read(form);
         }
         let (fields, count) = commonest(&records)?;
         // Names may be one fewer, and one record in ten anything.
-        let enough = fields > 1 && 10 * (count + 1) >= 9 * records.len();
+        let odd = records.len() - count;
+        let enough =
+            fields > 1 && (10 * odd <= records.len() + 10 || (odd <= 2 && count > 2 && quotes == Quotes::Seen));
         let shape = Shape {
             delimiter,
             newline,
             quotes,
+            escapes: form.escapes,
             blanks: form.blanks,
             named: false,
             numbered: false,
@@ -363,6 +386,32 @@ fn commonest(records: &[Record]) -> Option<(usize, usize)> {
     counts.into_iter().max_by_key(|(_, count)| *count)
 }
 
+/// Whether backslashes in quotes are escaped as quotes are there, which R does not do.
+fn escapes_backslashes(text: &[u8], delimiter: u8) -> bool {
+    let ends = |byte: Option<&u8>| byte.is_none_or(|&byte| byte == delimiter || matches!(byte, b'\r' | b'\n'));
+    let before = |at: usize| at.checked_sub(1).and_then(|at| text.get(at));
+    let twice = |at: usize| {
+        text.get(at + 1) == Some(&b'"') && before(at) != Some(&b'\\') && !ends(before(at)) && !ends(text.get(at + 2))
+    };
+    if memchr::memchr_iter(b'"', text).any(twice) {
+        return false;
+    }
+    let (mut quotes, mut pairs, mut at) = (false, false, 0);
+    while let Some(next) = memchr::memchr(b'\\', &text[at..]) {
+        let run = text[at + next..].iter().take_while(|&&byte| byte == b'\\').count();
+        at += next + run;
+        let (is_odd, behind) = (run % 2 == 1, text.get(at + 1));
+        match (text.get(at) == Some(&b'"'), is_odd) {
+            (false, true) => return false,
+            (true, true) if behind == Some(&b'"') => quotes |= ends(text.get(at + 2)),
+            (true, true) => quotes |= !ends(behind),
+            (false, false) => pairs = true,
+            (true, false) => pairs |= ends(behind),
+        }
+    }
+    quotes && pairs
+}
+
 /// A text without its byte-order mark.
 pub(super) fn without_mark(text: &[u8]) -> &[u8] {
     text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
@@ -397,6 +446,7 @@ mod tests {
             delimiter: b',',
             newline: b'\n',
             quotes: Quotes::Unseen,
+            escapes: false,
             blanks: false,
             named: false,
             numbered: false,
@@ -426,6 +476,11 @@ mod tests {
             ("\"a,b\",1.5,2\n\"foo,3,4\nb,5,6\n", seen),
             ("\"a,\nb\",1,2\nc,3,4\n", seen),
             ("\"C:\\\",1,2\nc,3,4\n", seen),
+            ("\"C:\\\\x\",1,2\n\"say \\\"hi\\\"\",3,4\n", Shape { escapes: true, ..seen }),
+            ("text,x,y\n\"a\nb\nc\",0.5,1\n\"d\ne\nf\",1.5,2\n", Shape { named: true, ..seen }),
+            (",text,x,y\n0,\"a\nb\",0.5,1\n1,\"d\ne\",1.5,2\n", Shape { named: true, numbered: true, ..seen }),
+            ("\"the\" 0.1,0.2\n\"of\" 0.3,0.4\n\"a b\" 0.5,0.6\n", Shape { glued: true, ..seen }),
+            ("\"a\" ,1,2\n\"b, c\" ,3,4\n", seen),
             ("\"say \\\"\"hi\\\"\"\",1,2\nb,3,4\n", seen),
             ("a,1,2\n\"Room, 12, 15\nfoo\",3,4\n", seen),
             ("word,x,y,\na,1,2,\nb,3,4,\n", Shape { named: true, trailing: true, ..plain }),

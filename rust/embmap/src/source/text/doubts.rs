@@ -140,7 +140,7 @@ fn swallowed(word: &[u8]) -> Option<(&[u8], u8)> {
 pub(crate) fn no_words(count: usize, dim: Option<usize>) -> String {
     let otherwise = dim.map_or(String::new(), |dim| format!("; where the first numbers are the words, say dim={dim}"));
     format!(
-        "every row begins with a number, and most with a fraction: these are rows of {count} numbers without words, which are in another file \
+        "most rows begin with a fraction: these are rows of {count} numbers without words, which are in another file \
          (metadata.tsv, vocab.txt): name that with words={otherwise}"
     )
 }

@@ -135,18 +135,14 @@ impl Layout {
         let spaced = self.separator == Separator::Spaces;
         let mut rows = sample;
         if named {
-            rows = &sample[1..];
-            if spaced {
-                // pandas puts the name of its index on a line of its own.
-                let named = rows.first().is_some_and(|line| self.separator.fields(line).count() == 1);
-                let lines = 1 + usize::from(named);
-                rows = &sample[lines..];
-                let ends = memchr::memchr_iter(b'\n', &head[self.body as usize..]).nth(lines - 1);
-                self.body += ends.map_or(0, |end| end as u64 + 1);
-                self.body_line += lines as u64;
-            } else {
-                self.table = true;
-            }
+            // pandas puts the name of its index on a line of its own.
+            let index = spaced && sample.get(1).is_some_and(|line| self.separator.fields(line).count() == 1);
+            let lines = 1 + usize::from(index);
+            rows = &sample[lines..];
+            let ends = memchr::memchr_iter(b'\n', &head[self.body as usize..]).nth(lines - 1);
+            self.body += ends.map_or(0, |end| end as u64 + 1);
+            self.body_line += lines as u64;
+            self.table = !spaced;
         }
         let words: Vec<&[u8]> = rows.iter().filter_map(|line| self.word_of(line)).collect();
         // No table has a header that counts rows and numbers: below it a word is what stands before the numbers.
@@ -155,7 +151,8 @@ impl Layout {
             (self.numbered, self.table) = (spaced, !spaced);
         }
         let quoted = |word: &&&[u8]| word.len() > 1 && word.starts_with(b"\"") && word.ends_with(b"\"");
-        self.table |= is_free && 2 * words.iter().filter(quoted).count() > words.len();
+        // One in ten may be anything.
+        self.table |= is_free && !words.is_empty() && 10 * words.iter().filter(quoted).count() >= 9 * words.len();
         self
     }
 
@@ -177,7 +174,7 @@ impl Layout {
             return true;
         }
         // pandas leaves the column of words without a name, where nobody gave it one.
-        let nameless = fields.len() == self.dim || fields[0].is_empty();
+        let nameless = fields.len() == self.dim || is_nameless(fields[0]);
         let counted = || self.dim >= COUNTED && are_fractions(rest, self.separator);
         self.dim > 1 && is_counting(names) && (nameless || counted())
     }
@@ -280,9 +277,14 @@ fn names_or_numbers(sample: &[&[u8]], dim: usize) -> bool {
     let fields: Vec<&[u8]> = Separator::Tab.fields(first).collect();
     (2..COUNTED).contains(&dim)
         && fields.len() == dim + 1
-        && !fields[0].is_empty()
+        && !is_nameless(fields[0])
         && is_counting(&fields[1..])
         && are_fractions(rest, Separator::Tab)
+}
+
+/// Whether a column has no name, as pandas leaves its index.
+fn is_nameless(field: &[u8]) -> bool {
+    matches!(field, b"" | b"\"\"")
 }
 
 /// Whether most lines have a fraction.
