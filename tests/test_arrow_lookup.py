@@ -144,3 +144,16 @@ def test_options_that_would_do_nothing_are_refused(store):
         embmap.arrow.Lookup(store, "w", tokenizer=str.split)
     with pytest.raises(ValueError, match="missing='error' is for words"):
         embmap.arrow.Lookup(store, "w", pool="mean", missing="error")
+
+
+def test_what_is_no_batch_or_names_a_column_twice_is_refused(store):
+    lookup = Lookup(store, "word")
+    twice = pa.Table.from_arrays([pa.array(["king"]), pa.array(["pear"])], names=["word", "word"])
+    with pytest.raises(KeyError, match="several columns 'word'"):
+        lookup(twice)
+    out = pa.Table.from_arrays([pa.array(["king"])] * 3, names=["word", "vector", "vector"])
+    with pytest.raises(KeyError, match="several columns 'vector'"):
+        lookup(out)
+    for call in (lambda: lookup({"word": ["king"]}), lambda: lookup.vectors(["king"])):
+        with pytest.raises(TypeError, match="expected a"):
+            call()

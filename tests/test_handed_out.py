@@ -93,3 +93,19 @@ def test_a_layer_with_a_row_for_the_padding_is_no_copy(store, tmp_path):
         assert padded.weight.shape == (7, 4)
         assert not padded.weight[6].any()
         assert torch.equal(padded.weight[:6], embmap.torch.tensor(small))
+
+
+def test_writing_into_a_row_changes_no_answer(tmp_path):
+    """A row of its own shows what was written to it, and nothing else does."""
+    store = store_of(tmp_path, SMALL)
+    before = store.most_similar("king", topn=3), store.neighbors("king", 3)[0].tolist(), store.similarity("king", "man")
+    norm = store.get_vector("king", norm=True)
+    overwrite(store["king"], 7.0)
+    assert before == (
+        store.most_similar("king", topn=3),
+        store.neighbors("king", 3)[0].tolist(),
+        store.similarity("king", "man"),
+    )
+    np.testing.assert_array_equal(store.get_vector("king", norm=True), norm)
+    assert store.analogy("man", "king", "woman", topn=1)[0][0] == "queen"
+    store.verify()

@@ -172,6 +172,8 @@ def test_options_that_conflict_say_so(store):
             embmap.keras.embedding(store, VOCAB, **option)
     with pytest.raises(ValueError, match="hides row 0, which is 'king': start=1"):
         embmap.keras.embedding(store, ["king", "queen"], mask_zero=True)
+    with pytest.raises(ValueError, match="mask_zero=True hides row 0, which is 'zz'"):
+        embmap.keras.embedding(store, ["zz", "queen"], mask_zero=True)
     for vocab, options in (
         (["king", "queen"], {"start": 1}),
         (["king", "queen"], {"padding_idx": 0}),

@@ -237,3 +237,28 @@ def test_an_output_layer_may_share_the_weights(store):
 def test_a_table_of_whole_numbers_is_refused(store):
     with pytest.raises(ValueError, match="dtype must be of floating point"):
         embmap.torch.tensor(store, dtype=torch.int32)
+
+
+def test_types_that_no_layer_can_have_are_refused(store):
+    for make in (
+        lambda dtype: embmap.torch.embedding(store, ["king"], dtype=dtype),
+        lambda dtype: embmap.torch.embedding(store, dtype=dtype),
+        lambda dtype: embmap.torch.tensor(store, dtype=dtype),
+        lambda dtype: embmap.torch.HostEmbedding(store, dtype=dtype),
+    ):
+        for dtype in (torch.int64, torch.bool, torch.complex64):
+            with pytest.raises(ValueError, match="dtype must be of floating point"):
+                make(dtype)
+        with pytest.raises(TypeError, match="dtype must be a"):
+            make("float16")
+    for call in (
+        lambda: embmap.torch.embedding(store, padding_idx=6.0),
+        lambda: embmap.torch.HostEmbedding(store, hot=1.5),
+        lambda: embmap.torch.HostEmbedding(store)([0, 1]),
+        lambda: embmap.torch.HostEmbedding(store)(np.array([0, 1])),
+        lambda: embmap.torch.embedding(store.matrix(["king"])),
+    ):
+        with pytest.raises(TypeError):
+            call()
+    grown = torch.ones(4, dtype=torch.bfloat16, requires_grad=True)
+    assert store.lookup(["zz"], oov=grown).tolist() == [[1.0] * 4]

@@ -260,3 +260,15 @@ def test_torchtexts_own_files(folder, data):
 def test_it_is_there_when_it_is_asked_for():
     assert embmap.torchtext.GloVe is GloVe
     assert "torchtext" not in sys.modules
+
+
+def test_what_has_no_count_is_read_too(tmp_path):
+    """Whatever `embmap.load` reads, a table among it."""
+    pytest.importorskip("pyarrow")
+    store = store_of(tmp_path, SMALL)
+    store.export(tmp_path / "v.parquet")
+    vectors = Vectors(tmp_path / "v.parquet", cache=tmp_path / "cache")
+    pyarrow = pytest.importorskip("pyarrow")
+    assert vectors.get_vecs_by_tokens(pyarrow.array(["king"])).tolist() == [store["king"].tolist()]
+    assert vectors["king"].tolist() == store["king"].tolist()
+    assert len(Vectors(tmp_path / "v.txt", cache=tmp_path / "cache", limit=2)) == 2

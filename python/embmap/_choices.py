@@ -1,5 +1,6 @@
 """The names by which options are chosen: for signatures, the command line and messages alike."""
 
+import codecs
 from typing import Literal
 
 Duplicates = Literal["first", "last", "error"]
@@ -30,3 +31,11 @@ SourceFormat = Literal[
 ]
 TensorMode = Literal["cow", "readonly", "copy"]
 Utf8Errors = Literal["strict", "replace", "ignore", "backslashreplace"]
+
+
+def python_name(encoding: str) -> str:
+    """Give Python's own name of an encoding, which every alias leads to."""
+    try:
+        return codecs.lookup(encoding).name
+    except LookupError:
+        raise ValueError(f"encoding must be one that Python knows, as 'latin-1' or 'gbk', not {encoding!r}") from None

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator
 from itertools import accumulate, pairwise
+from operator import index as as_int
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
@@ -152,7 +153,7 @@ class ShardedStore(Store):
         >>> sharded.word(4), sharded.word(-1)
         ('man', 'woman')
         """
-        rows = len(self)
+        rows, i = len(self), as_int(i)
         if not -rows <= i < rows:
             raise IndexError(f"{i} is not a row: there are {rows}")
         store, start, _ = next(self._parts(i % rows, i % rows + 1))

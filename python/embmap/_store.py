@@ -531,6 +531,8 @@ class Store(GensimNames, Exports, Mapping[str, NDArray[np.float32]]):
         ------
         KeyError
             A word is missing.
+        ValueError
+            A vector has another dimension, or a number that is not finite.
 
         Examples
         --------
@@ -540,6 +542,8 @@ class Store(GensimNames, Exports, Mapping[str, NDArray[np.float32]]):
         """
         first, _ = _queries.queries_of(self, words)
         second = first if others is None else _queries.queries_of(self, others)[0]
+        for vectors in (first, second):
+            _queries.check_finite(vectors)
         return (_similarity.unit(first) @ _similarity.unit(second).T).astype(np.float32)
 
     def knn_graph(

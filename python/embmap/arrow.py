@@ -112,7 +112,7 @@ class Lookup:
         Raises
         ------
         KeyError
-            There is no such column; with ``missing="error"``, a word has no row.
+            There is no such column, or several; with ``missing="error"``, a word has no row.
         TypeError
             The column holds neither text nor, with `pool`, lists of it.
 
@@ -126,14 +126,16 @@ class Lookup:
         array([[1.3, 1.7, 0.2, 0.2],
                [0.9, 0.1, 0.8, 0. ]], dtype=float32)
         """
-        at = batch.schema.get_field_index(self.column)
-        if at < 0:
+        if not isinstance(batch, (pa.RecordBatch, pa.Table)):
+            raise TypeError(f"expected a pyarrow.RecordBatch or pyarrow.Table, found {type(batch).__name__}")
+        at, place = (batch.schema.get_all_field_indices(name) for name in (self.column, self.out))
+        if not at:
             raise KeyError(f"no column {self.column!r} among {batch.schema.names}")
-        vectors = self.vectors(batch.column(at))
-        place = batch.schema.get_field_index(self.out)
-        if place < 0:
-            return batch.append_column(self.out, vectors)
-        return batch.set_column(place, self.out, vectors)
+        for name, found in ((self.column, at), (self.out, place)):
+            if len(found) > 1:
+                raise KeyError(f"several columns {name!r} among {batch.schema.names}: rename them")
+        vectors = self.vectors(batch.column(at[0]))
+        return batch.set_column(place[0], self.out, vectors) if place else batch.append_column(self.out, vectors)
 
     def vectors(self, words: pa.Array | pa.ChunkedArray) -> pa.Array:
         """Give the vectors of a column: what a user-defined function over Arrow arrays returns.
@@ -155,6 +157,8 @@ class Lookup:
         array([[0.9, 0.1, 0.8, 0. ],
                [0. , 0. , 0. , 0. ]], dtype=float32)
         """
+        if not isinstance(words, (pa.Array, pa.ChunkedArray)):
+            raise TypeError(f"expected an array of pyarrow, found {type(words).__name__}")
         if isinstance(words, pa.ChunkedArray):
             words = words.combine_chunks()
         return self._of_texts(words, self.pool) if self.pool else self._of_words(words)

@@ -117,7 +117,8 @@ def initializer(source: Store | Matrix) -> Callable[..., jax.Array]:
     >>> embmap.jax.initializer(matrix)(None, (3, 4), "float32").shape
     (3, 4)
     """
-    check_open(source)
+    if not isinstance(source, Matrix):
+        check_open(source)
     shape = source.shape if isinstance(source, Matrix) else (len(source), source.dim)
 
     def initialize(key: Any, wanted: tuple[int, ...], dtype: Any = np.float32, *_: Any, **__: Any) -> jax.Array:

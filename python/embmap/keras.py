@@ -11,7 +11,7 @@ need("keras", "embmap.keras")
 import keras
 
 from ._core.store import check_open
-from ._core.vocabulary import Vocab
+from ._core.vocabulary import Vocab, names_padding
 from ._query.forms import Fallback
 from ._query.matrix import Matrix
 from ._query.oov import OOV
@@ -107,7 +107,7 @@ def embedding(
 def _check_row_0(matrix: Matrix) -> None:
     """Raise ValueError where row 0, which is masked, is a word's; the padding counts neither as found nor as missing."""
     word, row = next(iter(matrix.index.items()), ("", 1))
-    if row == 0 and word in matrix.found[:1]:
+    if row == 0 and (word in matrix.found[:1] or (word in matrix.missing[:1] and not names_padding(word))):
         raise ValueError(
             f"mask_zero=True hides row 0, which is {word!r}: start=1 leaves the row free, padding_idx=0 makes it the padding"
         )

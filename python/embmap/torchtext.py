@@ -42,6 +42,7 @@ import torch
 
 from ._core.manifest import NAME as MANIFEST
 from ._core.words import KeyToIndex, Words
+from ._embmap import strings
 from ._ingest.load import is_store, load
 from ._open import opened
 from ._store import Store
@@ -163,7 +164,7 @@ class Vectors:
         Tensor, shape (dim,) for one token, (n, dim) for several
             Unknown ones are what `unk_init` gives.
         """
-        asked = [tokens] if isinstance(tokens, str) else list(tokens)
+        asked = [tokens] if isinstance(tokens, str) else strings(tokens)
         rows = torch.from_numpy(self.store.indices(asked))
         if lower_case_backup:
             absent = (rows < 0).nonzero().flatten()
@@ -294,7 +295,9 @@ def _stored(
             member = {"member": file.name} if source.name == archive != file.name else {}
             # torchtext's dict of words has the last row of each.
             options = {"duplicates": "last", "on_wrong_count": "ignore", **member, **options}
-            return load(source, cache_dir=cache, limit=max_vectors or None, **options)
+            if max_vectors:
+                options["limit"] = max_vectors
+            return load(source, cache_dir=cache, **options)
         else:
             name = Store(source)
     if max_vectors or options:

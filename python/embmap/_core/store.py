@@ -105,12 +105,19 @@ class CoreStore(_Store):
     def _rows(self, ids: NDArray[np.int64], out: NDArray[Any] | None) -> NDArray[Any]:
         if out is None:
             out = np.empty((len(ids), self.dim), np.float32)
-        elif out.dtype not in (np.float32, np.float16) or not out.flags.c_contiguous or not out.flags.writeable:
-            raise ValueError("out must be a C-contiguous, writable float32 or float16 array")
+        elif not isinstance(out, np.ndarray):
+            raise TypeError(f"out must be an ndarray, not {type(out).__name__}")
+        elif out.dtype not in (np.float32, np.float16) or not (out.flags.c_contiguous and out.flags.behaved):
+            raise ValueError("out must be a C-contiguous, aligned, writable float32 or float16 array")
         elif out.shape != (len(ids), self.dim):
             raise ValueError(f"out has shape {list(out.shape)}, these rows need {[len(ids), self.dim]}")
         self._gather(ids, out)
+        check_half(out)
         return out
+
+    def _check_open(self) -> None:
+        """Raise ValueError where the store is closed."""
+        len(self)
 
     def _of_file(self, path: str | os.PathLike[str]) -> Self:
         """Open a store that was made of this one."""
@@ -129,6 +136,7 @@ class CoreStore(_Store):
         return TokenModel.read(self, file)
 
     def __enter__(self) -> Self:
+        self._check_open()
         return self
 
     def __exit__(
@@ -164,15 +172,33 @@ class CoreStore(_Store):
 
 
 def check_open(store: object) -> None:
-    """Raise TypeError for the path of a store where the store is wanted."""
+    """Raise TypeError for what is no store, such as the path of one."""
     if isinstance(store, (str, os.PathLike)):
         raise TypeError(f"expected a store, found a path: embmap.load({os.fspath(store)!r}) opens it")
+    if not isinstance(store, CoreStore):
+        what = type(store).__name__
+        way = "embmap.from_gensim() makes one of it" if what == "KeyedVectors" else "embmap.load() makes one of a file"
+        raise TypeError(f"expected a store, found {what}: {way}")
+
+
+def check_half(rows: NDArray[Any]) -> None:
+    """Raise ValueError where a number was too large for float16, and became infinite."""
+    if rows.dtype == np.float16 and (large := (rows.view(np.uint16) & 0x7FFF) == 0x7C00).any():
+        row = int(np.argwhere(large)[0][0])
+        raise ValueError(f"row {row} of the result has a number that is too large for float16")
 
 
 def _as_ids(ids: ArrayLike) -> NDArray[np.int64]:
+    if np.ma.is_masked(ids):
+        raise ValueError("ids are masked: compressed() has those that are not")
     array = np.asarray(ids)
     if array.size == 0:
         array = array.astype(np.int64)
+    if array.ndim == 1 and array.dtype.kind in "uO":
+        # Numbers that no int64 can hold.
+        for i, number in enumerate(array.tolist()):
+            if isinstance(number, int) and number >= 1 << 63:
+                raise IndexError(f"id {number} at position {i} is not a row")
     if array.ndim != 1 or array.dtype.kind not in "iu":
         raise TypeError(f"ids must be a one-dimensional array of int, not {array.dtype} of shape {array.shape}")
     return np.ascontiguousarray(array, np.int64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,14 @@ from .._words_like import WordsLike
 
 PADDING = ""
 """The word of the padding: Keras' vocabularies begin with it, and no store has it."""
+
+
+_PADDING = re.compile(r"[<\[].*pad.*[>\]]", re.IGNORECASE)
+
+
+def names_padding(word: str) -> bool:
+    """Tell whether a word stands for the padding, as in models' vocabularies: [PAD], <pad>, <|finetune_right_pad_id|>."""
+    return _PADDING.fullmatch(word) is not None
 
 
 class Tokenizer(Protocol):
@@ -69,7 +78,7 @@ class Vocabulary:
     @classmethod
     def of(cls, vocab: Vocab, start: int) -> Self:
         """Take a vocabulary in any form; the rows of a list begin at `start`."""
-        found = contents(vocab)
+        found, start = contents(vocab), as_int(start)
         if not isinstance(found, Mapping):
             return cls.of_list(found, start)
         if start:

@@ -203,6 +203,8 @@ class Writer:
         ['king', 'queen', 'woman', 'man']
         """
         writer = self._open()
+        if _is_nothing(words) and (vectors is None or _is_nothing(vectors)):
+            return
         named, matrix = _paired(words, vectors)
         if matrix.shape[1] != self.dim:
             raise ValueError(f"vectors have {matrix.shape[1]} numbers a row, the store has {self.dim}")
@@ -395,6 +397,11 @@ def _as_matrix(vectors: Any, words: int) -> Any:
     if vectors.shape[1] < 1:
         raise ValueError("vectors must have at least one number a row")
     return vectors
+
+
+def _is_nothing(given: Any) -> bool:
+    """Tell whether there are no words, or no rows: the last batch of a stream may have none."""
+    return isinstance(given, Sized) and not isinstance(given, str) and len(given) == 0
 
 
 def _comes_row_by_row(vectors: Any) -> bool:

@@ -10,6 +10,16 @@ from .._core.store import CoreStore, check_open
 from .to_device import natural_dtype, rows_on
 
 
+def check_floating(dtype: torch.dtype | None) -> None:
+    """Raise for a type that no row can have."""
+    if dtype is None:
+        return
+    if not isinstance(dtype, torch.dtype):
+        raise TypeError(f"dtype must be a torch.dtype, as torch.float16, not {dtype!r}")
+    if not dtype.is_floating_point:
+        raise ValueError(f"dtype must be of floating point, not {dtype}")
+
+
 def tensor(
     store: CoreStore,
     *,
@@ -45,8 +55,7 @@ def tensor(
     check_open(store)
     if mode not in ("cow", "readonly", "copy"):
         raise ValueError(f"mode must be 'cow', 'readonly' or 'copy', not {mode!r}")
-    if dtype is not None and not dtype.is_floating_point:
-        raise ValueError(f"dtype must be of floating point, not {dtype}")
+    check_floating(dtype)
     stored = None if store.dtype == np.int8 else natural_dtype(store)
     if mode == "copy" or torch.device(device or "cpu").type != "cpu" or (dtype or stored) != stored or stored is None:
         return rows_on(store, None, device, dtype)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import contextlib
 import io
 import os
@@ -11,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, get_args
 
-from .._choices import Duplicates, OnBadRow, OnWrongCount, Separator, SourceFormat, Utf8Errors
+from .._choices import Duplicates, OnBadRow, OnWrongCount, Separator, SourceFormat, Utf8Errors, python_name
 from .._core.metadata import as_json
 from .._dtype import DtypeName, dtype_name
 from .._embmap import convert as _convert
@@ -374,7 +373,6 @@ def convert(
             "header": header != "auto",
             "separator": separator != "auto",
             "errors": errors != "strict",
-            "on_wrong_count": on_wrong_count != "error",
         }
         if idle := [name for name, is_given in texts_alone.items() if is_given]:
             raise ValueError(
@@ -459,11 +457,3 @@ def _meant(source: Path) -> Generator[None]:
         if error.filename is None or Path(error.filename) != source:
             raise
         raise explained(error, source, SUFFIXES) from None
-
-
-def python_name(encoding: str) -> str:
-    """Give Python's own name of an encoding, which every alias leads to."""
-    try:
-        return codecs.lookup(encoding).name
-    except LookupError:
-        raise ValueError(f"encoding must be one that Python knows, as 'latin-1' or 'gbk', not {encoding!r}") from None

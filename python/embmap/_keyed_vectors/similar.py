@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from numbers import Integral
+from operator import index as as_int
 from typing import Any, TypeAlias, cast
 
 import numpy as np
@@ -72,7 +72,8 @@ class SimilarKeys(Keys):
         >>> kv.most_similar("king", topn=None).shape
         (6,)
         """
-        if isinstance(topn, Integral) and topn < 1:
+        topn = None if topn is None else as_int(topn)
+        if topn is not None and topn < 1:
             return []
         signed = [*_weighted(positive, 1.0), *_weighted(negative, -1.0)]
         keys, weights = [key for key, _ in signed], [weight for _, weight in signed]
@@ -151,7 +152,8 @@ class SimilarKeys(Keys):
         >>> kv.most_similar_cosmul(positive=["king", "woman"], negative=["man"], topn=1)[0][0]
         'queen'
         """
-        if isinstance(topn, Integral) and topn < 1:
+        topn = None if topn is None else as_int(topn)
+        if topn is not None and topn < 1:
             return []
         toward, away = _listed(positive), _listed(negative)
         if not toward:

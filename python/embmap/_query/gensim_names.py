@@ -53,8 +53,9 @@ class GensimNames(CoreStore):
         >>> store.get_vector("king", norm=True).round(2)
         array([0.74, 0.66, 0.08, 0.  ], dtype=float32)
         """
-        vector = self[key]
-        return _similarity.unit(vector).astype(np.float32) if norm else vector
+        if not norm:
+            return self[key]
+        return _similarity.unit(_queries.vectors_of(self, [key])[0]).astype(np.float32)
 
     def get_index(self, key: str, default: Any = None) -> Any:
         """Give a word's row, or `default`; KeyError where it is missing and there is no default.
@@ -64,10 +65,12 @@ class GensimNames(CoreStore):
         >>> store.get_index("queen"), store.get_index("unheard-of", -1)
         (1, -1)
         """
-        row = int(self.indices([key])[0])
-        if row < 0 and default is None:
-            raise KeyError(key)
-        return default if row < 0 else row
+        try:
+            return self.index(key)
+        except KeyError:
+            if default is None:
+                raise
+            return default
 
     def has_index_for(self, key: str) -> bool:
         """Tell whether a word is there.
@@ -127,7 +130,7 @@ class GensimNames(CoreStore):
         return 1.0 - _similarity.cosine(self, w1, w2)
 
     def n_similarity(self, ws1: Iterable[str], ws2: Iterable[str]) -> float:
-        """Cosine of the means of two sets of words; those that are missing are passed over.
+        """Cosine of the means of two sets of words; those that are missing are passed over, ZeroDivisionError where all are.
 
         Examples
         --------

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from operator import index as as_int
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -66,7 +67,7 @@ def knn_graph(
     store: CoreStore, path: Path, k: int, restrict: int | None, progress: bool | Progress | None
 ) -> GraphReport:
     """Do what `Store.knn_graph` says."""
-    started = time.perf_counter()
+    started, k = time.perf_counter(), as_int(k)
     if k < 1:
         raise ValueError(f"k must be positive, not {k}")
     rows = len(store) if restrict is None else first_rows(store, restrict)

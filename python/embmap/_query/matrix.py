@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cached_property
+from operator import index as as_int
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -121,7 +122,8 @@ def build_matrix(
     words = Vocabulary.of(vocab, start)
     ids = store.indices(words.words)
     words.check_distinct(ids, len(store))
-    named, empty = _padding_row(padding_idx, words.end), words.row_of(PADDING)
+    named = None if padding_idx is None else _padding_row(as_int(padding_idx), words.end)
+    empty = words.row_of(PADDING)
     counts = np.ones(len(ids), bool)
     for row in (named, empty):
         if row is not None:
@@ -148,9 +150,7 @@ def _wanted_dtype(dtype: DTypeLike | None) -> np.dtype[Any]:
     return wanted
 
 
-def _padding_row(padding_idx: int | None, rows: int) -> int | None:
-    if padding_idx is None:
-        return None
+def _padding_row(padding_idx: int, rows: int) -> int:
     if not -rows <= padding_idx < rows:
         raise ValueError(f"padding_idx {padding_idx} is not one of the {rows} rows")
     return padding_idx % rows

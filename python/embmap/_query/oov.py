@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .._core.store import check_half
 from .._embmap import fill_normal
+from .queries import plain
 
 if TYPE_CHECKING:
     from .._core.store import CoreStore
@@ -30,16 +32,18 @@ def fill_missing(
     seed: int,
 ) -> None:
     """Fill row ``rows[i]`` of `out`, which holds zeros there, for the missing ``words[i]``."""
-    if isinstance(oov, str) and oov == "subword":
-        _fill_subwords(store, words, rows, out)
-    elif isinstance(oov, str):
-        if (made := _rows_by_policy(store, words, oov, scale, seed)) is not None:
-            out[rows] = made
-    elif callable(oov):
-        for word, row in zip(words, rows, strict=True):
-            out[row] = _as_row(oov(word), store.dim, f"oov({word!r})")
-    else:
-        out[rows] = _as_row(oov, store.dim, "oov")
+    with np.errstate(over="ignore"):
+        if isinstance(oov, str) and oov == "subword":
+            _fill_subwords(store, words, rows, out)
+        elif isinstance(oov, str):
+            if (made := _rows_by_policy(store, words, oov, scale, seed)) is not None:
+                out[rows] = made
+        elif callable(oov):
+            for word, row in zip(words, rows, strict=True):
+                out[row] = _as_row(oov(word), store.dim, f"oov({word!r})")
+        else:
+            out[rows] = _as_row(oov, store.dim, "oov")
+    check_half(out)
 
 
 def _fill_subwords(store: CoreStore, words: Sequence[str], rows: NDArray[np.int64], out: NDArray[Any]) -> None:
@@ -78,6 +82,13 @@ def _rows_by_policy(
         raise ValueError(f"scale must be finite, not {scale}")
     fitted = oov == "fitted"
     mean, deviation = store.statistics() if fitted else (np.zeros(store.dim), np.full(store.dim, float(scale)))
+    # A normal number is hardly ever more than nine deviations from the mean.
+    if np.max(np.abs(mean) + 10 * np.abs(deviation), initial=0) > np.finfo(np.float32).max:
+        raise ValueError(
+            "scale is so large that float32 could not hold what is drawn"
+            if not fitted
+            else "the store's numbers vary so much that float32 could not hold what is drawn"
+        )
     drawn = np.empty((len(words), store.dim), np.float32)
     fill_normal(words, _as_seed(seed), mean, deviation, drawn)
     return drawn
@@ -86,7 +97,7 @@ def _rows_by_policy(
 def _as_row(values: Any, dim: int, name: str) -> NDArray[np.float32]:
     if np.ma.is_masked(values):
         raise ValueError(f"{name} has masked numbers: filled() says what stands in their places")
-    row = np.asarray(values)
+    row = np.asarray(plain(values))
     if row.dtype.kind == "c":
         raise TypeError(f"{name} must have real numbers, not {row.dtype}")
     with np.errstate(over="ignore"):

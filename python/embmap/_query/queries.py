@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from numbers import Real
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
@@ -30,7 +30,7 @@ WeightedKeys: TypeAlias = str | ArrayLike | Sequence[Key | tuple[Key, float] | f
 
 def queries_of(store: CoreStore, queries: Keys) -> tuple[NDArray[np.float32], bool]:
     """Vectors of queries, ``[n, dim]``, and whether there is but one, not in a list."""
-    asked = _plain(queries)
+    asked = plain(queries)
     if isinstance(asked, np.ndarray) and asked.ndim == 2:
         return _as_floats(asked, (len(asked), store.dim)), False
     single = _is_one(asked)
@@ -39,33 +39,44 @@ def queries_of(store: CoreStore, queries: Keys) -> tuple[NDArray[np.float32], bo
 
 def vectors_of(store: CoreStore, keys: Iterable[Key]) -> NDArray[np.float32]:
     """Vectors of words and of vectors, ``[n, dim]``; KeyError for a word that is missing."""
-    rows = [
-        store[key] if isinstance(key, str) else _as_floats(_as_array(key), (store.dim,)) for key in map(_plain, keys)
-    ]
-    return np.stack(rows).astype(np.float32) if rows else np.empty((0, store.dim), np.float32)
+    asked = [plain(key) for key in keys]
+    vectors = np.empty((len(asked), store.dim), np.float32)
+    words = []
+    for i, key in enumerate(asked):
+        if isinstance(key, str):
+            words.append(i)
+        else:
+            vectors[i] = _as_floats(_as_array(key), (store.dim,))
+    # Not `store[word]`, which whoever was handed it may have written to.
+    vectors[words] = store._rows(np.array([store.index(asked[i]) for i in words], np.int64), None)
+    return vectors
 
 
 def weighted(keys: WeightedKeys, weight: float) -> Iterator[tuple[Key, float]]:
     """Give words and vectors each with the weight that it has, or `weight`."""
     if keys is None:
         return
-    asked: Any = keys if _is_pair(keys) else _plain(keys)
+    if isinstance(keys, Mapping):
+        raise TypeError("expected words or vectors, found a mapping: its items() are words with their weights")
+    asked: Any = keys if _is_pair(keys) else plain(keys)
     for key in [asked] if _is_pair(asked) or _is_one(asked) else asked:
         one, its_weight = key if _is_pair(key) else (key, weight)
-        yield _plain(one), float(its_weight)
+        yield plain(one), float(its_weight)
 
 
 def several(words: Iterable[str], name: str) -> Iterable[str]:
     """Give words; one `str` is refused, which would be taken apart into its letters."""
     if isinstance(words, str):
         raise TypeError(f"{name} needs words, not one str: split it first, as in {words!r}.split()")
-    return cast("Iterable[str]", _plain(words))
+    return cast("Iterable[str]", plain(words))
 
 
-def _plain(keys: Any) -> Any:
+def plain(keys: Any) -> Any:
     """Give a tensor as an array, an array of words as a list; lists, tuples and what is alone as they are."""
     if isinstance(keys, (str, bytes, list, tuple)):
         return keys
+    if np.ma.is_masked(keys):
+        raise ValueError("a query has masked numbers: filled() says what stands in their places")
     torch: Any = sys.modules.get("torch")
     if torch is not None and isinstance(keys, torch.Tensor):
         keys = keys.detach().cpu()
@@ -113,6 +124,12 @@ def _as_floats(array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[np.float3
         raise TypeError(f"a vector must be of real numbers, not {array.dtype}")
     if array.shape != shape:
         raise ValueError(f"a vector must have shape ({shape[-1]},), not {array.shape[len(shape) - 1 :]}")
-    # What is too large becomes infinite, and is refused as that.
+    # What is too large becomes infinite, and is refused as that by `check_finite`.
     with np.errstate(over="ignore"):
         return cast("NDArray[np.float32]", array.astype(np.float32, copy=False))
+
+
+def check_finite(vectors: NDArray[Any]) -> None:
+    """Raise ValueError for a number that is infinite or none."""
+    if not np.isfinite(vectors).all():
+        raise ValueError("a query has a number that is not finite")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from operator import index as as_int
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .queries import several, vectors_of, weighted
+from .queries import check_finite, several, vectors_of, weighted
 
 if TYPE_CHECKING:
     from .._core.store import CoreStore
@@ -28,7 +29,8 @@ def neighbors(
 
     Rows in `exclude` are left out; ``k`` is smaller where there are fewer rows to find.
     """
-    _check_finite(queries)
+    k = as_int(k)
+    check_finite(queries)
     first, only = _candidates(store, restrict)
     excluded = np.unique(np.fromiter(exclude, np.int64))
     excluded = excluded[np.isin(excluded, only) if only is not None else excluded < first]
@@ -49,11 +51,6 @@ def without(
     return np.take_along_axis(ids, order, 1), np.take_along_axis(cosines, order, 1)
 
 
-def _check_finite(queries: NDArray[np.float32]) -> None:
-    if not np.isfinite(queries).all():
-        raise ValueError("a query has a number that is not finite")
-
-
 def _candidates(store: CoreStore, restrict: Restrict) -> tuple[int, NDArray[np.int64] | None]:
     if restrict is None:
         return len(store), None
@@ -67,6 +64,7 @@ def _candidates(store: CoreStore, restrict: Restrict) -> tuple[int, NDArray[np.i
 
 def first_rows(store: CoreStore, restrict: int, name: str = "restrict") -> int:
     """Give how many rows there are among the first so many; ValueError where these are not the source's first."""
+    restrict = as_int(restrict)
     if restrict < 0:
         raise ValueError(f"{name} must not be negative, not {restrict}")
     check_order(store, restrict, name)
@@ -110,7 +108,9 @@ def ranked(
 
 def cosine(store: CoreStore, a: Key, b: Key) -> float:
     """Give the cosine of two words or vectors, 0 where one is zeros."""
-    first, second = unit(vectors_of(store, [a, b]))
+    vectors = vectors_of(store, [a, b])
+    check_finite(vectors)
+    first, second = unit(vectors)
     return float(first @ second)
 
 
@@ -123,6 +123,8 @@ def most_similar(
     exclude: Iterable[str],
 ) -> list[tuple[str, float]]:
     """Do what `Store.most_similar` says: gensim's mean, its own words left out."""
+    store._check_open()
+    topn = as_int(topn)
     if topn < 1:
         return []
     query, own = mean_of(store, positive, negative)
@@ -141,7 +143,7 @@ def all_cosines(
     if isinstance(restrict, Iterable) or list(exclude):
         raise ValueError("topn=None gives a number for each row: restrict must be a number of rows, exclude be empty")
     mean, _ = mean_of(store, positive, negative)
-    _check_finite(mean)
+    check_finite(mean)
     query = unit(mean).astype(np.float32)
     rows, _ = _candidates(store, restrict)
     return over_lengths(store, range(rows), query)

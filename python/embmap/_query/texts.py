@@ -22,10 +22,11 @@ def indices_padded(
     store: CoreStore, texts: Iterable[Sequence[str]], length: int | None, padding: int, missing: int, start: int
 ) -> NDArray[np.int64]:
     """Do what `Store.indices_padded` says."""
+    missing, start = _as_id(missing, "missing"), _as_id(start, "start")
 
     def find(words: list[str]) -> NDArray[np.int64]:
         ids = store.indices(words, missing=-1)
-        return np.where(ids < 0, as_int(missing), ids + as_int(start))
+        return np.where(ids < 0, np.int64(missing), ids + start)
 
     return padded(texts, length, padding, find)
 
@@ -38,9 +39,16 @@ def padded(
         raise ValueError(f"length must not be negative, not {length}")
     words, lengths = flatten(texts, length)
     width = length if length is not None else int(lengths.max(initial=0))
-    ids = np.full((len(lengths), width), as_int(padding), np.int64)
+    ids = np.full((len(lengths), width), _as_id(padding, "padding"), np.int64)
     ids[np.arange(width) < lengths[:, None]] = find(words)
     return ids
+
+
+def _as_id(number: int, name: str) -> int:
+    found = as_int(number)
+    if not -(1 << 62) <= found < 1 << 62:
+        raise ValueError(f"{name} must fit a row's number, which {found} does not")
+    return found
 
 
 def pooled(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from operator import index as as_int
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -289,6 +290,7 @@ class ApproximateIndex:
         array([[0, 2],
                [5, 4]])
         """
+        k = as_int(k)
         if k < 0:
             raise ValueError(f"k must not be negative, not {k}")
         vectors, single = _queries.queries_of(self._store, queries)
@@ -327,6 +329,7 @@ class ApproximateIndex:
         >>> index.most_similar(positive=["king", "woman"], negative=["man"], topn=1)[0][0]
         'queen'
         """
+        topn = as_int(topn)
         if topn < 1:
             return []
         query, own = _similarity.mean_of(self._store, positive, negative)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import Future, ThreadPoolExecutor
+from operator import index as as_int
 from typing import Any, cast
 from weakref import WeakValueDictionary
 
@@ -13,7 +14,7 @@ import torch
 from .._core.store import check_open
 from .._embmap import distinct
 from .._export.in_place import shown_on
-from .._export.tensors import tensor
+from .._export.tensors import check_floating, tensor
 from .._export.to_device import natural_dtype, rows_on, stored_dtype
 from .._open import kept_open
 from .._store import Store
@@ -91,10 +92,9 @@ class HostEmbedding(torch.nn.Module):
     ) -> None:
         super().__init__()
         check_open(store)
-        padding_idx = padding_row(store, padding_idx)
+        padding_idx, hot = padding_row(store, padding_idx), as_int(hot)
+        check_floating(dtype)
         dtype = dtype or natural_dtype(store)
-        if not dtype.is_floating_point:
-            raise ValueError(f"dtype must be of floating point, not {dtype}")
         if hot < 0:
             raise ValueError("hot must not be negative")
         if learn and (hot or zero_copy):
@@ -156,6 +156,8 @@ class HostEmbedding(torch.nn.Module):
         tensor([[[0.9000, 0.1000, 0.8000, 0.0000],
                  [0.9000, 0.8000, 0.1000, 0.0000]]])
         """
+        if not isinstance(ids, torch.Tensor):
+            raise TypeError(f"ids must be a tensor, not {type(ids).__name__}")
         if ids.dtype not in (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8):
             raise TypeError(f"ids must be of an integer type, not {ids.dtype}")
         if self.weight is not None:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
+from operator import index as as_int
 from typing import Any, Literal
 
 import numpy as np
 import torch
 
 from .._core.store import check_open
-from .._core.vocabulary import Vocab
-from .._export.tensors import tensor
+from .._core.vocabulary import Vocab, names_padding
+from .._export.tensors import check_floating, tensor
 from .._export.to_device import array_on, natural_dtype, rows_on
 from .._query.forms import Fallback
 from .._query.oov import OOV
 from .._store import Store
-
-# A word that stands for the padding already, as in the vocabularies of models: [PAD], <pad>, <|finetune_right_pad_id|>.
-_PADDING = re.compile(r"[<\[].*pad.*[>\]]", re.IGNORECASE)
 
 
 def embedding(
@@ -150,6 +147,9 @@ def _weight(
 ) -> tuple[torch.Tensor, int | None]:
     """Give a layer's weight, and the row of the padding in it."""
     check_open(store)
+    check_floating(dtype)
+    start = as_int(start)
+    padding_idx = None if padding_idx is None else as_int(padding_idx)
     if vocab is None:
         given = {
             "start": start != 0,
@@ -185,7 +185,7 @@ def padding_row(store: Store, padding_idx: int | None) -> int | None:
     if not -rows <= padding_idx < rows:
         raise ValueError(f"padding_idx {padding_idx} is not one of the {rows} rows; {way_out}")
     word = store.word(padding_idx % rows)
-    if not _PADDING.fullmatch(word):
+    if not names_padding(word):
         raise ValueError(f"padding_idx {padding_idx} is the row of {word!r}, which would become zeros; {way_out}")
     return padding_idx % rows
 

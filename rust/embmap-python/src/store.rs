@@ -12,7 +12,7 @@ use numpy::{
     PyReadwriteArray2, PyUntypedArray, PyUntypedArrayMethods,
 };
 use pyo3::{
-    exceptions::{PyIndexError, PyKeyError, PyValueError},
+    exceptions::{PyIndexError, PyKeyError, PyOverflowError, PyValueError},
     prelude::*,
     sync::PyOnceLock,
     types::{PyBytes, PyCapsule, PyDict, PyInt, PyString},
@@ -245,12 +245,17 @@ impl Store {
     }
 
     /// The word of row `i`, counted from the end where negative; IndexError where there is none.
-    fn word<'py>(&self, py: Python<'py>, i: isize) -> PyResult<Bound<'py, PyString>> {
+    fn word<'py>(&self, py: Python<'py>, i: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyString>> {
         let open = self.open()?;
         let rows = open.store.len();
+        let none = || PyIndexError::new_err(format!("row {i} of {rows}"));
+        // A number that is larger than any row is none, too.
+        let i: isize = i
+            .extract()
+            .map_err(|error: PyErr| if error.is_instance_of::<PyOverflowError>(py) { none() } else { error })?;
         let place = if i < 0 { i.checked_add_unsigned(rows) } else { Some(i) };
         let Some(id) = place.and_then(|place| usize::try_from(place).ok()).filter(|&id| id < rows) else {
-            return Err(PyIndexError::new_err(format!("row {i} of {rows}")));
+            return Err(none());
         };
         let word = open.store.words().get_str(id).map_err(|error| raise_format(py, &self.path, error))?;
         Ok(PyString::new(py, &word))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import contextlib
 import csv
 import io
@@ -15,6 +14,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from ..._choices import python_name
 from ..._core.vocabulary import contents
 from ..._embmap import strings
 from ..._paths import local
@@ -41,9 +41,7 @@ def words_of(words: Any, rows: int, *, column: str | None, encoding: str) -> tup
         return word_column(path, column), path.name
     data = path.read_bytes()
     try:
-        text = data.decode("utf-8-sig" if codecs.lookup(encoding).name == "utf-8" else encoding)
-    except LookupError:
-        raise ValueError(f"the encoding {encoding!r} is not one that Python knows") from None
+        text = data.decode("utf-8-sig" if python_name(encoding) == "utf-8" else encoding)
     except UnicodeDecodeError as error:
         raise refusal(
             path, f"the words are not {encoding} at byte {error.start}: encoding= says what they are"

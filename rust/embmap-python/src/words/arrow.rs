@@ -48,9 +48,14 @@ impl Column {
         } else {
             return Ok(None);
         };
-        let pieces = pieces.into_iter().map(only_column).collect::<PyResult<Vec<_>>>()?;
+        let mut pieces = pieces.into_iter().map(only_column).collect::<PyResult<Vec<_>>>()?;
+        // What a column of objects is that has no items.
+        pieces.retain(|piece| piece.data_type() != &DataType::Null || !piece.is_empty());
         let mut position = 0;
         for piece in &pieces {
+            if piece.data_type() == &DataType::Null {
+                return Err(no_str("null", position));
+            }
             if !is_text(piece.data_type()) {
                 return Err(PyTypeError::new_err(format!("expected strings, found Arrow's {}", piece.data_type())));
             }

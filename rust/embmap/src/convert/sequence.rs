@@ -146,11 +146,11 @@ impl<'a> Sequencer<'a> {
             );
             return Err(ParseError::at(self.path, Unit::Line, 1, 0, reason).into());
         }
-        if let Some(keep) = self.options.keep.as_ref().filter(|keep| !keep.words().is_empty() && !self.full) {
+        if let Some(keep) = self.options.keep.as_ref().filter(|_| !self.full) {
             let rows = self.deduplicator.rows();
             self.report.words_not_found = Some((keep.words().len() as u64).saturating_sub(rows));
             // Of several stores, one may have none of them.
-            if rows == 0 && lines > 0 && self.options.shard.is_none() {
+            if rows == 0 && lines > 0 && !keep.words().is_empty() && self.options.shard.is_none() {
                 return Err(ParseError::of(self.path, self.no_hit(keep)).into());
             }
         }
