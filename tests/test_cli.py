@@ -469,3 +469,53 @@ def test_without_streams(files):
         ["sh", "-c", f"{command} export {files[1]} - --format glove >&-"], capture_output=True, check=False
     )
     assert (asked.returncode, b"no standard output" in asked.stderr) == (2, True)
+
+
+def test_what_is_no_store_is_not_replaced(files, tmp_path):
+    """A pattern of the shell is several files, of which the last would be the target."""
+    text, store = files
+    other = tmp_path / "other.txt"
+    other.write_text("a 1 2\n")
+    refused = run("convert", text, other)
+    assert (refused.exit_code, other.read_text()) == (2, "a 1 2\n")
+    assert "is there, and no store that could be replaced" in " ".join(refused.stderr.split())
+    assert run("convert", other, store).exit_code == 0
+    before = store.read_bytes()
+    made = tmp_path / "made.embmap"
+    assert run("merge", store, made).exit_code == 0
+    refused = run("merge", made, store)
+    assert (refused.exit_code, store.read_bytes()) == (2, before)
+    assert run("merge", made, made, store).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "arguments", [("similar", "king", "-n"), ("similar", "king", "--negative"), ("neighbors", "king", "-k")]
+)
+def test_an_option_without_its_value_is_named(files, arguments):
+    verb, word, option = arguments
+    refused = run(verb, files[1], word, option)
+    assert (refused.exit_code, f"Option '{option}' requires an argument." in refused.stderr) == (2, True)
+
+
+def test_a_misspelt_option_among_words_is_named(files):
+    assert "'--negativ' is not in the store; did you mean --negative?" in run("similar", files[1], "--negativ").stderr
+
+
+@pytest.mark.parametrize("kind", ["torch", "vecs", "hdf5", "table", "magnitude", "finalfusion"])
+def test_a_wrong_format_says_that_it_is_wrong(files, tmp_path, kind):
+    refused = run("convert", "--format", kind, files[0], tmp_path / "z.embmap")
+    assert refused.exit_code == 1
+    assert "this is not a" in refused.stderr
+
+
+def test_a_repository_of_the_hub_is_named_so(files, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert "of the Hugging Face hub it is hf://org/name" in run("similar", "org/name", "king").stderr
+    assert "repo must be org/name" in run("push", files[1], "foo").stderr
+    with pytest.raises(FileNotFoundError, match="named org/name"):
+        embmap.load("bert-base-uncased")
+
+
+def test_nothing_is_called_nothing(tmp_path):
+    (tmp_path / "v.txt").write_text("\n")
+    assert "nothing is in it" in run("convert", tmp_path / "v.txt").stderr

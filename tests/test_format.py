@@ -162,7 +162,7 @@ def test_a_file_from_a_stranger_cannot_crash_the_process(tmp_path):
         (20, struct.pack("<I", 5), "corrupt"),
         (24, struct.pack("<Q", 2**63), "corrupt"),
         (24, struct.pack("<Q", 5), "corrupt"),
-        (32, struct.pack("<Q", 5), "truncated"),
+        (32, struct.pack("<Q", 5), "something stands behind the store"),
         (64, struct.pack("<I", 10**6), "corrupt"),
         (136, struct.pack("<Q", 2**64 - 4096), "corrupt"),
         (136, struct.pack("<Q", 4097), "corrupt"),

@@ -41,6 +41,7 @@ from ._dtype import Dtype
 from ._errors import EmbmapError
 from ._export.files import ExportFormat
 from ._ingest.keep import words_of_lines
+from ._ingest.load import is_store
 from ._open import opened as open_stored
 from ._paths import check_apart
 
@@ -94,7 +95,8 @@ class _Commands(click.Group):
 def main() -> None:
     """Pretrained word vectors in one memory-mapped file.
 
-    A STORE is what convert makes; other files of vectors will do, and are converted into a cache the first time.
+    A STORE is what convert makes; other files of vectors will do, but for merge, verify and push, and are converted into
+    a cache the first time.
     """
 
 
@@ -178,6 +180,8 @@ def convert_command(
 ) -> None:
     """Convert vectors, in text, a table or a binary form, to a store, by default beside them with the suffix .embmap.
 
+    A store that is at TARGET already is replaced.
+
     SOURCE may be compressed (gzip, bzip2, xz, lzma, zstd), in a zip or tar archive, or - for the standard input; a
     fastText model; the folder of a Hugging Face model or of spaCy; a table (Parquet, Arrow, JSON lines); numbers with
     their --words elsewhere (.npy, .npz, .safetensors, .pt, HDF5, text); gensim's own files, finalfusion's, Magnitude's;
@@ -187,6 +191,10 @@ def convert_command(
         raise click.UsageError("a store is mapped, which the standard output is not: say where it goes")
     if keep is not None and target is not None:
         check_apart(target, Path(keep.name))
+    if target is not None and target.is_file() and target.stat().st_size and not is_store(target):
+        raise click.UsageError(
+            f"{target} is there, and no store that could be replaced: name another target, or remove it"
+        )
     made = convert(
         source,
         target,

@@ -20,7 +20,10 @@ from .words import WordsCommand, check_words
 @PROGRESS
 @json_option
 def ann(store: Path, target: Path | None, progress: bool | None, json: bool, **options: Any) -> None:
-    """Build an index for approximate neighbours beside a store, or at TARGET."""
+    """Build an index for approximate neighbours beside a store, or at TARGET, for embmap.ann.open in Python.
+
+    The verbs that find neighbours are exact, and do not use it.
+    """
     from .. import ann as approximate
 
     with open_store(store, target=target) as opened:

@@ -11,6 +11,8 @@ _OPTIONS = (
     "case_insensitive|dim|dtype|duplicates|encoding|errors|format|header|keep|limit|max_expansion|member|on_bad_row|on_wrong_count"
     "|separator|threads|vector_column|word_column|words"
 )
+# What may be a repository of the hub, and is no file.
+_REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w-]*")
 _ARGUMENT = re.compile(rf"(?<![\w.])({_OPTIONS})=(\"[^\"]*\"|True|False|[0-9]+)?")
 _FLAGS = {
     ("case_insensitive", "False"): "--case-sensitive",
@@ -46,8 +48,14 @@ def in_options(message: str, options: Container[str | None]) -> str:
 
 def sentence(error: Exception, options: Container[str | None] = ()) -> str:
     """Say in one line what went wrong, in terms of a command with these options."""
+    return " ".join(_told(error, options).split("\n"))
+
+
+def _told(error: Exception, options: Container[str | None]) -> str:
     if isinstance(error, OSError) and error.filename is not None:
-        return in_options(printable(f"{error.filename}: {error.strerror}"), options)
+        name = str(error.filename)
+        hint = f"; of the Hugging Face hub it is hf://{name}" if _REPOSITORY.fullmatch(name) else ""
+        return in_options(printable(f"{name}: {error.strerror}"), options) + hint
     if isinstance(error, UnicodeDecodeError):
         return f"a list of words is not UTF-8: {error.reason}; write it anew, as with iconv"
     if isinstance(error, KeyError):

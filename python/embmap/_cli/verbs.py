@@ -68,7 +68,11 @@ def select(store: Path, words: Any, target: Path, missing: OnMissing, ngrams: bo
 @PROGRESS
 @json_option
 def merge(stores: tuple[Path, ...], target: Path, progress: bool | None, json: bool, **options: Any) -> None:
-    """Make one store of several."""
+    """Make one store of several; the last argument is where it goes."""
+    if len(stores) == 1 and target.exists():
+        raise click.UsageError(
+            f"{stores[0]} would take the place of {target}: name the stores, and then where theirs goes"
+        )
     with merge_stores(stores, target, progress=bar(progress), **options) as made:
         _made(json, made)
 

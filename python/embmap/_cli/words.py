@@ -23,9 +23,16 @@ def check_words(store: Store, words: Sequence[str]) -> None:
             # Where there is another form of the word, the store says so.
             if str(error.args[0]) != word:
                 raise
-            near = " or ".join(map(repr, nearest_words(store, word)))
+            options = difflib.get_close_matches(word, _options(), 1) if word.startswith("--") else []
+            near = " or ".join(options or map(repr, nearest_words(store, word)))
             told = f"{word!r} is not in the store{f'; did you mean {near}?' if near else ''}"
             raise click.ClickException(printable(told)) from None
+
+
+def _options() -> list[str]:
+    """Name the options of the command that runs."""
+    context = click.get_current_context(silent=True)
+    return [name for option in context.command.params for name in option.opts] if context else []
 
 
 def nearest_words(store: Store, word: str) -> list[str]:
@@ -55,8 +62,11 @@ class WordsCommand(click.Command):
                 words += rest
             elif option is not None and (equals == "" or name.startswith("--")):
                 known.append(argument)
-                takes_value = isinstance(option, click.Option) and not option.is_flag and not equals
-                known += [value for value in [next(rest, None)] if value is not None] if takes_value else []
+                if isinstance(option, click.Option) and not option.is_flag and not equals:
+                    value = next(rest, None)
+                    if value is None:
+                        raise click.BadOptionUsage(name, f"Option {name!r} requires an argument.", ctx)
+                    known.append(value)
             elif argument[:2] in names and argument[2:].isdigit():
                 known.append(argument)
             else:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fnmatch
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -224,9 +225,13 @@ def push(
         This is no store, or it is damaged.
     OSError
         It could not be sent.
+    ValueError
+        `repo` is no ``org/name``, or `file` does not end in ``.embmap``.
     ImportError
         huggingface_hub is not installed (``pip install 'embmap[huggingface]'``).
     """
+    if named(repo) is None:
+        raise ValueError(f"repo must be org/name, as the Hugging Face hub has it, not {repo!r}")
     hub: Any = need("huggingface_hub", "push()", "'embmap[huggingface]'")
     found = opened(local(store)) if isinstance(store, (str, os.PathLike)) else store
     found.verify()
@@ -234,17 +239,44 @@ def push(
     target = file or path.name
     if not path.is_dir() and not target.endswith(".embmap"):
         raise ValueError(f"file must end in .embmap, so that pull() finds it, not {target!r}")
-    api = hub.HfApi(token=token)
+    with _reported(repo):
+        return _sent(
+            hub.HfApi(token=token), hub.CommitOperationAdd, found, repo, target, license, private, revision, message
+        )
+
+
+@contextlib.contextmanager
+def _reported(repo: str) -> Generator[None]:
+    """Make an OSError of what the hub's client raises where it has no network."""
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:
+        if not type(error).__module__.startswith("http"):
+            raise
+        raise OSError(errno.EHOSTUNREACH, f"the Hugging Face hub does not answer: {error}", repo) from error
+
+
+def _sent(
+    api: Any,
+    add: Any,
+    found: Store,
+    repo: str,
+    target: str,
+    license: str | None,
+    private: bool | None,
+    revision: str | None,
+    message: str | None,
+) -> str:
+    path = found.path
     api.create_repo(repo, private=private, exist_ok=True)
     parts = [path] if not path.is_dir() else sorted(part for part in path.iterdir() if part.is_file())
     names = [target] if not path.is_dir() else [f"{target}/{part.name}" for part in parts]
-    operations = [
-        hub.CommitOperationAdd(path_in_repo=name, path_or_fileobj=str(part))
-        for name, part in zip(names, parts, strict=True)
-    ]
+    operations = [add(path_in_repo=name, path_or_fileobj=str(part)) for name, part in zip(names, parts, strict=True)]
     if not api.file_exists(repo, "README.md", revision=revision):
         card = _card(found, repo, target, license).encode()
-        operations.append(hub.CommitOperationAdd(path_in_repo="README.md", path_or_fileobj=card))
+        operations.append(add(path_in_repo="README.md", path_or_fileobj=card))
     done = api.create_commit(repo, operations, commit_message=message or f"Add {target}", revision=revision)
     return str(done.commit_url)
 

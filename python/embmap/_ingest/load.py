@@ -96,6 +96,9 @@ def load(
         name = found.repo.partition("/")[2] if source.is_dir() else source.stem
         options["metadata"] = {"huggingface": model, **(options.get("metadata") or {})}
     source = local(source)
+    if not source.exists() and not source.suffix and source.name == str(source):
+        what = "No such file or folder; a model of the Hugging Face hub is named org/name"
+        raise FileNotFoundError(errno.ENOENT, what, str(source))
     if source.exists() and not (source.is_file() or source.is_dir()):
         raise ValueError(f"{source} cannot be read again, as load() must: convert() reads it once")
     if (source / MANIFEST).is_file() or (not source.is_dir() and is_store(source)):

@@ -7,6 +7,7 @@ them.
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from collections.abc import Callable
@@ -162,7 +163,10 @@ def open(store: Store, path: str | os.PathLike[str] | None = None) -> Approximat
     (6, 'bf16', 64)
     """
     check_open(store)
-    return ApproximateIndex(store, _beside(store) if path is None else local(path))
+    path = _beside(store) if path is None else local(path)
+    if not path.exists():
+        raise FileNotFoundError(errno.ENOENT, "No such index: embmap.ann.build(store) makes it", str(path))
+    return ApproximateIndex(store, path)
 
 
 class ApproximateIndex:

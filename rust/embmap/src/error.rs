@@ -227,7 +227,10 @@ pub enum FormatError {
         needed: usize,
     },
     /// It is shorter or longer than its header says.
-    #[error("truncated: the header says {expected} bytes, the file has {found}; convert or copy it again")]
+    #[error(
+        "{}: the header says {expected} bytes, the file has {found}; convert or copy it again",
+        if found < expected { "truncated" } else { "something stands behind the store" }
+    )]
     Truncated {
         /// The length in the header.
         expected: u64,

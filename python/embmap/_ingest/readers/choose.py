@@ -43,6 +43,8 @@ def reader_of(
     if not source.exists():
         return None
     kind = _kind_of(source, given is not None) if format == "auto" else format
+    if format != "auto" and source.is_file() and not _can_be(source, format):
+        raise refusal(source, f"this is not {_NAMES[format]}, as format= says: leave it out, and the content tells")
     own_words = kind in ("table", "spacy", "pickle", "floret", "finalfusion", "magnitude")
     if kind is None or kind not in KINDS or (given is not None and own_words):
         if given is not None:
@@ -99,7 +101,24 @@ _NAMES = {
     "torch": "a PyTorch file",
     "raw": "plain float32 numbers",
     "numbers": "a text of numbers",
+    "table": "a file of Parquet, Arrow or JSON lines",
+    "finalfusion": "a finalfusion file",
+    "magnitude": "a .magnitude file",
+    "vecs": f"a file of {', '.join(_VECS)}",
 }
+
+
+def _can_be(source: Path, kind: str) -> bool:
+    """Tell whether a file can be what somebody says it is, from its first bytes or its name."""
+    if kind == "vecs":
+        return source.suffix.lower() in _VECS
+    if kind == "torch":
+        return zipfile.is_zipfile(source)
+    if kind == "table" and source.suffix.lower() in (*tables.LINES, *tables.ARROW):
+        return True
+    magics = [magic for magic, of in _MAGIC.items() if of == kind and kind != "numpy"]
+    with source.open("rb") as file:
+        return not magics or file.read(16).startswith(tuple(magics))
 
 
 def _matrix(source: Path, kind: str, member: str | None, dim: int | None, has_words: bool) -> tuple[Matrix, Any]:

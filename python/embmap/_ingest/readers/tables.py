@@ -37,7 +37,7 @@ def of_table(path: Path, files: tuple[Path, ...], word: str | None, vector: str 
     _check_names(path, schema)
     word = _chosen(path, schema, word, WORDS, lambda kind: _is_text(pa, kind), "word", "text")
     others = pa.schema([field for field in schema if field.name != word])
-    vectors = _columns(pa, path, others, vector)
+    vectors = _columns(pa, path, schema, others, vector)
     blocks = _blocks(pa, path, [batches for _, _, batches in readers], word, vectors)
     first = next(blocks, None)
     if first is None:
@@ -68,6 +68,8 @@ def _after(first: Block, rest: Iterator[Block]) -> Iterator[Block]:
 
 
 def _name(path: Path) -> str:
+    if path.is_dir():
+        return "a folder of Parquet files"
     suffix = path.suffix.lower()
     if suffix in LINES:
         return "a file of JSON lines"
@@ -137,10 +139,17 @@ def _is_vector(pa: Any, kind: Any) -> bool:
 
 
 def _chosen(
-    path: Path, schema: Any, named: str | None, known: tuple[str, ...], fits: Any, option: str, what: str
+    path: Path,
+    schema: Any,
+    named: str | None,
+    known: tuple[str, ...],
+    fits: Any,
+    option: str,
+    what: str,
+    whole: Any = None,
 ) -> str:
     names = list(schema.names)
-    listed = ", ".join(f"{field.name} ({field.type})" for field in schema) or "none"
+    listed = ", ".join(f"{field.name} ({field.type})" for field in whole or schema) or "none"
     if named is not None:
         if named not in names:
             raise refusal(path, f"no column {named!r}: this is {_name(path)} with the columns {listed}")
@@ -158,7 +167,7 @@ def _chosen(
     raise refusal(path, f"this is {_name(path)} without one column of {what}: {how}")
 
 
-def _columns(pa: Any, path: Path, schema: Any, named: str | None) -> list[str]:
+def _columns(pa: Any, path: Path, whole: Any, schema: Any, named: str | None) -> list[str]:
     """Choose the column of vectors, or those that have a number of each and say so in their names."""
     numbers = [field for field in schema if not _INDEX.fullmatch(field.name)]
     places = [_NUMBERED.fullmatch(field.name) for field in numbers]
@@ -171,7 +180,7 @@ def _columns(pa: Any, path: Path, schema: Any, named: str | None) -> list[str]:
     if named is None and is_wide:
         return [field.name for field in numbers]
     what = "lists of numbers, or floats in all columns but that of the words, which are counted, as d0, d1, ..."
-    return [_chosen(path, schema, named, VECTORS, lambda kind: _is_vector(pa, kind), "vector", what)]
+    return [_chosen(path, schema, named, VECTORS, lambda kind: _is_vector(pa, kind), "vector", what, whole)]
 
 
 def _blocks(pa: Any, path: Path, readers: list[Iterator[Any]], word: str, vectors: list[str]) -> Iterator[Block]:

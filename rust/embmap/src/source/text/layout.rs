@@ -97,7 +97,10 @@ impl Layout {
         if named && !(sample.len() > 1 && can_be_names(first, separator, found)) {
             return Err((
                 1,
-                format!("expected a header \"rows dim\" or names of the columns, found {:?}", shown(first)),
+                format!(
+                    "expected a header \"rows dim\" or names of the columns, found {:?}: where there is none, leave header= out (gensim: no_header=True)",
+                    shown(first)
+                ),
             ));
         }
         if found == 0 {
