@@ -46,7 +46,6 @@ def test_a_copy_of_several_stores(tmp_path):
     folder = embmap.convert(tmp_path / "v.txt", tmp_path / "folder", shards=3).path
     with embmap.open(folder, mode="copy") as store:
         for file in folder.glob("*.embmap"):
-            # The first is mapped besides, and not read.
             os.truncate(file, 4096)
         assert np.array_equal(store.lookup(WORDS[:300]), ROWS[:300, :3])
 

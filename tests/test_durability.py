@@ -120,14 +120,14 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path):
             file.write_text("broken")
             raise error(errno.EACCES, "Not allowed", str(file))
 
-    with pytest.raises(PermissionError, match=re.escape(f"Not allowed: '{target}'")):
+    with pytest.raises(PermissionError, match=re.escape(f"Not allowed: {str(target)!r}")):
         fail(PermissionError)
     with pytest.raises(ZeroDivisionError):
         fail(ZeroDivisionError)
     assert target.read_text() == "newer"
     assert list(tmp_path.iterdir()) == [target]
     with (
-        pytest.raises(FileNotFoundError, match=re.escape(f"'{tmp_path / 'no' / 'x'}'")),
+        pytest.raises(FileNotFoundError, match=re.escape(repr(str(tmp_path / "no" / "x")))),
         new_file(tmp_path / "no" / "x"),
     ):
         pass

@@ -125,7 +125,7 @@ def test_the_error_names_every_place(moved, monkeypatch, tmp_path):
     with pytest.raises(FileNotFoundError) as caught:
         pickle.loads(saved)
     assert caught.value.filename == str(tmp_path / "train" / "v.embmap")
-    for part in (caught.value.filename, "EMBMAP_PATH (not set)", "embmap.relocated() (none given)"):
+    for part in (repr(caught.value.filename), "EMBMAP_PATH (not set)", "embmap.relocated() (none given)"):
         assert part in str(caught.value)
     monkeypatch.setenv("EMBMAP_PATH", "/nowhere")
     with embmap.relocated(tmp_path), pytest.raises(FileNotFoundError) as caught:

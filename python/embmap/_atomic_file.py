@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
+import sys
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -34,12 +36,13 @@ def new_file(path: Path) -> Generator[Path]:
         with _naming(target, named):
             named.touch(exist_ok=False)
     try:
-        if old is not None:
-            temporary.chmod(stat.S_IMODE(old.st_mode))
         with _naming(target, temporary):
             yield temporary
         _check_ours(process, target)
         _sync(temporary)
+        if old is not None:
+            # Not before: it may be read-only.
+            temporary.chmod(stat.S_IMODE(old.st_mode))
         if descriptor is not None:
             _link(temporary, named)
         named.replace(target)
@@ -224,6 +227,13 @@ def _sync(path: Path) -> None:
     # Some systems sync only what is open for writing, and open no folder for that.
     descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
+        if sys.platform == "darwin":
+            import fcntl
+
+            # There fsync leaves the data in the drive's cache; some network file systems have nothing else.
+            with contextlib.suppress(OSError):
+                fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+                return
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -63,20 +63,21 @@ class ShardedStore(Store):
     def __new__(cls, folder: str | os.PathLike[str], *, copy: bool = False) -> Self:
         place = Path.cwd() / Path(folder)
         manifest = Manifest.read(place)
-        # Of what is opened here, nothing but whether it is closed is asked.
-        self = super().__new__(cls, place / manifest.shards[0].file)
+        first = Store(place / manifest.shards[0].file, copy=copy)
+        # Of this one nothing but whether it is closed is asked.
+        self = super().__new__(cls, first.path, shared=first)
         self._folder, self._manifest, self._copy = place, manifest, copy
         self._opened = [None] * len(manifest.shards)
         self._starts = list(accumulate((shard.rows for shard in manifest.shards), initial=0))
-        self._shard(0)
+        self._shard(0, first)
         return self
 
-    def _shard(self, i: int) -> Store:
+    def _shard(self, i: int, opened: Store | None = None) -> Store:
         found = self._opened[i]
         if found is None:
             self._check_open()
             expected = self._manifest.shards[i]
-            found = Store(self._folder / expected.file, copy=self._copy)
+            found = Store(self._folder / expected.file, copy=self._copy) if opened is None else opened
             if found.identity != expected.identity or len(found) != expected.rows:
                 raise FormatError(
                     f"{found.path}: not the store that {self._folder.name} was made with; copy the folder again"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import io
 import json as jsonlib
 import os
 import shutil
@@ -63,7 +64,14 @@ class _Commands(click.Group):
             command.params += _everywhere()
         super().add_command(cmd, name)
 
+    def main(self, *args: Any, **options: Any) -> Any:
+        """Take words as they are: on Windows, click would take ``*`` and ``~`` for files."""
+        return super().main(*args, **{"windows_expand_args": False, **options})
+
     def invoke(self, ctx: click.Context) -> Any:
+        if os.name == "nt" and isinstance(sys.stdout, io.TextIOWrapper) and not is_terminal(sys.stdout):
+            # A pipe or a file gets words in UTF-8, and not in what the system writes windows in.
+            sys.stdout.reconfigure(encoding="utf-8", newline="\n")
         try:
             return super().invoke(ctx)
         except BrokenPipeError:

@@ -40,7 +40,9 @@ class Manifest:
         """Write it into a folder, whose stores are there already."""
         shards = [{"file": s.file, "rows": s.rows, "identity": s.identity.hex()} for s in self.shards]
         content = {"embmap_shards": _VERSION, "shards": shards, "metadata": self.metadata}
-        (folder / NAME).write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        (folder / NAME).write_text(
+            json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8", newline="\n"
+        )
 
     @staticmethod
     def read(folder: Path) -> Manifest:

@@ -47,7 +47,7 @@ def export_matrix(
     order = np.arange(first, dtype=np.int64) if ids is None else ids
     write = _WRITERS[format]
     with new_file(beside) as words, new_file(path) as numbers:
-        words.write_text(_words(store, order, format), encoding="utf-8")
+        words.write_text(_words(store, order, format), encoding="utf-8", newline="\n")
         with numbers.open("r+b") as file:
             file.write(_HEADS[format](rows, store.dim))
             step = max(_BLOCK // store.dim, 1)

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import json
 import os
+import time as clock
 import zlib
 from collections.abc import Generator
 from pathlib import Path
@@ -29,6 +30,7 @@ from .names import SUFFIXES
 # What changes how a conversion runs but not what it writes.
 _UNREMEMBERED = ("threads", "progress")
 # What file systems round the time of a file down to, in nanoseconds.
+_A_DAY = 86_400
 _GRAINS = (1, 100, 10**3, 10**6, 10**9)
 # What decides how a source is read by other than the extension.
 _OF_READERS = ("words", "format", "member", "word_column", "vector_column", "encoding", "dim")
@@ -233,6 +235,10 @@ def _fresh(target: Path, source: Path, stamp: _Stamp) -> Store | None:
         store = Store(target)
         if store.metadata.get("cached") == stamp.sizes:
             if any(time == stamp.time // grain * grain for grain in _GRAINS):
+                if clock.time() - target.stat().st_atime > _A_DAY:
+                    # Not every file system notes that it is read, by which the cache tells what nobody uses.
+                    with contextlib.suppress(OSError):
+                        os.utime(target, ns=(clock.time_ns(), time))
                 return store
             if _has_checksum(source, store.metadata.get("source")):
                 _date(target, stamp.time)
@@ -257,4 +263,4 @@ def _has_checksum(source: Path, converted: Any) -> bool:
 def _date(target: Path, time: int) -> None:
     # Without its time, as in a cache that is only read, a store is compared with its source each time.
     with contextlib.suppress(OSError):
-        os.utime(target, ns=(time, time))
+        os.utime(target, ns=(clock.time_ns(), time))

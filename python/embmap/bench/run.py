@@ -97,7 +97,9 @@ def run(
         if timing.seconds is not None and ours.seconds:
             timing.times_embmap = timing.seconds / ours.seconds
     found = Benchmark(file, size, ours.rows, report.dim, opening, timings, notes, _machine())
-    (folder / "bench.json").write_text(json.dumps(found.as_json(), indent=1, ensure_ascii=False), encoding="utf-8")
+    (folder / "bench.json").write_text(
+        json.dumps(found.as_json(), indent=1, ensure_ascii=False), encoding="utf-8", newline="\n"
+    )
     (folder / "bench.png").unlink(missing_ok=True)  # One of an earlier file would be taken for this one's.
     if not draw(folder / "bench.png", file.name, [(t.title, t.seconds, t.is_scaled) for t in timings if t.seconds]):
         notes.append("the chart needs matplotlib: pip install matplotlib")

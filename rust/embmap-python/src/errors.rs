@@ -50,21 +50,24 @@ pub(crate) fn raise_format(py: Python<'_>, path: &Path, source: embmap::FormatEr
 /// `OSError` or the subclass that Python chooses by the number, with the file's name.
 pub(crate) fn os_error(path: &Path, source: &io::Error) -> PyErr {
     let path = path.to_string_lossy().into_owned();
-    // An error that was wrapped on its way has lost its number, but not its kind.
-    let code = source.raw_os_error().or(match source.kind() {
-        io::ErrorKind::NotFound => Some(2),
-        io::ErrorKind::PermissionDenied => Some(13),
-        io::ErrorKind::NotADirectory => Some(20),
-        io::ErrorKind::IsADirectory => Some(21),
-        io::ErrorKind::StorageFull => Some(28),
-        io::ErrorKind::ReadOnlyFilesystem => Some(30),
-        io::ErrorKind::InvalidFilename => Some(36),
+    // An error that was wrapped on its way has lost its number, but not its kind. The numbers are C's, not Windows' own.
+    let of_kind = match source.kind() {
+        io::ErrorKind::NotFound => Some((2, "No such file or directory")),
+        io::ErrorKind::PermissionDenied => Some((13, "Permission denied")),
+        io::ErrorKind::NotADirectory => Some((20, "Not a directory")),
+        io::ErrorKind::IsADirectory => Some((21, "Is a directory")),
+        io::ErrorKind::StorageFull => Some((28, "No space left on device")),
+        io::ErrorKind::ReadOnlyFilesystem => Some((30, "Read-only file system")),
+        io::ErrorKind::InvalidFilename => Some((if cfg!(target_os = "macos") { 63 } else { 36 }, "File name too long")),
         _ => None,
-    });
-    // One that says more than its kind keeps what it says.
-    let said = if source.get_ref().is_some() { source.to_string() } else { String::new() };
-    let text = |code| if said.is_empty() { io::Error::from_raw_os_error(code).to_string() } else { said.clone() };
-    match code.map(|code| (code, text(code))) {
+    };
+    let (code, text) = match source.raw_os_error() {
+        Some(code) => (Some(code), source.to_string()),
+        // One that says more than its kind keeps what it says.
+        None if source.get_ref().is_some() => (of_kind.map(|(code, _)| code), source.to_string()),
+        None => (of_kind.map(|(code, _)| code), of_kind.map_or_else(String::new, |(_, text)| text.into())),
+    };
+    match code.map(|code| (code, text)) {
         Some((code, text)) => {
             let text = text.split(" (os error").next().unwrap_or_default().to_string();
             // Windows' numbers are others, from which Python makes its own.

@@ -193,9 +193,13 @@ fn gather_into<T: Element + Send>(
 #[pymethods]
 impl Store {
     #[new]
-    #[pyo3(signature = (path, *, copy=false))]
-    fn new(py: Python<'_>, path: PathBuf, copy: bool) -> PyResult<Store> {
+    #[pyo3(signature = (path, *, copy=false, shared=None))]
+    fn new(py: Python<'_>, path: PathBuf, copy: bool, shared: Option<PyRef<'_, Store>>) -> PyResult<Store> {
         let path = std::path::absolute(&path).unwrap_or(path);
+        if let Some(other) = shared {
+            let store = other.open()?.store.clone();
+            return Ok(Store { path, open: RwLock::new(Some(Arc::new(Open::of(store)))) });
+        }
         let store = if copy {
             ticking(py, None, raise, |tick| embmap::Store::copied(&path, &mut || tick(0, 0)))?
         } else {

@@ -76,7 +76,7 @@ pub(crate) fn open(path: &Path, options: &Options, how: &Unpacking) -> Result<An
 /// Opens text as rows or as a table, whichever its first lines look like.
 fn open_text(path: &Path, input: Input, head: Head, options: &Options) -> Result<AnySource> {
     if head.bytes.iter().all(u8::is_ascii_whitespace) {
-        return Err(ParseError::of(path, "nothing is in it: expected rows of a word and its numbers").into());
+        return Err(ParseError::of(path, "nothing is in it: this is no file of vectors").into());
     }
     let layout = match options.separator {
         Separator::Comma | Separator::Semicolon => Err((1, String::new())),

@@ -1,6 +1,7 @@
 //! Blocks of rows, encoded by several threads, each written where the one before it ends.
 
 use std::{
+    fs::File,
     ops::Range,
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     time::Instant,
@@ -9,7 +10,7 @@ use std::{
 use crate::{
     error::{Error, Result},
     sys::{
-        atomic_file::AtomicFile,
+        atomic_file::{AtomicFile, sync},
         pread::write_at,
         threads,
         turns::{Turns, Work},
@@ -84,7 +85,7 @@ pub(super) fn write(
                 return Ok(());
             }
             flushed = offset;
-            file.file().sync_data().map_err(Error::io(file.target()))
+            sync(file.file(), File::sync_data).map_err(Error::io(file.target()))
         },
         watch: || true,
     };

@@ -83,7 +83,7 @@ impl AtomicFile {
         {
             file.set_permissions(old.clone()).map_err(Error::io(&self.target))?;
         }
-        file.sync_all().map_err(Error::io(&self.target))?;
+        sync(file, File::sync_all).map_err(Error::io(&self.target))?;
         #[cfg(unix)]
         let folder = File::open(folder(&self.target)).map_err(Error::io(&self.target))?;
         if stop.load(Ordering::Relaxed) {
@@ -93,9 +93,22 @@ impl AtomicFile {
             temp.persist(&self.target).map_err(failed)?;
         }
         #[cfg(unix)]
-        folder.sync_all().map_err(Error::io(&self.target))?;
+        sync(&folder, File::sync_all).map_err(Error::io(&self.target))?;
         Ok(())
     }
+}
+
+/// Makes a file durable, or a folder, by `File::sync_all` or its like. What macOS does to that end, some of its network file
+/// systems do not offer.
+pub(crate) fn sync(file: &File, how: fn(&File) -> io::Result<()>) -> io::Result<()> {
+    let synced = how(file);
+    #[cfg(target_os = "macos")]
+    if let Err(error) = &synced
+        && matches!(error.raw_os_error(), Some(22 | 25 | 45 | 102))
+    {
+        return rustix::fs::fsync(file).map_err(io::Error::from);
+    }
+    synced
 }
 
 impl Drop for AtomicFile {

@@ -1,6 +1,7 @@
 //! Writes a store: rows as they come, from any thread, then everything else.
 
 use std::{
+    fs::File,
     path::Path,
     sync::atomic::AtomicBool,
     thread,
@@ -13,7 +14,7 @@ use crate::{
     format::{HEADER_LEN, Header, Kind, MATRIX_ALIGN, SECTION_ALIGN, WIDEST, word_list::WordList},
     store::search::screen::plane_len,
     sys::{
-        atomic_file::AtomicFile,
+        atomic_file::{AtomicFile, sync},
         pread::{read_exact_at, write_at},
         threads::{for_each, join_all, spawn},
     },
@@ -138,7 +139,7 @@ impl StoreWriter {
 
     /// Waits until what has been written so far is on the disk.
     pub(crate) fn sync_data(&self) -> Result<()> {
-        self.file.file().sync_data().map_err(Error::io(self.target()))
+        sync(self.file.file(), File::sync_data).map_err(Error::io(self.target()))
     }
 
     /// Reads rows back, as they are stored.
