@@ -434,6 +434,9 @@ def test_errors_say_what_they_count(tmp_path):
         ('"x","y"\n"a",0.5,1\n"12\\"\nlong",1,2\n"c",1,2\n', ["a", '12"\nlong', "c"], 2),
         # pandas' escapechar.
         ('"word","x"\n"C:\\\\x",0.5\n"say \\"hi\\"",2.0\n', ["C:\\x", 'say "hi"'], 1),
+        # pandas' tabs without names, and tokens.
+        ('the\t1.5\t2\n""""\t3\t4\n"say ""hi"""\t5\t6\n', ["the", '"', 'say "hi"'], 2),
+        ('the\t1.5\t2\n"\t3\t4\n""""\t5\t6\n', ["the", '"', '""""'], 2),
         ('""\t0\t1\n"a"\t0.5\t1.0\n"b"\t2.0\t3.0\n', ["a", "b"], 2),
         # Words that end in a number.
         ('label,x,y\n"topic 1",0.1,0.2\n"topic 2",0.3,0.4\n', ["topic 1", "topic 2"], 2),

@@ -142,6 +142,13 @@ def test_batches_of_nothing_are_written(tmp_path):
             embmap.write(tmp_path / "w.embmap", ["a"], [[1.0]], metadata)
 
 
+def test_rows_that_are_tensors_are_written(tmp_path):
+    torch = pytest.importorskip("torch")
+    row = torch.tensor([1.0, 2.0], requires_grad=True)
+    embmap.write(tmp_path / "w.embmap", ["a", "b"], [row, row.to(torch.bfloat16)])
+    assert embmap.open(tmp_path / "w.embmap").vectors.tolist() == [[1.0, 2.0]] * 2
+
+
 def test_an_index_or_what_stands_for_it(store):
     assert [store.get_index(key, -1) for key in ("queen", "zz", 3, None, b"king")] == [1, -1, -1, -1, -1]
     for key in ("zz", 3):

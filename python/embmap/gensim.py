@@ -31,6 +31,7 @@ What differs:
 * Of a pickle of gensim's own ``save`` the words and vectors are read, a `FastText`'s n-grams too, and nothing is run.
 * ``index_to_key`` is a sequence and ``key_to_index`` a mapping, which look up in the file and equal a list and a dict of the
   same; ``list()`` and ``dict()`` make them Python's own.
+* What gensim logs or keeps for its own files is not there: ``log_accuracy``, ``add_lifecycle_event``, ``mapfile_path``.
 * ``get_vecattr`` raises KeyError: there are no counts. ``fvocab=`` is refused; the counts that gensim gives without it are
   made up. ``vectors_for_all(copy_vecattrs=True)`` has none to copy.
 * `load_word2vec_format`: a header that announces other than the rows that are there is a ParseError; gensim raises EOFError

@@ -391,7 +391,7 @@ def _as_matrix(vectors: Any, words: int) -> Any:
     if _comes_row_by_row(vectors):
         return _Rows(vectors, words)
     if not all(hasattr(vectors, name) for name in ("shape", "dtype", "__getitem__")):
-        vectors = np.asarray(vectors)
+        vectors = _as_array(vectors)
     if len(vectors.shape) != 2:
         raise ValueError(f"vectors must have the shape (rows, dim), found {tuple(vectors.shape)}")
     if vectors.shape[1] < 1:
@@ -442,6 +442,8 @@ def _as_array(values: Any) -> NDArray[Any]:
         values = values.detach().cpu()
         # NumPy has no bfloat16.
         values = values.float() if values.dtype == torch.bfloat16 else values
+    elif torch is not None and isinstance(values, list) and any(isinstance(row, torch.Tensor) for row in values):
+        values = [_as_array(row) for row in values]
     if np.ma.is_masked(values):
         raise ValueError("vectors have masked numbers: filled() says what stands in their places")
     return np.asarray(values)

@@ -73,7 +73,10 @@ impl Shape {
         }
         match layout {
             Ok(layout) if !layout.table => None,
-            Ok(layout) => Table::of(head, layout.separator.byte(), options).and_then(|table| table.shape(options)),
+            Ok(layout) => {
+                let found = Table::of(head, layout.separator.byte(), options).and_then(|table| table.shape(options));
+                found.or_else(|| is_quoted(head.whole_lines()).then(|| Err((1, UNLIKE.into()))))
+            }
             Err(_) if options.separator == Separator::Auto => {
                 // Commas may be those of decimals, semicolons are separators.
                 let of = |delimiter| Table::of(head, delimiter, options).and_then(|table| table.shape(options));
@@ -410,6 +413,16 @@ fn escapes_backslashes(text: &[u8], delimiter: u8) -> bool {
         }
     }
     quotes && pairs
+}
+
+/// What is in quotes and no table.
+const UNLIKE: &str = "the words are in quotes, and the rows have different numbers of fields, so that nobody can tell which quotes are \
+                      whose: write the table anew with pandas, or give words and matrix to embmap.write()";
+
+/// Whether most lines begin with a quote.
+fn is_quoted(text: &[u8]) -> bool {
+    let lines = || text.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()).take(SAMPLE_RECORDS);
+    2 * lines().filter(|line| line.starts_with(b"\"")).count() > lines().count()
 }
 
 /// A text without its byte-order mark.

@@ -154,6 +154,8 @@ impl Layout {
             (self.numbered, self.table) = (spaced, !spaced);
         }
         let quoted = |word: &&&[u8]| word.len() > 1 && word.starts_with(b"\"") && word.ends_with(b"\"");
+        // What pandas writes without names quotes few words, and is told by quotes that are written twice.
+        self.table |= is_free && self.separator == Separator::Tab && has_doubled_quotes(&words);
         // One in ten may be anything.
         self.table |= is_free && !words.is_empty() && 10 * words.iter().filter(quoted).count() >= 9 * words.len();
         self
@@ -283,6 +285,21 @@ fn names_or_numbers(sample: &[&[u8]], dim: usize) -> bool {
         && !is_nameless(fields[0])
         && is_counting(&fields[1..])
         && are_fractions(rest, Separator::Tab)
+}
+
+/// Whether words that begin with a quote are in quotes, and some have quotes within, each written twice.
+fn has_doubled_quotes(words: &[&[u8]]) -> bool {
+    let mut doubled = false;
+    for word in words.iter().filter(|word| word.starts_with(b"\"")) {
+        let Some(inner) = word[1..].strip_suffix(b"\"") else { return false };
+        // Pairs, one after the other.
+        let runs = inner.split(|&byte| byte != b'"').filter(|run| !run.is_empty());
+        if runs.clone().any(|run| run.len() % 2 == 1) {
+            return false;
+        }
+        doubled |= runs.count() > 0;
+    }
+    doubled
 }
 
 /// Whether a column has no name, as pandas leaves its index.
