@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import stat
@@ -231,7 +230,7 @@ def _sync(path: Path) -> None:
             import fcntl
 
             # There fsync leaves the data in the drive's cache; some network file systems have nothing else.
-            with contextlib.suppress(OSError):
+            with suppress(OSError):
                 fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
                 return
         os.fsync(descriptor)

@@ -33,6 +33,11 @@ TensorMode = Literal["cow", "readonly", "copy"]
 Utf8Errors = Literal["strict", "replace", "ignore", "backslashreplace"]
 
 
+def name_to_read(encoding: str) -> str:
+    """Give the name by which a text is read: UTF-8's byte-order mark is no part of its first word."""
+    return "utf-8-sig" if python_name(encoding) == "utf-8" else encoding
+
+
 def python_name(encoding: str) -> str:
     """Give Python's own name of an encoding, which every alias leads to."""
     try:

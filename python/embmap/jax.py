@@ -117,9 +117,11 @@ def initializer(source: Store | Matrix) -> Callable[..., jax.Array]:
     >>> embmap.jax.initializer(matrix)(None, (3, 4), "float32").shape
     (3, 4)
     """
-    if not isinstance(source, Matrix):
+    if isinstance(source, Matrix):
+        shape = source.shape
+    else:
         check_open(source)
-    shape = source.shape if isinstance(source, Matrix) else (len(source), source.dim)
+        shape = (len(source), source.dim)
 
     def initialize(key: Any, wanted: tuple[int, ...], dtype: Any = np.float32, *_: Any, **__: Any) -> jax.Array:
         if tuple(wanted) != shape:

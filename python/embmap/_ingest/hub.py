@@ -239,10 +239,20 @@ def push(
     target = file or path.name
     if not path.is_dir() and not target.endswith(".embmap"):
         raise ValueError(f"file must end in .embmap, so that pull() finds it, not {target!r}")
+    parts = [path] if not path.is_dir() else sorted(part for part in path.iterdir() if part.is_file())
+    names = [target] if not path.is_dir() else [f"{target}/{part.name}" for part in parts]
+    operations = [
+        hub.CommitOperationAdd(path_in_repo=name, path_or_fileobj=str(part))
+        for name, part in zip(names, parts, strict=True)
+    ]
+    api = hub.HfApi(token=token)
     with _reported(repo):
-        return _sent(
-            hub.HfApi(token=token), hub.CommitOperationAdd, found, repo, target, license, private, revision, message
-        )
+        api.create_repo(repo, private=private, exist_ok=True)
+        if not api.file_exists(repo, "README.md", revision=revision):
+            card = _card(found, repo, target, license).encode()
+            operations.append(hub.CommitOperationAdd(path_in_repo="README.md", path_or_fileobj=card))
+        done = api.create_commit(repo, operations, commit_message=message or f"Add {target}", revision=revision)
+    return str(done.commit_url)
 
 
 @contextlib.contextmanager
@@ -256,29 +266,6 @@ def _reported(repo: str) -> Generator[None]:
         if not type(error).__module__.startswith("http"):
             raise
         raise OSError(errno.EHOSTUNREACH, f"the Hugging Face hub does not answer: {error}", repo) from error
-
-
-def _sent(
-    api: Any,
-    add: Any,
-    found: Store,
-    repo: str,
-    target: str,
-    license: str | None,
-    private: bool | None,
-    revision: str | None,
-    message: str | None,
-) -> str:
-    path = found.path
-    api.create_repo(repo, private=private, exist_ok=True)
-    parts = [path] if not path.is_dir() else sorted(part for part in path.iterdir() if part.is_file())
-    names = [target] if not path.is_dir() else [f"{target}/{part.name}" for part in parts]
-    operations = [add(path_in_repo=name, path_or_fileobj=str(part)) for name, part in zip(names, parts, strict=True)]
-    if not api.file_exists(repo, "README.md", revision=revision):
-        card = _card(found, repo, target, license).encode()
-        operations.append(add(path_in_repo="README.md", path_or_fileobj=card))
-    done = api.create_commit(repo, operations, commit_message=message or f"Add {target}", revision=revision)
-    return str(done.commit_url)
 
 
 def _card(store: Store, repo: str, file: str, license: str | None) -> str:

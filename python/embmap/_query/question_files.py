@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from .._choices import OnBadRow, python_name
+from .._choices import OnBadRow, name_to_read
 from .._errors import ParseError
 from . import judgements as _judgements
 from .judgements import Pair
@@ -55,8 +55,7 @@ class _Text:
 
     def __init__(self, path: Path, encoding: str, on_bad_row: OnBadRow) -> None:
         self.path = path
-        # A byte-order mark is no part of the first word.
-        self._encoding = "utf-8-sig" if python_name(encoding) == "utf-8" else encoding
+        self._encoding = name_to_read(encoding)
         self._data = path.read_bytes()
         self._text = self._decoded()
         self._on_bad_row = on_bad_row

@@ -148,8 +148,6 @@ def _weight(
     """Give a layer's weight, and the row of the padding in it."""
     check_open(store)
     check_floating(dtype)
-    start = as_int(start)
-    padding_idx = None if padding_idx is None else as_int(padding_idx)
     if vocab is None:
         given = {
             "start": start != 0,
@@ -179,7 +177,7 @@ def _weight(
 def padding_row(store: Store, padding_idx: int | None) -> int | None:
     """Give the row that `padding_idx` names, counted from 0; ValueError where it is a word's."""
     rows = len(store)
-    if padding_idx is None or padding_idx == rows:
+    if padding_idx is None or (padding_idx := as_int(padding_idx)) == rows:
         return padding_idx
     way_out = f"padding_idx=len(store), {rows}, is one more row, of zeros, behind the words"
     if not -rows <= padding_idx < rows:

@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from ..._choices import python_name
+from ..._choices import name_to_read
 from ..._core.vocabulary import contents
 from ..._embmap import strings
 from ..._paths import local
@@ -41,7 +41,7 @@ def words_of(words: Any, rows: int, *, column: str | None, encoding: str) -> tup
         return word_column(path, column), path.name
     data = path.read_bytes()
     try:
-        text = data.decode("utf-8-sig" if python_name(encoding) == "utf-8" else encoding)
+        text = data.decode(name_to_read(encoding))
     except UnicodeDecodeError as error:
         raise refusal(
             path, f"the words are not {encoding} at byte {error.start}: encoding= says what they are"

@@ -172,9 +172,8 @@ impl Shape {
         Err((Fault::FieldCount, reason))
     }
 
-    /// Fills `row` with the numbers of a record and gives its word; on failure says what was expected and what was found.
+    /// Fills `row` with the numbers of a record that was checked and gives its word; on failure says what was expected and what was found.
     fn read<'a>(&self, record: &'a Record, row: &mut [f32]) -> Result<&'a [u8], (Fault, String)> {
-        self.check(record)?;
         let field = |i: usize| record.get(i).unwrap_or_default();
         let (dim, first) = (row.len(), usize::from(self.numbered));
         let mut word = field(first);
@@ -313,7 +312,7 @@ impl Cursor<'_> {
                 Some(word) => Ok(word),
                 None => {
                     Records::new(*form, line, true).next(record);
-                    shape.read(record, row)
+                    shape.check(record).and_then(|()| shape.read(record, row))
                 }
             });
             if batch.is_refused() {

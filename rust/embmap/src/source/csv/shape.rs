@@ -130,11 +130,8 @@ impl Table {
     /// The records of `head`; `None` where no delimiter stands in most of them.
     fn of(head: &Head, delimiter: u8, options: &Options) -> Option<Table> {
         let text = without_mark(head.whole_lines());
-        let newline = if memchr::memchr2(b'\n', b'\r', text).is_some() && memchr::memchr(b'\n', text).is_none() {
-            b'\r'
-        } else {
-            b'\n'
-        };
+        let has = |byte| memchr::memchr(byte, text).is_some();
+        let newline = if !has(b'\n') && has(b'\r') { b'\r' } else { b'\n' };
         let ended = head.whole_lines().len() == head.bytes.len();
         let mut form = Form {
             delimiter,
@@ -242,14 +239,10 @@ impl Table {
             && (fields - 1..=fields + usize::from(self.shape.trailing)).contains(&first.len())
             && (names.iter().all(|name| is_name(name.trim_ascii()))
                 || is_counting(&names) && (first.len() < fields || first[0].is_empty())
-                || (dim >= COUNTED
-                    && is_counting(&names)
-                    && 2 * body.iter().filter(|record| record.iter().skip(1).any(is_fraction)).count() > body.len()));
-        if !named && options.header.is_none() && dim > 1 && lead == 1 && is_counting(&names) && first.len() == fields {
-            let fractions = body.iter().filter(|record| record.iter().skip(1).any(is_fraction)).count();
-            if 2 * fractions > body.len() {
-                return Some(Err((1, names_or_numbers(&self.shown(first)))));
-            }
+                || (dim >= COUNTED && is_counting(&names) && have_fractions(&body)));
+        let may_be_a_row = lead == 1 && first.len() == fields && dim > 1 && is_counting(&names);
+        if !named && options.header.is_none() && may_be_a_row && have_fractions(&body) {
+            return Some(Err((1, names_or_numbers(&self.shown(first)))));
         }
         self.shape.named = options.header.unwrap_or(named);
         if !self.shape.named && self.records[0].len() == fields && body.len() < self.records.len() {
@@ -310,8 +303,7 @@ impl Table {
         }
         let words: HashSet<&[u8]> = parts.iter().map(|(word, _)| *word).collect();
         let fields: HashSet<&[u8]> = body.iter().map(|record| &record[0]).collect();
-        let fractions = body.iter().filter(|record| record.iter().skip(1).any(is_fraction)).count();
-        let whole = most(fractions) && !most(fraction_ends);
+        let whole = have_fractions(body) && !most(fraction_ends);
         !whole && 2 * words.len() > fields.len()
     }
 
@@ -378,6 +370,11 @@ fn decimal_commas(row: &str) -> String {
         "the numbers have decimal commas, as in {row:?}, which embmap does not read: write them with points, or read the table \
          with pandas (decimal=\",\") and give words and matrix to embmap.write()"
     )
+}
+
+/// Whether most records have a fraction behind their first field.
+fn have_fractions(records: &[&Record]) -> bool {
+    2 * records.iter().filter(|record| record.iter().skip(1).any(is_fraction)).count() > records.len()
 }
 
 /// How many fields most records have, and how many those are.
